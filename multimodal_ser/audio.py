@@ -1,0 +1,76 @@
+"""The only file that opens sound."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import numpy as np
+import soundfile
+import soxr
+
+from multimodal_ser.types import DataError, Utterance
+
+_END_SLACK = 0.05  # seconds that a table's `end` may lie past the end of its file
+
+
+def read(utterance: Utterance) -> tuple[np.ndarray, int]:
+    """The segment as float32 mono `[N]` at the file's own rate; DataError if there is none."""
+    path = utterance.audio
+    try:
+        with soundfile.SoundFile(str(path)) as sound:
+            rate = sound.samplerate
+            start = round(utterance.start * rate)
+            stop = _stop(utterance, sound.frames, rate)
+            if start >= stop:
+                raise DataError(
+                    f"{utterance.id}: {path} has no samples from {utterance.start:g} s on"
+                )
+            sound.seek(start)
+            samples = sound.read(stop - start, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise DataError(f"{utterance.id}: {path} is not readable as audio ({error})") from None
+    if len(samples) < stop - start:
+        raise DataError(f"{utterance.id}: {path} is truncated: {len(samples)} of {stop} samples")
+    if not np.isfinite(samples).all():
+        raise DataError(f"{utterance.id}: {path} holds NaN or infinite samples")
+    return _channel(samples, utterance), rate
+
+
+def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
+    """At `target` Hz, sample for sample as librosa does it: soxr HQ, `ceil(N * ratio)` long."""
+    if rate == target:
+        return samples
+    length = math.ceil(len(samples) * target / rate)
+    changed = soxr.resample(samples, rate, target, quality="HQ")[:length]
+    return np.pad(changed, (0, length - len(changed)))
+
+
+def content_hash(samples: np.ndarray, rate: int) -> str:
+    """What the segment sounds like, whatever file it came from."""
+    digest = hashlib.blake2b(f"{rate}:".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(samples, dtype="<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _stop(utterance: Utterance, frames: int, rate: int) -> int:
+    if utterance.end is None:
+        return frames
+    if utterance.end > frames / rate + _END_SLACK:
+        raise DataError(
+            f"{utterance.id}: ends at {utterance.end:g} s, but {utterance.audio} lasts "
+            f"{frames / rate:.2f} s"
+        )
+    return min(round(utterance.end * rate), frames)
+
+
+def _channel(samples: np.ndarray, utterance: Utterance) -> np.ndarray:
+    """`mix` averages the channels of `[N, channels]`, a number picks one."""
+    if utterance.channel == "mix":
+        return samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
+    if not utterance.channel.isdigit() or int(utterance.channel) >= samples.shape[1]:
+        raise DataError(
+            f"{utterance.id}: channel '{utterance.channel}' is not mix or one of the "
+            f"{samples.shape[1]} channels (0 first) of {utterance.audio}"
+        )
+    return np.ascontiguousarray(samples[:, int(utterance.channel)])

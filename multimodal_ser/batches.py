@@ -1,0 +1,152 @@
+"""Features of many utterances in memory, and the padded batches cut from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from multimodal_ser.types import ConfigError, Features
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of frames end to end: frames `[sum T, D]`, lengths `[N]`; length 0 is missing."""
+
+    frames: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of(cls, rows: Sequence[np.ndarray | None]) -> Ragged:
+        """From `[T, D]` arrays; None where the modality is missing."""
+        known = [row for row in rows if row is not None]
+        frames = np.concatenate(known) if known else np.zeros((0, 1), np.float32)
+        lengths = [0 if row is None else len(row) for row in rows]
+        return cls(torch.from_numpy(frames), torch.tensor(lengths))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def dim(self) -> int:
+        return self.frames.shape[1]
+
+    @property
+    def pooled(self) -> bool:
+        """No row has more than one frame."""
+        return int(self.lengths.max()) <= 1
+
+    def _positions(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Where each frame of a padded batch is: positions and mask, both `[B, T]`, T ≥ 1."""
+        lengths = self.lengths[rows]
+        step = torch.arange(max(int(lengths.max()), 1))
+        mask = step < lengths.unsqueeze(1)
+        starts = torch.cumsum(self.lengths, 0) - self.lengths
+        positions = starts[rows].unsqueeze(1) + step
+        return positions.masked_fill(~mask, 0), mask
+
+    def batch(self, rows: Tensor) -> Features:
+        """The rows, padded with zeros to the longest."""
+        positions, mask = self._positions(rows)
+        if not len(self.frames):
+            return Features(torch.zeros(*mask.shape, self.dim), mask)
+        x = self.frames[positions].masked_fill(~mask.unsqueeze(-1), 0.0)
+        return Features(x, mask)
+
+    def take(self, rows: np.ndarray) -> Ragged:
+        """A part of the rows, in the order asked for."""
+        chosen = torch.from_numpy(np.ascontiguousarray(rows))
+        positions, mask = self._positions(chosen)
+        frames = self.frames[positions[mask]] if len(self.frames) else self.frames
+        return Ragged(frames, self.lengths[chosen])
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """x → (x − centre) / spread, per column `[D]`."""
+
+    centre: Tensor
+    spread: Tensor
+
+    @classmethod
+    def fit(cls, rows: Ragged) -> Scaling:
+        """Over all frames; a column that does not vary is only centred."""
+        frames = rows.frames.to(torch.float64)
+        if not len(frames):
+            return cls(torch.zeros(rows.dim), torch.ones(rows.dim))
+        deviation = frames.std(0, correction=0)
+        deviation = torch.where(deviation > 1e-8, deviation, torch.ones_like(deviation))
+        return cls(frames.mean(0).to(torch.float32), deviation.to(torch.float32))
+
+    def apply(self, rows: Ragged) -> Ragged:
+        return replace(rows, frames=(rows.frames - self.centre) / self.spread)
+
+
+def scale_by_speaker(rows: Ragged, speakers: np.ndarray) -> Ragged:
+    """Each speaker by the statistics of that speaker's own clips: transductive.
+
+    speakers: `[N]` codes; −1 is an unknown speaker, scaled alone.
+    """
+    codes = np.where(speakers < 0, speakers.max(initial=0) + 1 + np.arange(len(speakers)), speakers)
+    frame_of = np.repeat(codes, rows.lengths.numpy())
+    frames = rows.frames.clone()
+    for code in np.unique(frame_of):
+        chosen = torch.from_numpy(frame_of == code)
+        alone = Ragged(frames[chosen], torch.tensor([int(chosen.sum())]))
+        frames[chosen] = Scaling.fit(alone).apply(alone).frames
+    return replace(rows, frames=frames)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a learner gets of a part of a fold: no id, no text, no path.
+
+    features: encoder → `Ragged`, or a CSR matrix `[N, D]` of a fitted encoder for learners that
+    want pooled features; in sorted order of the names. targets: target → `[N, C]` distribution
+    over the classes. clusters: `[N]` ints, for learners that split their training data again.
+    """
+
+    features: Mapping[str, Ragged | sparse.csr_array]
+    targets: Mapping[str, Tensor]
+    clusters: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.clusters)
+
+    def batch(self, rows: Tensor) -> tuple[dict[str, Features], dict[str, Tensor]]:
+        features = {
+            name: part.batch(rows)
+            for name, part in self.features.items()
+            if isinstance(part, Ragged)
+        }
+        return features, {name: target[rows] for name, target in self.targets.items()}
+
+    def batches(
+        self, size: int, order: Tensor | None = None
+    ) -> Iterator[tuple[dict[str, Features], dict[str, Tensor]]]:
+        """All rows in batches, in file order or in the order given."""
+        order = torch.arange(len(self)) if order is None else order
+        for rows in order.split(size):
+            yield self.batch(rows)
+
+    def pooled(self) -> np.ndarray | sparse.csr_array:
+        """`[N, sum D]`: every encoder's vector side by side; zeros where one is missing."""
+        columns = [_columns(name, part) for name, part in self.features.items()]
+        if any(isinstance(column, sparse.csr_array) for column in columns):
+            return sparse.csr_array(sparse.hstack(columns, format="csr"))
+        return np.concatenate(columns, axis=1)
+
+
+def _columns(name: str, part: Ragged | sparse.csr_array) -> np.ndarray | sparse.csr_array:
+    if not isinstance(part, Ragged):
+        return part
+    if not part.pooled:
+        raise ConfigError(
+            f"encoders.{name} gives a vector for every frame, and this learner wants one for an "
+            "utterance: set pool: mean or mean_std"
+        )
+    return part.batch(torch.arange(len(part))).x[:, 0].numpy()

@@ -1,0 +1,189 @@
+"""Features on disk, found by what they were computed from.
+
+A store is a folder named by a hash of the component, its options, version and libraries; the
+rows in it are named by a hash of their input. Rows lie in shards: safetensors files that are
+written under a temporary name and renamed, so a kill loses at most the shard being written and
+any number of processes may fill one store. Every shard carries its own index and checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from multimodal_ser.types import DataError
+
+
+def default_root() -> Path:
+    """`MSER_CACHE`, else the user's cache folder."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("MSER_CACHE") or home / "multimodal_ser")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """The whole file or none of it, whatever happens."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DataError(f"cannot write {path}: {error.strerror}") from None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the features of an input, but the input."""
+
+    component: str
+    options: str  # JSON with sorted keys, so that a recipe can be hashed
+    version: int
+    libraries: tuple[str, ...]
+    precision: str = "float32"
+    source: str = ""
+
+    def description(self) -> dict[str, Any]:
+        libraries = {name: ".".join(version(name).split(".")[:2]) for name in self.libraries}
+        return {
+            "component": self.component,
+            "options": json.loads(self.options),
+            "version": self.version,
+            "libraries": libraries,
+            "precision": self.precision,
+            "source": self.source,
+        }
+
+    def key(self) -> str:
+        text = json.dumps(self.description(), sort_keys=True)
+        return f"{self.component}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+class Store:
+    """The shards of one recipe."""
+
+    def __init__(self, root: Path, recipe: Recipe) -> None:
+        self.folder = root / "features" / recipe.key()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        described = self.folder / "recipe.json"
+        if not described.exists():
+            text = json.dumps(recipe.description(), indent=1, sort_keys=True)
+            write_atomically(described, text.encode())
+        os.utime(described)  # says when the store was last used
+        self._shard_of: dict[str, Path] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """See what other processes have written; set damaged shards aside."""
+        known = set(self._shard_of.values())
+        for shard in sorted(self.folder.glob("*.safetensors")):
+            if shard not in known:
+                for key in _index(shard):
+                    self._shard_of.setdefault(key, shard)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._shard_of
+
+    def put(self, rows: Mapping[str, np.ndarray]) -> None:
+        """Add rows `[T, D]`, all of one width, as one shard."""
+        if not rows:
+            return
+        frames = np.concatenate(list(rows.values()))
+        lengths = np.array([len(row) for row in rows.values()])
+        meta = {"keys": json.dumps(list(rows)), "crc": str(_checksum(frames, lengths))}
+        shard = self.folder / f"{uuid.uuid4().hex}.safetensors"
+        write_atomically(shard, save({"frames": frames, "lengths": lengths}, metadata=meta))
+        self._shard_of.update(dict.fromkeys(rows, shard))
+
+    def get(self, keys: Sequence[str]) -> dict[str, np.ndarray]:
+        """Rows by key; every key must be in the store."""
+        wanted: dict[Path, set[str]] = {}
+        for key in keys:
+            wanted.setdefault(self._shard_of[key], set()).add(key)
+        return {
+            key: row
+            for shard, chosen in wanted.items()
+            for key, row in _rows(shard)
+            if key in chosen
+        }
+
+
+def damaged(shard: Path) -> str | None:
+    """Why a shard cannot be used, or None."""
+    try:
+        with safe_open(shard, framework="numpy") as opened:
+            meta = opened.metadata() or {}
+            frames, lengths = opened.get_tensor("frames"), opened.get_tensor("lengths")
+    except (SafetensorError, OSError) as error:
+        return f"unreadable ({error})"
+    if meta.get("crc") != str(_checksum(frames, lengths)):
+        return "its checksum does not match"
+    return None
+
+
+def _index(shard: Path) -> list[str]:
+    """The keys of a sound shard; a damaged one is removed, so its rows are computed again."""
+    if damaged(shard):
+        shard.unlink(missing_ok=True)
+        return []
+    with safe_open(shard, framework="numpy") as opened:
+        return json.loads(opened.metadata()["keys"])
+
+
+def _rows(shard: Path) -> Iterator[tuple[str, np.ndarray]]:
+    with safe_open(shard, framework="numpy") as opened:
+        keys = json.loads(opened.metadata()["keys"])
+        frames, lengths = opened.get_tensor("frames"), opened.get_tensor("lengths")
+    yield from zip(keys, np.split(frames, np.cumsum(lengths)[:-1]), strict=True)
+
+
+def _checksum(frames: np.ndarray, lengths: np.ndarray) -> int:
+    return zlib.crc32(np.ascontiguousarray(lengths), zlib.crc32(np.ascontiguousarray(frames)))
+
+
+def inventory(root: Path) -> list[dict[str, Any]]:
+    """One row a store: what it holds, how large it is, when it was last used."""
+    rows = []
+    for recipe in sorted((root / "features").glob("*/recipe.json")):
+        shards = list(recipe.parent.glob("*.safetensors"))
+        rows.append(
+            {
+                "store": recipe.parent.name,
+                "options": json.loads(recipe.read_text("utf-8"))["options"],
+                "shards": len(shards),
+                "bytes": sum(shard.stat().st_size for shard in shards),
+                "days_unused": (time.time() - recipe.stat().st_mtime) / 86400,
+            }
+        )
+    return rows
+
+
+def verify(root: Path) -> list[str]:
+    """Every damaged shard, with the reason."""
+    shards = sorted((root / "features").glob("*/*.safetensors"))
+    return [f"{shard}: {reason}" for shard in shards if (reason := damaged(shard))]
+
+
+def prune(root: Path, days: float) -> list[str]:
+    """Remove the stores not used for so many days, and what kills have left behind."""
+    for left in (root / "features").glob("*/.*.tmp"):
+        if time.time() - left.stat().st_mtime > 3600:
+            left.unlink(missing_ok=True)
+    unused = [row["store"] for row in inventory(root) if row["days_unused"] >= days]
+    for store in unused:
+        shutil.rmtree(root / "features" / store)
+    return unused

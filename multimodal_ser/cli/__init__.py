@@ -1,0 +1,38 @@
+"""The command line: every verb parses its words, calls one function and prints what it gives.
+
+Nothing heavy is imported here, so `mser --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from multimodal_ser.cli import experiments, inventory
+from multimodal_ser.types import MserError
+
+app = typer.Typer(
+    name="mser",
+    help="Speech + text emotion recognition: numbers that stand, on splits that do not leak.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+experiments.add_to(app)
+inventory.add_to(app)
+
+
+def main() -> None:
+    """`mser`: exit code 0 done, 2 usage, 3 leak, 4 data, 5 something missing, 1 a bug."""
+    sys.path.append(str(Path.cwd()))  # so that a config may name a module of the user's project
+    try:
+        app()
+    except MserError as error:
+        print(f"mser: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("mser: interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)

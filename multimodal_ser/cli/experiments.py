@@ -1,0 +1,85 @@
+"""Verbs that take a config: run, compare, demo, audit, embed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from multimodal_ser.config import Experiment
+
+ConfigPath = Annotated[Path, typer.Argument(help="A YAML file.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(help="key=value …, dotted: learner.epochs=10", show_default=False),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    for verb in (run, compare, demo, audit, embed):
+        app.command()(verb)
+
+
+def run(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    dev_only: Annotated[bool, typer.Option("--dev-only", help="Keep the test sealed.")] = False,
+) -> None:
+    """Run one experiment: all its folds and seeds. Started again, it goes on."""
+    from multimodal_ser.cli import _tables
+    from multimodal_ser.run import run as run_experiment
+
+    done = run_experiment(_load(config, overrides), open_test=not dev_only)
+    _tables.show_run(done)
+
+
+def compare(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    modalities: Annotated[
+        str, typer.Option(help="Sets of encoders: a,b,a+b; by default each alone and all.")
+    ] = "",
+) -> None:
+    """Run several sets of a config's encoders on one split, and show them side by side."""
+    from multimodal_ser.cli import _tables
+    from multimodal_ser.compare import compare as compare_arms
+
+    arms = [arm.strip() for arm in modalities.split(",") if arm.strip()]
+    _tables.show_comparison(compare_arms(_load(config, overrides), arms or None))
+
+
+def demo(overrides: Overrides = None) -> None:
+    """The study on the bundled corpus: voice, handcrafted features, words, and all together."""
+    from multimodal_ser.datasets import demo as bundled
+
+    compare(bundled.config(), overrides)
+
+
+def audit(config: ConfigPath, overrides: Overrides = None) -> None:
+    """Look for leaks in the split and show what a lookup without a model scores; exit 3 on one."""
+    from multimodal_ser.cli import _tables
+    from multimodal_ser.preparation import prepare
+
+    prepared = prepare(_load(config, overrides))
+    _tables.show_audit(prepared)
+    prepared.audit.refuse()
+
+
+def embed(config: ConfigPath, overrides: Overrides = None) -> None:
+    """Fill the cache with the features of a config's frozen encoders."""
+    from multimodal_ser.preparation import prepare
+    from multimodal_ser.run import encode
+
+    prepared = prepare(_load(config, overrides))
+    prepared.audit.refuse()
+    for name, encoded in encode(prepared).items():
+        distinct = len(set(encoded.keys) - {""})
+        print(f"{name}: {distinct} distinct inputs in {encoded.recipe.key()}")
+
+
+def _load(config: Path, overrides: list[str] | None) -> Experiment:
+    from multimodal_ser.config import load
+
+    return load(config, overrides or [])

@@ -1,0 +1,87 @@
+"""Verbs that show what there is: list, cache."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Kind(StrEnum):
+    """What `list` can list."""
+
+    datasets = "datasets"
+    encoders = "encoders"
+    fusion = "fusion"
+    learners = "learners"
+    metrics = "metrics"
+    protocols = "protocols"
+
+
+cache = typer.Typer(no_args_is_help=True, help="The features on disk.")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("list")(list_components)
+    app.add_typer(cache, name="cache")
+
+
+def list_components(
+    kind: Annotated[Kind | None, typer.Argument(help="By default everything.")] = None,
+) -> None:
+    """Name every dataset, encoder, fusion, learner, metric and protocol, a line each."""
+    from multimodal_ser import components
+
+    for one in [kind] if kind else list(Kind):
+        print(f"{one.value}:")
+        if one in (Kind.metrics, Kind.protocols):
+            rows = _functions(one)
+        else:
+            rows = {name: components.summary(one, name) for name in components.names(one)}
+            rows |= {name: f"from {where}" for name, where in components.outside(one).items()}
+        for name, line in rows.items():
+            print(f"  {name:22} {line}")
+
+
+def _functions(kind: Kind) -> dict[str, str]:
+    from multimodal_ser import metrics, splits
+
+    home = metrics if kind is Kind.metrics else splits
+    return {name: (home.find(name).__doc__ or "").partition("\n")[0] for name in home.names()}
+
+
+@cache.command("ls")
+def list_cache() -> None:
+    """One line a store: what made it, its size, when it was last used."""
+    from multimodal_ser.cache import default_root, inventory
+
+    root = default_root()
+    print(f"{root}:")
+    for row in inventory(root):
+        options = ", ".join(f"{key}={value}" for key, value in row["options"].items())
+        size = f"{row['bytes'] / 2**20:.1f} MiB in {row['shards']} shards"
+        print(f"  {row['store']}  {size}, used {row['days_unused']:.0f} days ago  ({options})")
+
+
+@cache.command("verify")
+def verify_cache() -> None:
+    """Read every shard and check it; exit 4 if one is damaged (it will be computed again)."""
+    from multimodal_ser.cache import default_root, verify
+    from multimodal_ser.types import DataError, listed
+
+    bad = verify(default_root())
+    if bad:
+        raise DataError(listed(bad, "shards are damaged"))
+    print(f"{default_root()}: every shard is sound")
+
+
+@cache.command("prune")
+def prune_cache(
+    days: Annotated[float, typer.Option(min=0, help="Remove what was not used for so long.")],
+) -> None:
+    """Remove stores that have not been used for some days."""
+    from multimodal_ser.cache import default_root, prune
+
+    for store in prune(default_root(), days):
+        print(f"removed {store}")

@@ -1,0 +1,1 @@
+"""What turns sound or text into features; one file each."""

@@ -1,0 +1,130 @@
+"""TF-IDF of word and character n-grams, fitted anew on the rows that train in every fold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from safetensors.numpy import load, save
+from scipy import sparse
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from torch import Tensor, nn
+
+from multimodal_ser.types import DataError, Features, Input
+
+Range = tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Encoder(nn.Module):
+    """Words and characters weighted and scaled apart, then side by side.
+
+    words, characters: n-gram ranges, None leaves them out; within_words: character n-grams do not
+    cross word boundaries. max_features keeps the commonest n-grams of each kind; svd projects all
+    to that many dense columns (latent semantic analysis).
+    """
+
+    modality = "text"
+    VERSION = 1
+    VALUE_LIBRARIES = ("scikit-learn", "scipy")
+
+    def __init__(
+        self,
+        *,
+        words: Range | None = (1, 2),
+        characters: Range | None = None,
+        within_words: bool = True,
+        min_df: Positive = 1,
+        sublinear: bool = True,
+        max_features: Positive | None = None,
+        svd: Positive | None = None,
+    ) -> None:
+        super().__init__()
+        analyzers = {"word": words, "char_wb" if within_words else "char": characters}
+        self.vectorizers = [
+            TfidfVectorizer(
+                analyzer=analyzer,
+                ngram_range=ngrams,
+                min_df=min_df,
+                sublinear_tf=sublinear,
+                max_features=max_features,
+            )
+            for analyzer, ngrams in analyzers.items()
+            if ngrams
+        ]
+        self.svd = TruncatedSVD(svd, random_state=0) if svd else None
+
+    @staticmethod
+    def columns(options: Mapping[str, Any]) -> int | None:
+        """The most dense columns that these options give, None where only the data can say."""
+        kinds = (options["words"] is not None) + (options["characters"] is not None)
+        limit = options["max_features"]
+        return options["svd"] or (limit and limit * kinds)
+
+    def fit(self, inputs: Sequence[Input]) -> None:
+        """Learn vocabulary, weights and projection from the texts that train."""
+        texts = [one.text for one in inputs if one.text is not None]
+        try:
+            parts = [vectorizer.fit_transform(texts) for vectorizer in self.vectorizers]
+            counts = sparse.hstack(parts, format="csr")
+        except ValueError as error:
+            raise DataError(
+                f"tfidf finds no n-gram in {len(texts)} training texts: {error}"
+            ) from None
+        self.dim = counts.shape[1]
+        if self.svd is not None:
+            self.svd.set_params(n_components=min(self.svd.n_components, min(counts.shape) - 1))
+            self.dim = self.svd.fit(counts).components_.shape[0]
+
+    def matrix(self, inputs: Sequence[Input]) -> sparse.csr_array | np.ndarray:
+        """`[B, dim]`: sparse, or dense after `svd`; zeros where the text is missing."""
+        texts = [one.text or "" for one in inputs]
+        parts = [vectorizer.transform(texts) for vectorizer in self.vectorizers]
+        counts = sparse.hstack(parts, format="csr")
+        return sparse.csr_array(counts) if self.svd is None else self.svd.transform(counts)
+
+    def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
+        """x `[B, dim]` dense, present `[B]`."""
+        matrix = self.matrix(inputs)
+        dense = matrix.toarray() if isinstance(matrix, sparse.csr_array) else matrix
+        present = torch.tensor([one.text is not None for one in inputs])
+        return {"x": torch.from_numpy(dense.astype(np.float32)), "present": present}
+
+    def forward(self, x: Tensor, present: Tensor) -> Features:
+        return Features(x.unsqueeze(1), present.unsqueeze(1))
+
+    def state(self) -> dict[str, bytes]:
+        """What `fit` learned, as files."""
+        vocabularies = [
+            {term: int(column) for term, column in vectorizer.vocabulary_.items()}
+            for vectorizer in self.vectorizers
+        ]
+        arrays = {f"idf{at}": one.idf_ for at, one in enumerate(self.vectorizers)}
+        if self.svd is not None:
+            arrays["components"] = self.svd.components_
+        text = json.dumps(vocabularies, ensure_ascii=False, sort_keys=True)
+        return {"vocabulary.json": text.encode(), "weights.safetensors": save(arrays)}
+
+    def load_state(self, files: Mapping[str, bytes]) -> None:
+        """As after the `fit` that gave these files."""
+        arrays = load(files["weights.safetensors"])
+        vocabularies = json.loads(files["vocabulary.json"])
+        for at, (one, vocabulary) in enumerate(zip(self.vectorizers, vocabularies, strict=True)):
+            one.vocabulary = vocabulary
+            one._validate_vocabulary()
+            one.idf_ = arrays[f"idf{at}"]
+        self.dim = sum(len(vocabulary) for vocabulary in vocabularies)
+        if self.svd is not None:
+            self.svd.components_ = arrays["components"]
+            self.dim = len(self.svd.components_)
+
+
+def EXAMPLE(folder: Path) -> dict[str, Any]:
+    """Options that build it at once."""
+    return {"characters": [2, 3], "max_features": 50}

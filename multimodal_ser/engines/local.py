@@ -1,0 +1,111 @@
+"""Spread a stage over the cores of this machine: one thread a process, results in order.
+
+Work always goes to worker processes, also when there is one: a process with one thread computes
+the same bytes whatever else runs, where a main process with several threads may not.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from multimodal_ser.types import MserError
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+_PRELOAD = ["multimodal_ser.features", "multimodal_ser.training"]
+_pools: dict[int, ProcessPoolExecutor] = {}
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def spread(
+    function: Callable[..., Any],
+    jobs: Sequence[tuple[Any, ...]],
+    *,
+    workers: int | None = None,
+    label: str = "",
+) -> Iterator[Any]:
+    """`function(*job)` for every job, in the order of the jobs, a few jobs ahead."""
+    if not jobs:
+        return
+    pool = _pool(min(workers or cores(), cores() * 4))
+    waiting: deque[Future[Any]] = deque()
+    remaining = iter(jobs)
+    ahead = 4 * (workers or cores())
+    try:
+        for _ in _counted(len(jobs), label):
+            while len(waiting) < ahead and (job := next(remaining, None)) is not None:
+                waiting.append(pool.submit(function, *job))
+            yield waiting.popleft().result()
+    except BrokenProcessPool:
+        _pools.clear()
+        raise MserError(
+            f"a worker process died while it worked on: {label} (killed, or out of memory; "
+            "workers=1 needs the least)"
+        ) from None
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    """The workers of this process, kept from stage to stage because they import torch."""
+    if workers not in _pools:
+        context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
+        if sys.platform != "win32":
+            context.set_forkserver_preload(_PRELOAD)
+        before = {name: os.environ.get(name) for name in _THREADS}
+        os.environ.update(dict.fromkeys(_THREADS, "1"))
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
+        for _ in range(workers):
+            pool.submit(os.getpid)  # starts the processes while the variables are set
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        _pools[workers] = pool
+    return _pools[workers]
+
+
+def _settle() -> None:
+    """One thread, and no life after the parent's."""
+    import threadpoolctl
+    import torch
+
+    torch.set_num_threads(1)
+    threadpoolctl.threadpool_limits(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _follow(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+def _counted(total: int, label: str) -> Iterator[int]:
+    """A progress bar on a terminal; elsewhere one plain line when it took longer than 2 s."""
+    console = Console(stderr=True)
+    if not label:
+        yield from range(total)
+    elif console.is_terminal:
+        yield from track(range(total), label, console=console, transient=True)
+    else:
+        began = time.monotonic()
+        yield from range(total)
+        if (seconds := time.monotonic() - began) > 2:
+            print(f"{label}: {total} done in {seconds:.1f} s", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""How the features of several encoders become one vector; one file each."""

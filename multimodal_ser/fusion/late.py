@@ -1,0 +1,51 @@
+"""Decide per encoder, then merge the decisions of those present: mean, max, weights or product."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from multimodal_ser.pooling import Pool, Pooling
+from multimodal_ser.types import Features
+
+
+class Fusion(nn.Module):
+    """pool → Linear → ReLU → Dropout per encoder: `[B, M, hidden]`, one M an encoder."""
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        *,
+        merge: Literal["mean", "max", "weights", "product"] = "mean",
+        hidden: Annotated[int, Field(gt=0)] = 256,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+        pool: Pooling = "mean",
+    ) -> None:
+        super().__init__()
+        self.merge = merge
+        self.pools = nn.ModuleDict({name: Pool(pool, dims[name]) for name in sorted(dims)})
+        self.project = nn.ModuleDict(
+            {name: nn.Linear(part.out_dim, hidden) for name, part in self.pools.items()}
+        )
+        self.dropout = nn.Dropout(dropout)
+        if merge == "weights":
+            self.weights = nn.Parameter(torch.zeros(len(dims)))
+        self.out_dim = hidden
+
+    def forward(self, features: Mapping[str, Features]) -> Tensor:
+        parts = [self.project[name](pool(features[name])) for name, pool in self.pools.items()]
+        return self.dropout(torch.relu(torch.stack(parts, dim=1)))
+
+    @staticmethod
+    def search_space() -> dict[str, Any]:
+        return {"merge": ["mean", "product"], "hidden": [128, 256, 512]}
+
+
+def EXAMPLE(folder: Path) -> dict[str, Any]:
+    """Options that build it at once."""
+    return {"hidden": 16, "merge": "weights"}

@@ -1,0 +1,100 @@
+"""The model that is trained: absent vectors, a fusion, one output head a target."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from multimodal_ser.types import Features, MissingError
+
+_ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
+
+
+class Model(nn.Module):
+    """features → logits `[B, C]` for each target.
+
+    dims: encoder → D. absent: the encoders that miss some training rows; each gets a learned
+    vector that stands in for it. A fusion with a `merge` decides per encoder and needs none: its
+    `[B, M, H]` goes through the heads one encoder at a time, and the probabilities of those
+    present are merged.
+    """
+
+    def __init__(
+        self,
+        fusion: nn.Module,
+        heads: Mapping[str, nn.Module],
+        dims: Mapping[str, int],
+        absent: Collection[str] = (),
+    ) -> None:
+        super().__init__()
+        self.dims = dict(dims)
+        self.fusion = fusion
+        self.heads = nn.ModuleDict(heads)
+        self.merge: str | None = getattr(fusion, "merge", None)
+        names = sorted(absent) if self.merge is None else []
+        self.absent = nn.ParameterDict(
+            {name: nn.Parameter(torch.randn(dims[name]) * 0.02) for name in names}
+        )
+
+    def forward(self, features: Mapping[str, Features]) -> dict[str, Tensor]:
+        ordered = {name: features[name] for name in sorted(features)}
+        if self.merge is None:
+            fused = self.fusion({name: self._stand_in(name, ordered[name]) for name in ordered})
+            return {target: head(fused) for target, head in self.heads.items()}
+        present = torch.stack([part.present for part in ordered.values()], dim=1)
+        fused = self.fusion(ordered)
+        weights = getattr(self.fusion, "weights", None)
+        return {
+            target: merge(head(fused), present, self.merge, weights)
+            for target, head in self.heads.items()
+        }
+
+    def _stand_in(self, name: str, part: Features) -> Features:
+        """Missing rows become one frame: the learned vector of their encoder."""
+        missing = ~part.present
+        if not missing.any():
+            return part
+        if name not in self.absent:
+            raise MissingError(
+                f"'{name}' is missing for {int(missing.sum())} utterances, and this model has "
+                "never been trained without it"
+            )
+        first = torch.zeros_like(part.mask)
+        first[:, 0] = missing
+        x = torch.where(missing[:, None, None], self.absent[name].expand_as(part.x), part.x)
+        return Features(x, part.mask | first)
+
+
+def head(
+    width: int, classes: int, hidden: int = 0, activation: str = "relu", dropout: float = 0.0
+) -> nn.Module:
+    """`[…, width]` → `[…, classes]`, through one hidden layer when `hidden` is given."""
+    if not hidden:
+        return nn.Linear(width, classes)
+    return nn.Sequential(
+        nn.Linear(width, hidden),
+        _ACTIVATIONS[activation](),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, classes),
+    )
+
+
+def merge(logits: Tensor, present: Tensor, how: str, weights: Tensor | None = None) -> Tensor:
+    """One decision from several: logits `[B, M, C]`, present `[B, M]` → log-probabilities `[B, C]`.
+
+    `mean`, `max` and `weights` act on probabilities, `product` on their logarithms (a product of
+    experts, geometric mean); weights are a softmax over the encoders present.
+    """
+    present = present | ~present.any(1, keepdim=True)  # nothing there: the heads of silence
+    here = present.unsqueeze(-1)
+    logs = torch.log_softmax(logits, dim=-1)
+    if how == "product":
+        total = (logs * here).sum(1) / here.sum(1).clamp(min=1)
+        return torch.log_softmax(total, dim=-1)
+    if how == "max":
+        return torch.log_softmax(logs.masked_fill(~here, float("-inf")).amax(1), dim=-1)
+    preference = torch.zeros(present.shape[1]) if weights is None else weights
+    share = torch.log_softmax(preference.masked_fill(~present, float("-inf")), dim=1)
+    return torch.logsumexp(logs + share.unsqueeze(-1), dim=1)

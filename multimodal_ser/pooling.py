@@ -1,0 +1,52 @@
+"""Pools over time that look at valid frames only: x `[B, T, D]`, mask `[B, T]` → `[B, D']`.
+
+A row without any valid frame gives zeros, with a zero gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from multimodal_ser.types import Features
+
+Pooling = Literal["mean", "mean_std", "max"]
+
+
+def mean(x: Tensor, mask: Tensor) -> Tensor:
+    """`[B, D]`."""
+    weight = mask.unsqueeze(-1).to(x.dtype)
+    return (x * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+
+def mean_std(x: Tensor, mask: Tensor) -> Tensor:
+    """`[B, 2D]`: mean and population standard deviation."""
+    weight = mask.unsqueeze(-1).to(x.dtype)
+    count = weight.sum(1).clamp(min=1)
+    centre = (x * weight).sum(1) / count
+    variance = (((x - centre.unsqueeze(1)) * weight) ** 2).sum(1) / count
+    return torch.cat([centre, (variance + 1e-10).sqrt() * mask.any(1, keepdim=True)], dim=1)
+
+
+def maximum(x: Tensor, mask: Tensor) -> Tensor:
+    """`[B, D]`."""
+    highest = x.masked_fill(~mask.unsqueeze(-1), float("-inf")).amax(1)
+    return highest.masked_fill(~mask.any(1, keepdim=True), 0.0)
+
+
+_POOLS = {"mean": mean, "mean_std": mean_std, "max": maximum}
+
+
+class Pool(nn.Module):
+    """A pool by name, blind to whatever a padded frame holds."""
+
+    def __init__(self, kind: Pooling, dim: int) -> None:
+        super().__init__()
+        self.kind = kind
+        self.out_dim = 2 * dim if kind == "mean_std" else dim
+
+    def forward(self, features: Features) -> Tensor:
+        x = features.x.masked_fill(~features.mask.unsqueeze(-1), 0.0)
+        return _POOLS[self.kind](x, features.mask)

@@ -1,0 +1,102 @@
+"""What a run leaves on disk, so that any stage can go on from it and anyone can check it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from multimodal_ser import __version__
+from multimodal_ser.cache import write_atomically
+from multimodal_ser.config import Experiment
+from multimodal_ser.preparation import Prepared
+from multimodal_ser.training import Material
+from multimodal_ser.types import Fold
+
+_LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "librosa", "soundfile", "soxr")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`runs_dir/<name>/<fingerprint>`; the folder above it counts the openings of test parts."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> RunFolder:
+        experiment = prepared.experiment
+        fingerprint = experiment.fingerprint(prepared.corpus.table_hash())
+        return cls(experiment.runs_dir / experiment.name / fingerprint)
+
+    def model(self, fold: Fold, seed: int) -> Path:
+        return self.path / "models" / f"{fold.number}-{seed}"
+
+    def with_earlier_seeds(self, experiment: Experiment) -> Experiment:
+        """New seeds join those that the folder already has."""
+        written = self.path / "config.yaml"
+        if not written.exists():
+            return experiment
+        earlier = yaml.safe_load(written.read_text("utf-8"))["seeds"]
+        return experiment.model_copy(update={"seeds": sorted({*experiment.seeds, *earlier})})
+
+    def write_plan(self, prepared: Prepared, experiment: Experiment) -> None:
+        """The resolved config, the split and the audit, before anything is trained."""
+        text = yaml.safe_dump(experiment.resolved(), sort_keys=False, allow_unicode=True)
+        write_atomically(self.path / "config.yaml", text.encode())
+        self.write_table("split.csv", prepared.split)
+        dropped = dict(prepared.corpus.dropped)
+        found = {"split": prepared.split_hash, "dropped": dropped, **prepared.audit.plain()}
+        self.write_json("audit.json", found)
+
+    def write_environment(self, material: Material) -> None:
+        found = {
+            "multimodal_ser": __version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "libraries": {name: version(name) for name in _LIBRARIES},
+            "device": "cpu",
+            "threads": 1,
+            "features": material.hash(),
+        }
+        self.write_json("environment.json", found)
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        text = table.to_csv(index=False, float_format="%.8g", lineterminator="\n")
+        write_atomically(self.path / name, text.encode())
+
+    def write_json(self, name: str, what: Any) -> None:
+        text = json.dumps(what, indent=1, ensure_ascii=False, sort_keys=True)
+        write_atomically(self.path / name, text.encode())
+
+    def note_opening(self, split_hash: str) -> None:
+        """One line each time test labels meet new scores, so that a report can count them."""
+        line = {"time": _now(), "split": split_hash, "run": self.path.name}
+        _append(self.path.parent / "opened.jsonl", line)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Log how long a stage took."""
+        began = time.monotonic()
+        yield
+        seconds = round(time.monotonic() - began, 3)
+        _append(self.path / "log.jsonl", {"time": _now(), "stage": name, "seconds": seconds})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _append(path: Path, line: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")

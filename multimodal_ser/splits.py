@@ -1,0 +1,294 @@
+"""Protocols: ways to cut a corpus into train, dev and test, proven disjoint before use.
+
+A protocol is a function of this file found by its name; its keyword-only parameters are its
+options. It gets the table and returns, per fold, part name → row positions. Clusters (connected
+components of speakers and groups) stay whole in every protocol but `official`, `ordered` and
+`random`, whose leaks are the leak gate's business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from multimodal_ser import components
+from multimodal_ser.clusters import clusters
+from multimodal_ser.types import ConfigError, DataError, Fold, listed
+
+Parts = dict[str, np.ndarray]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def names() -> list[str]:
+    return sorted(PROTOCOLS)
+
+
+def find(name: str) -> Callable[..., list[Parts]]:
+    """The protocol of that name, or ConfigError with the nearest one."""
+    if name not in PROTOCOLS:
+        near = components.nearest(name, names())
+        raise ConfigError(f"no protocol is named '{name}'{near} (allowed: {', '.join(names())})")
+    return PROTOCOLS[name]
+
+
+def make(table: pd.DataFrame, name: str, options: Mapping[str, Any]) -> list[Fold]:
+    """The folds of a protocol; DataError where a fold could not be trained or scored."""
+    cuts = find(name)(table, **options)
+    folds = [
+        Fold(number, int(cut.pop("repeat", np.array(0))), {key: np.sort(cut[key]) for key in cut})
+        for number, cut in enumerate(cuts)
+    ]
+    cluster = np.arange(len(table)) if name in _MAY_SHARE else clusters(table)
+    for fold in folds:
+        _prove(table, fold, cluster)
+    return folds
+
+
+def split_table(table: pd.DataFrame, folds: Sequence[Fold]) -> pd.DataFrame:
+    """The split as it is written down: one row for each utterance of each part of each fold."""
+    ids = table["id"].to_numpy()
+    frames = [
+        pd.DataFrame(
+            {"repeat": fold.repeat, "fold": fold.number, "part": part, "id": ids[rows]},
+        )
+        for fold in folds
+        for part, rows in fold.parts.items()
+    ]
+    return pd.concat(frames).sort_values(["fold", "part", "id"], ignore_index=True)
+
+
+def split_hash(written: pd.DataFrame) -> str:
+    """Eight hex digits that every table shows: equal digits, equal split."""
+    return hashlib.sha256(written.to_csv(index=False).encode()).hexdigest()[:8]
+
+
+def official(table: pd.DataFrame, *, dev: Share = 0.1, seed: int = 0) -> list[Parts]:
+    """As shipped, by the `split` column (train, dev, test, test2 …); dev from train if none."""
+    split = table["split"].fillna("")
+    known = [name for name in split.unique() if _is_part(name)]
+    unknown = sorted(set(split.unique()) - set(known) - {""})
+    if unknown:
+        raise DataError(f"the split column holds {unknown}; known are train, dev, test, test2 …")
+    parts = {name: np.flatnonzero(split == name) for name in known}
+    missing = {"train", "test"} - set(parts)
+    if missing:
+        raise DataError(f"no official split: the split column has no {sorted(missing)}")
+    if "dev" not in parts:
+        parts["train"], parts["dev"] = _take_dev(table, parts["train"], dev, seed)
+    return [parts]
+
+
+def disjoint(table: pd.DataFrame, *, dev: Share = 0.1, seed: int = 0) -> list[Parts]:
+    """The official split without the train rows that share a cluster with a later part."""
+    parts = official(table, dev=0.0)[0]
+    cluster = clusters(table)
+    tests = [rows for name, rows in parts.items() if name.startswith("test")]
+    if len(parts["dev"]):
+        parts["dev"] = _without(parts["dev"], tests, cluster)
+    parts["train"] = _without(parts["train"], [*tests, parts["dev"]], cluster)
+    if not len(parts["dev"]):
+        parts["train"], parts["dev"] = _take_dev(table, parts["train"], dev, seed)
+    return [parts]
+
+
+def holdout(
+    table: pd.DataFrame, *, test: Share = 0.2, dev: Share = 0.1, seed: int = 0
+) -> list[Parts]:
+    """Whole clusters at random, stratified: `test` of all, `dev` of the rest."""
+    rest, held = _take(table, np.arange(len(table)), test, seed)
+    train, chosen = _take_dev(table, rest, dev, seed + 1)
+    return [{"train": train, "dev": chosen, "test": held}]
+
+
+def kfold(
+    table: pd.DataFrame,
+    *,
+    folds: Annotated[int, Field(ge=2)] = 5,
+    repeats: Annotated[int, Field(ge=1)] = 1,
+    dev: bool = True,
+    seed: int = 0,
+) -> list[Parts]:
+    """Every cluster is tested once; the dev part of a fold is the test part of the next one."""
+    if dev and folds < 3:
+        raise ConfigError("protocol: kfold with a dev part needs folds: 3 or more (or dev: false)")
+    cluster, labels = clusters(table), _labels(table)
+    if cluster.max() + 1 < folds:
+        raise DataError(f"{folds} folds need as many speakers or groups; got {cluster.max() + 1}")
+    cuts = []
+    for repeat in range(repeats):
+        part_of = _deal(cluster, labels, np.full(folds, 1 / folds), seed + repeat)
+        for fold in range(folds):
+            following = (fold + 1) % folds if dev else -1
+            held = (part_of == fold) | (part_of == following)
+            cuts.append(
+                {
+                    "repeat": np.array(repeat),
+                    "train": np.flatnonzero(~held),
+                    "dev": np.flatnonzero(part_of == following),
+                    "test": np.flatnonzero(part_of == fold),
+                }
+            )
+    return cuts
+
+
+def loso(
+    table: pd.DataFrame,
+    *,
+    by: Literal["speaker", "group"] = "speaker",
+    dev: Share = 0.1,
+    seed: int = 0,
+) -> list[Parts]:
+    """Leave one out: each speaker (or group) is tested once, its whole cluster out of train."""
+    unknown = table["id"][table[by].isna()]
+    if len(unknown):
+        raise DataError(listed(list(unknown), f"rows have no {by}"))
+    cluster = clusters(table)
+    cuts = []
+    for rows in table.groupby(table[by].to_numpy()).indices.values():
+        rest = _without(np.arange(len(table)), [rows], cluster)
+        train, chosen = _take_dev(table, rest, dev, seed)
+        cuts.append({"train": train, "dev": chosen, "test": rows})
+    return cuts
+
+
+def cross(
+    table: pd.DataFrame, *, train: list[str], test: list[str], dev: Share = 0.1, seed: int = 0
+) -> list[Parts]:
+    """Train on some corpora and test on others, by the `corpus` column."""
+    known = sorted(table["corpus"].unique())
+    unknown = sorted({*train, *test} - set(known))
+    if unknown or set(train) & set(test) or not train or not test:
+        raise ConfigError(f"protocol: cross needs train and test, apart, out of {known}")
+    rows = {part: np.flatnonzero(table["corpus"].isin(chosen))
+            for part, chosen in (("train", train), ("test", test))}  # fmt: skip
+    rest = _without(rows["train"], [rows["test"]], clusters(table))
+    kept, chosen = _take_dev(table, rest, dev, seed)
+    return [{"train": kept, "dev": chosen, "test": rows["test"]}]
+
+
+def leave_one_corpus_out(table: pd.DataFrame, *, dev: Share = 0.1, seed: int = 0) -> list[Parts]:
+    """Each corpus is tested once by models that saw the others."""
+    known = sorted(table["corpus"].unique())
+    if len(known) < 2:
+        raise ConfigError(f"protocol: leave_one_corpus_out needs two corpora or more, got {known}")
+    cuts = []
+    for held in known:
+        others = [corpus for corpus in known if corpus != held]
+        cuts += cross(table, train=others, test=[held], dev=dev, seed=seed)
+    return cuts
+
+
+def ordered(table: pd.DataFrame, *, train: Share = 0.8, dev: Share = 0.1) -> list[Parts]:
+    """The first `train` of the rows train (their last `dev` are the dev part), the rest test."""
+    rows = np.arange(len(table))
+    cut = round(train * len(rows))
+    held = round(dev * cut)
+    return [{"train": rows[: cut - held], "dev": rows[cut - held : cut], "test": rows[cut:]}]
+
+
+def random(
+    table: pd.DataFrame, *, test: Share = 0.2, dev: Share = 0.1, seed: int = 0
+) -> list[Parts]:
+    """Utterances at random, whoever speaks: it leaks, and is here to show by how much."""
+    alone, labels = np.arange(len(table)), _labels(table)
+    shares = np.array([(1 - test) * (1 - dev), (1 - test) * dev, test])
+    part_of = _deal(alone, labels, shares, seed)
+    return [
+        {
+            part: np.flatnonzero(part_of == code)
+            for code, part in enumerate(("train", "dev", "test"))
+        }
+    ]
+
+
+_MAY_SHARE = ("official", "ordered", "random")
+PROTOCOLS: dict[str, Callable[..., list[Parts]]] = {
+    function.__name__: function
+    for function in (
+        official, disjoint, holdout, kfold, loso, cross, leave_one_corpus_out, ordered, random,
+    )
+}  # fmt: skip
+
+
+def _is_part(name: str) -> bool:
+    return name in ("train", "dev") or (name.startswith("test") and (name[4:] or "2").isdigit())
+
+
+def _labels(table: pd.DataFrame) -> np.ndarray:
+    return pd.factorize(table["label"].fillna(""), sort=True)[0]
+
+
+def _without(rows: np.ndarray, others: Sequence[np.ndarray], cluster: np.ndarray) -> np.ndarray:
+    """The rows that share no cluster with any of the others."""
+    return rows[~np.isin(cluster[rows], cluster[np.concatenate(others)])]
+
+
+def _take_dev(
+    table: pd.DataFrame, rows: np.ndarray, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    if share == 0:
+        return rows, rows[:0]
+    return _take(table, rows, share, seed)
+
+
+def _take(
+    table: pd.DataFrame, rows: np.ndarray, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows without, and with, about `share` of them in whole clusters."""
+    cluster = clusters(table)[rows]
+    if len(np.unique(cluster)) < 2:
+        raise DataError("all rows belong to one speaker or group; nothing can be held out")
+    part_of = _deal(cluster, _labels(table)[rows], np.array([1 - share, share]), seed)
+    return rows[part_of == 0], rows[part_of == 1]
+
+
+def _deal(cluster: np.ndarray, labels: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
+    """`[N]`: the part of each row when whole clusters are dealt out, stratified by label.
+
+    Greedy: the largest clusters first, each to the part where the class counts, relative to what
+    the part should hold, end up nearest to the wish. Equal clusters go in a seeded order. Every
+    part gets at least one cluster.
+    """
+    _, cluster = np.unique(cluster, return_inverse=True)
+    counts = np.zeros((cluster.max() + 1, labels.max() + 1))
+    np.add.at(counts, (cluster, labels), 1)
+    order = np.random.default_rng(seed).permutation(len(counts))
+    order = order[np.argsort(-counts[order].sum(1), kind="stable")]
+    wished = np.outer(shares, counts.sum(0))
+    weight = 1 / np.maximum(wished, 1e-9)
+    have = np.zeros_like(wished)
+    dealt = np.empty(len(counts), dtype=np.int64)
+    empty = len(shares)
+    for position, one in enumerate(order):
+        gain = ((counts[one] ** 2 + 2 * counts[one] * (have - wished)) * weight).sum(1)
+        if len(order) - position <= empty:
+            gain = np.where(have.any(1), np.inf, gain)
+        part = int(gain.argmin())
+        empty -= not have[part].any()
+        have[part] += counts[one]
+        dealt[one] = part
+    return dealt[cluster]
+
+
+def _prove(table: pd.DataFrame, fold: Fold, cluster: np.ndarray) -> None:
+    """No part empty, no cluster in two of train, dev and test, no label only in test."""
+    owner = np.full(cluster.max() + 1, "", dtype=object)
+    for part, rows in fold.parts.items():
+        role = "test" if part in fold.tests else part
+        if part != "dev" and not len(rows):
+            raise DataError(f"fold {fold.number}: the {part} part is empty")
+        if not np.isin(owner[cluster[rows]], ["", role]).all():
+            raise DataError(f"fold {fold.number}: {part} shares speakers or rows with another part")
+        owner[cluster[rows]] = role
+    labels = table["label"].to_numpy()
+    held = np.concatenate(list(fold.tests.values()))
+    unseen = set(pd.Series(labels[held]).dropna()) - set(pd.Series(labels[fold.train]).dropna())
+    if unseen:
+        raise DataError(
+            f"fold {fold.number}: tested but never trained on: {', '.join(sorted(unseen))}"
+        )

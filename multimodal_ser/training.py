@@ -1,0 +1,246 @@
+"""One fold, one seed: fit what is fitted, train, write the model, score parts of the fold.
+
+`job` runs in a worker process and talks through the model's folder only, so it can be killed and
+started again, and a finished one is never trained twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save
+from scipy import sparse
+
+from multimodal_ser import components
+from multimodal_ser.batches import Dataset, Ragged, Scaling, scale_by_speaker
+from multimodal_ser.cache import write_atomically
+from multimodal_ser.config import Experiment, Head
+from multimodal_ser.features import Encoded, run_encoder
+from multimodal_ser.model import Model, head
+from multimodal_ser.types import Fold, Input, Predictions
+
+
+@dataclass(frozen=True)
+class Material:
+    """What training needs of the corpus, row by row, and where its features are.
+
+    encoded: the cached encoders; inputs: what the fitted encoders read; targets: target →
+    distribution over classes `[N, C]`; clusters and speakers: `[N]` codes.
+    """
+
+    encoded: Mapping[str, Encoded]
+    inputs: Sequence[Input]
+    targets: Mapping[str, np.ndarray]
+    clusters: np.ndarray
+    speakers: np.ndarray
+
+    def hash(self) -> str:
+        """Of every feature key: other features, other models."""
+        digest = hashlib.sha256()
+        for name, encoded in sorted(self.encoded.items()):
+            digest.update(f"{name}={encoded.recipe.key()}:{','.join(encoded.keys)};".encode())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """All that turns features into scores: fitted encoders, scalings, the learner."""
+
+    fitted: Mapping[str, Any]
+    scalings: Mapping[str, Scaling]
+    learner: Any
+
+
+def job(
+    experiment: Experiment,
+    material: Material,
+    fold: Fold,
+    seed: int,
+    folder: Path,
+    parts: Sequence[str],
+) -> None:
+    """Leave a finished model and its scores of the parts in `folder`."""
+    if is_finished(folder, material):
+        trained = load(experiment, material, folder)
+    else:
+        trained = fit(experiment, material, fold, seed)
+        _write(trained, material, folder)
+    for part in parts:
+        found = predict(experiment, material, trained, fold.parts[part])
+        write_atomically(_scores_path(folder, part), save(dict(found.scores)))
+
+
+def is_finished(folder: Path, material: Material, parts: Sequence[str] = ()) -> bool:
+    """A model stands there, trained on these very features, and has scored the parts."""
+    try:
+        written = json.loads((folder / "model.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return False
+    scored = all(_scores_path(folder, part).exists() for part in parts)
+    return scored and written["features"] == material.hash()
+
+
+def read_scores(folder: Path, part: str) -> dict[str, np.ndarray]:
+    """Target → scores `[rows of the part, C]`."""
+    return load_file(_scores_path(folder, part))
+
+
+def fit(experiment: Experiment, material: Material, fold: Fold, seed: int) -> Trained:
+    """Train on the fold's train part; the dev part only selects."""
+    fitted = {}
+    for name, part in experiment.encoders.items():
+        if name not in material.encoded:
+            encoder = components.build("encoders", part.name, part.options)
+            encoder.fit([material.inputs[row] for row in fold.train])
+            fitted[name] = encoder.eval()
+    scalings = {
+        name: Scaling.fit(_rows(experiment, material, fitted, name, fold.train))
+        for name, part in experiment.encoders.items()
+        if part.normalize == "standard"
+    }
+    start = Trained(fitted, scalings, None)
+    train = dataset(experiment, material, start, fold.train)
+    dev = dataset(experiment, material, start, fold.dev) if len(fold.dev) else None
+    torch.manual_seed(seed)
+    learner = _make_learner(experiment, *_shape(train), material)
+    learner.fit(train, dev, seed=seed)
+    return Trained(fitted, scalings, learner)
+
+
+def predict(
+    experiment: Experiment, material: Material, trained: Trained, rows: np.ndarray
+) -> Predictions:
+    """Scores of any rows, in their order."""
+    data = dataset(experiment, material, trained, rows)
+    return Predictions(rows, trained.learner.predict(data))
+
+
+def dataset(
+    experiment: Experiment, material: Material, trained: Trained, rows: np.ndarray
+) -> Dataset:
+    """The features of some rows as the learner sees them: fitted, scaled, in sorted order."""
+    features: dict[str, Ragged | sparse.csr_array] = {}
+    for name in sorted(experiment.encoders):
+        part = _rows(experiment, material, trained.fitted, name, rows)
+        if name in trained.scalings:
+            part = trained.scalings[name].apply(part)
+        features[name] = part
+    targets = {name: torch.from_numpy(truth[rows]) for name, truth in material.targets.items()}
+    return Dataset(features, targets, material.clusters[rows])
+
+
+def load(experiment: Experiment, material: Material, folder: Path) -> Trained:
+    """A finished model from its folder."""
+    written = json.loads((folder / "model.json").read_text("utf-8"))
+    fitted = {}
+    for name, part in experiment.encoders.items():
+        if name not in material.encoded:
+            fitted[name] = components.build("encoders", part.name, part.options).eval()
+            fitted[name].load_state(_files(folder / "encoders" / name))
+    scalings = {
+        path.stem: Scaling(
+            *(torch.from_numpy(load_file(path)[key]) for key in ("centre", "spread"))
+        )
+        for path in (folder / "scalings").glob("*.safetensors")
+    }
+    learner = _make_learner(experiment, written["dims"], written["absent"], material)
+    learner.load_state(_files(folder / "learner"))
+    return Trained(fitted, scalings, learner)
+
+
+def _rows(
+    experiment: Experiment,
+    material: Material,
+    fitted: Mapping[str, Any],
+    name: str,
+    rows: np.ndarray,
+) -> Any:
+    """One encoder's features of some rows, before `standard` scaling."""
+    if name in fitted:
+        return _fitted_rows(experiment, fitted[name], [material.inputs[row] for row in rows])
+    speakers = material.speakers if experiment.encoders[name].normalize == "speaker" else None
+    key = None if speakers is None else speakers.tobytes()
+    return _cached(material.encoded[name], key).take(rows)
+
+
+def _fitted_rows(
+    experiment: Experiment, encoder: Any, inputs: Sequence[Input]
+) -> Ragged | sparse.csr_array:
+    if components.find("learners", experiment.learner.name).WANTS == "pooled":
+        matrix = encoder.matrix(inputs)
+        if isinstance(matrix, sparse.csr_array):
+            return matrix
+    return Ragged.of(run_encoder(encoder, inputs)) if inputs else Ragged.of([None])
+
+
+@lru_cache(maxsize=4)
+def _cached(encoded: Encoded, speakers: bytes | None) -> Ragged:
+    """All rows of a cached encoder; kept, because one worker trains many folds and seeds."""
+    rows = Ragged.of(encoded.load())
+    if speakers is None:
+        return rows
+    return scale_by_speaker(rows, np.frombuffer(speakers, dtype=np.int64))
+
+
+def _shape(train: Dataset) -> tuple[dict[str, int], list[str]]:
+    """Dims of the encoders, and which of them miss some training rows."""
+    ragged = {name: part for name, part in train.features.items() if isinstance(part, Ragged)}
+    dims = {name: part.dim for name, part in ragged.items()}
+    return dims, [name for name, part in ragged.items() if bool((part.lengths == 0).any())]
+
+
+def _make_learner(
+    experiment: Experiment, dims: Mapping[str, int], absent: Sequence[str], material: Material
+) -> Any:
+    name, options = experiment.learner.name, experiment.learner.options
+    if experiment.fusion is None:
+        return components.build("learners", name, options)
+    fusion = components.build("fusion", experiment.fusion.name, experiment.fusion.options, dims)
+    heads = {
+        target: _make_head(fusion.out_dim, truth.shape[1], experiment.outputs[target].head)
+        for target, truth in material.targets.items()
+    }
+    return components.build("learners", name, options, Model(fusion, heads, dims, absent))
+
+
+def _make_head(width: int, classes: int, kind: str | Head) -> torch.nn.Module:
+    if isinstance(kind, Head):
+        return head(width, classes, kind.hidden, kind.activation, kind.dropout)
+    return head(width, classes)
+
+
+def _write(trained: Trained, material: Material, folder: Path) -> None:
+    """The whole model or none of it: `model.json` comes last."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, encoder in trained.fitted.items():
+        for file, data in encoder.state().items():
+            write_atomically(folder / "encoders" / name / file, data)
+    for name, scaling in trained.scalings.items():
+        arrays = {"centre": scaling.centre.numpy(), "spread": scaling.spread.numpy()}
+        write_atomically(folder / "scalings" / f"{name}.safetensors", save(arrays))
+    for file, data in trained.learner.state().items():
+        write_atomically(folder / "learner" / file, data)
+    model = getattr(trained.learner, "model", None)
+    written = {
+        "features": material.hash(),
+        "dims": {} if model is None else model.dims,
+        "absent": [] if model is None else sorted(model.absent),
+    }
+    write_atomically(folder / "model.json", json.dumps(written, indent=1).encode())
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def _scores_path(folder: Path, part: str) -> Path:
+    return folder / "scores" / f"{part}.safetensors"

@@ -1,0 +1,124 @@
+"""The small records that stages hand to each other, and the errors that carry an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+
+class MserError(Exception):
+    """An error that a user can mend; the command line prints it without a traceback."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(MserError):
+    """The config or the command is wrong."""
+
+    exit_code = 2
+
+
+class LeakError(MserError):
+    """The split lets the models see what they are tested on."""
+
+    exit_code = 3
+
+
+class DataError(MserError):
+    """The corpus, a file of it, or a number computed from it cannot be used."""
+
+    exit_code = 4
+
+
+class MissingError(MserError):
+    """Something must be fetched or installed first."""
+
+    exit_code = 5
+
+
+def listed(problems: Sequence[str], what: str, limit: int = 20) -> str:
+    """All problems of one kind as one message: the count, the first `limit`, how many more."""
+    lines = [f"{len(problems)} {what}:", *(f"  {problem}" for problem in problems[:limit])]
+    if len(problems) > limit:
+        lines.append(f"  … and {len(problems) - limit} more")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Where one utterance lies. `start` and `end` in seconds, `end` None: to the end of file."""
+
+    id: str
+    audio: Path | None = None
+    channel: str = "mix"
+    start: float = 0.0
+    end: float | None = None
+    text: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What an encoder may see of an utterance: no id, label, speaker or path.
+
+    samples: float32 mono `[N]` at `rate` Hz, or None where the sound is missing.
+    """
+
+    samples: np.ndarray | None = None
+    rate: int | None = None
+    text: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Encoded utterances: x `[B, T, D]`, mask `[B, T]` bool; an all-False row is missing."""
+
+    x: torch.Tensor
+    mask: torch.Tensor
+
+    @property
+    def present(self) -> torch.Tensor:
+        """`[B]` bool: the rows that have this modality."""
+        return self.mask.any(dim=1)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One way to cut the corpus: part name → row positions. Numbered on through repeats."""
+
+    number: int
+    repeat: int
+    parts: Mapping[str, np.ndarray]
+
+    @property
+    def train(self) -> np.ndarray:
+        return self.parts["train"]
+
+    @property
+    def dev(self) -> np.ndarray:
+        """Empty where nothing is selected."""
+        return self.parts["dev"]
+
+    @property
+    def tests(self) -> dict[str, np.ndarray]:
+        """`test`, and `test2` … where a corpus ships several."""
+        return {name: rows for name, rows in self.parts.items() if name.startswith("test")}
+
+    def scored(self, open_test: bool) -> list[str]:
+        """The parts that models are scored on: dev if there is one, the tests once opened."""
+        return [*(["dev"] if len(self.dev) else []), *(self.tests if open_test else [])]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one model says of the utterances at `rows` `[N]`: target → scores `[N, C]`."""
+
+    rows: np.ndarray
+    scores: Mapping[str, np.ndarray]
