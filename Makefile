@@ -30,12 +30,15 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Resolve the newest versions that pyproject.toml allows, and write them down.
+# Resolve the newest versions that pyproject.toml allows, and write them down. Triton is the one
+# that the CUDA build of this torch asks for, so that one lock serves machines with and without GPU.
 lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/pip install --quiet "torch==2.13.0" hatchling editables
+	.venv-lock/bin/pip install --quiet torch==2.13.0 triton==3.7.1 hatchling editables
 	.venv-lock/bin/pip install --quiet -e '.[dev]'
-	.venv-lock/bin/pip freeze --exclude multimodal_ser | sed 's/+cpu$$//' > requirements.lock
+	.venv-lock/bin/pip freeze --exclude multimodal_ser | sed -e 's/+cpu$$//' \
+	  -e '/^triton==/s/$$/ ; sys_platform == "linux" and platform_machine == "x86_64"/' \
+	  > requirements.lock
 	rm -rf .venv-lock
 
 clean:

@@ -100,7 +100,7 @@ def audit(
         _straddling("group", own_group, own_group, folds),
     ]
     if audio is not None:
-        keys = pd.Series(audio, dtype="str").replace("", np.nan)
+        keys = pd.Series(audio, dtype="str").replace("", None)
         found += [_straddling("audio", keys, table["id"], folds), _overlapping(table, folds)]
     transcript, remark = _transcripts(table, folds, classes, reads_text)
     leaks = [leak for leak in [*found, transcript] if leak]

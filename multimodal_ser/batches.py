@@ -136,9 +136,10 @@ class Dataset:
     def pooled(self) -> np.ndarray | sparse.csr_array:
         """`[N, sum D]`: every encoder's vector side by side; zeros where one is missing."""
         columns = [_columns(name, part) for name, part in self.features.items()]
-        if any(isinstance(column, sparse.csr_array) for column in columns):
-            return sparse.csr_array(sparse.hstack(columns, format="csr"))
-        return np.concatenate(columns, axis=1)
+        dense = [column for column in columns if isinstance(column, np.ndarray)]
+        if len(dense) == len(columns):
+            return np.concatenate(dense, axis=1)
+        return sparse.csr_array(sparse.hstack(columns, format="csr"))
 
 
 def _columns(name: str, part: Ragged | sparse.csr_array) -> np.ndarray | sparse.csr_array:

@@ -152,7 +152,9 @@ def _rows(shard: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _checksum(frames: np.ndarray, lengths: np.ndarray) -> int:
-    return zlib.crc32(np.ascontiguousarray(lengths), zlib.crc32(np.ascontiguousarray(frames)))
+    return zlib.crc32(
+        lengths.tobytes(), zlib.crc32(np.ascontiguousarray(frames).view(np.uint8).data)
+    )
 
 
 def inventory(root: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -81,7 +81,7 @@ class Experiment(_Section):
     shuffle: Literal["audio", "text"] | None = None
     encoders: dict[Annotated[str, Field(pattern=r"^\w+$")], EncoderPart] = Field(min_length=1)
     fusion: Part | None = None
-    outputs: dict[Literal["label"], Output] = Field(default={"label": Output()}, min_length=1)
+    outputs: dict[str, Output] = Field(default={"label": Output()}, min_length=1)
     learner: Part = Part(name="neural")
     seeds: list[int] = Field(default=[0], min_length=1)
     metrics: list[str] = Field(default=["macro_f1", "uar", "accuracy"], min_length=1)
@@ -162,20 +162,24 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _override(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    for override in overrides:
+    """Set dotted keys. Another `name` for a component leaves the old one's options behind."""
+    for override in sorted(overrides, key=lambda one: ".name=" not in one):
         dotted, equals, text = override.partition("=")
         if not equals or not dotted:
             raise ConfigError(f"'{override}' is not key=value")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"the value of '{override}' is not valid YAML") from None
         *parents, last = dotted.split(".")
         place = raw
         for parent in parents:
             if not isinstance(place.get(parent), dict):
                 place[parent] = {}
             place = place[parent]
-        try:
-            place[last] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"the value of '{override}' is not valid YAML") from None
+        if last == "name" and parents and place.get("name") != value:
+            place.clear()
+        place[last] = value
     return raw
 
 
@@ -236,7 +240,7 @@ def _fill(path: str, part: dict[str, Any], options_of: OptionsOf, allow_code: bo
 
 
 def _explain(
-    prefix: tuple[str, ...], schema: type[BaseModel], error: Any, more: set[str] = frozenset()
+    prefix: tuple[str, ...], schema: type[BaseModel], error: Any, more: Collection[str] = ()
 ) -> str:
     """One problem as `key.path: what is wrong (given …)`, unknown keys with the nearest one."""
     where = ".".join([*prefix, *(str(step) for step in error["loc"])])
@@ -266,6 +270,9 @@ def _paths(schema: dict[str, Any]) -> list[str]:
 
 def _contradictions(experiment: Experiment) -> Iterator[str]:
     """What each part allows and the whole does not."""
+    for target in experiment.outputs:
+        if target != "label":
+            yield f"outputs.{target}: unknown target; allowed: label"
     learner = components.find("learners", experiment.learner.name)
     if learner.WANTS != "batches" and experiment.fusion:
         yield (
@@ -278,10 +285,8 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
     for key, part in experiment.encoders.items():
         encoder = components.find("encoders", part.name)
         known[encoder.modality] = True
-        if learner.WANTS == "batches" and hasattr(encoder, "columns"):
-            if encoder.columns(part.options) is None:
-                yield (
-                    f"encoders.{key}: a neural learner needs dense columns; set max_features or svd"
-                )
+        columns = getattr(encoder, "columns", None)
+        if learner.WANTS == "batches" and columns and columns(part.options) is None:
+            yield f"encoders.{key}: a neural learner needs dense columns; set max_features or svd"
     if experiment.shuffle and not known[experiment.shuffle]:
         yield f"shuffle: no encoder reads {experiment.shuffle}, so it would have no effect"

@@ -29,20 +29,35 @@ _SOUND = ["audio", "channel", "start", "end"]
 
 
 @dataclass(frozen=True)
+class About:
+    """What a corpus is, and on what terms. labels: None takes those of the table.
+
+    Corpora that contain each other share a `namespace` and are never joined; `notice` is a
+    sentence that every table shows.
+    """
+
+    name: str
+    licence: str
+    citation: str
+    home: str
+    labels: tuple[str, ...] | None = None
+    language: str | None = None
+    namespace: str = ""
+    notice: str = ""
+
+
+@dataclass(frozen=True)
 class Corpus:
     """A table with one row an utterance, in the order of the corpus; columns as in `COLUMNS`.
 
-    Columns beyond those pass through; `votes:<label>` count the raters' votes.
+    Columns beyond those pass through; `votes:<label>` count the raters' votes. `dropped` counts
+    the rows left out, by reason.
     """
 
+    about: About
     table: pd.DataFrame
-    name: str
     root: Path
     labels: tuple[str, ...]
-    licence: str = "unknown"
-    citation: str = "none given"
-    namespace: str = ""
-    notice: str = ""
     dropped: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -82,8 +97,7 @@ class Corpus:
         for _, rows in sorted(table.groupby(speakers.to_numpy()).indices.items()):
             source = generator.permutation(rows)
             for column in columns:
-                values = self.table[column].to_numpy()
-                table.iloc[rows, table.columns.get_loc(column)] = values[source]
+                table.loc[rows, column] = self.table[column].to_numpy()[source]
         return dataclasses.replace(self, table=table)
 
 
@@ -94,67 +108,59 @@ def data_root(root: str) -> Path:
 
 def build(
     table: pd.DataFrame,
+    about: About,
     *,
-    name: str,
     root: Path,
-    labels: Sequence[str] | None = None,
-    licence: str = "unknown",
-    citation: str = "none given",
-    namespace: str = "",
-    notice: str = "",
     allow_missing: bool = False,
     allow_outside: bool = False,
 ) -> Corpus:
     """Check a loader's table, complete its columns; DataError with the rows at fault."""
     if table.empty:
-        raise DataError(f"the corpus '{name}' has no rows")
-    table = _complete(table.reset_index(drop=True), name)
+        raise DataError(f"the corpus '{about.name}' has no rows")
+    table = _complete(table.reset_index(drop=True), about.name)
     _check_ids(table)
     _check_times(table)
     if not allow_outside:
         _check_inside(table, root)
     table, dropped = _check_files(table, root, allow_missing)
-    found = tuple(sorted(table["label"].dropna().unique()))
-    return Corpus(
-        table=table,
-        name=name,
-        root=root,
-        labels=tuple(labels or found),
-        licence=licence,
-        citation=citation,
-        namespace=namespace or name,
-        notice=notice,
-        dropped=dropped,
-    )
+    labels = about.labels or tuple(sorted(table["label"].dropna().unique()))
+    return Corpus(about, table, root, labels, dropped)
 
 
 def join(corpora: Sequence[Corpus]) -> Corpus:
     """Several corpora as one; `corpus` says where a row came from, ids are made unique by it."""
     if len(corpora) == 1:
         return corpora[0]
-    spaces = [corpus.namespace for corpus in corpora]
+    spaces = [corpus.about.namespace or corpus.about.name for corpus in corpora]
     if len(set(spaces)) < len(spaces):
         raise DataError(f"these corpora contain one another and cannot be joined: {spaces}")
-    tables = []
-    for corpus in corpora:
-        table = corpus.table.copy()
-        for column in ("id", "speaker", "group"):
-            table[column] = corpus.name + "/" + table[column]
-        table["audio"] = [
-            value if pd.isna(value) else str(corpus.root / value) for value in table["audio"]
-        ]
-        tables.append(table)
-    return Corpus(
-        table=pd.concat(tables, ignore_index=True),
-        name="+".join(corpus.name for corpus in corpora),
-        root=Path("/"),
-        labels=tuple(sorted({label for corpus in corpora for label in corpus.labels})),
-        licence="; ".join(f"{corpus.name}: {corpus.licence}" for corpus in corpora),
-        citation="; ".join(corpus.citation for corpus in corpora),
+    abouts = [corpus.about for corpus in corpora]
+    about = About(
+        name="+".join(one.name for one in abouts),
+        licence="; ".join(f"{one.name}: {one.licence}" for one in abouts),
+        citation="; ".join(one.citation for one in abouts),
+        home="; ".join(one.home for one in abouts),
         namespace="+".join(spaces),
-        notice=" ".join(corpus.notice for corpus in corpora if corpus.notice),
-        dropped={key: count for corpus in corpora for key, count in corpus.dropped.items()},
+        notice=" ".join(one.notice for one in abouts if one.notice),
     )
+    dropped = {
+        f"{corpus.about.name}: {why}": count
+        for corpus in corpora
+        for why, count in corpus.dropped.items()
+    }
+    table = pd.concat([_prefixed(corpus) for corpus in corpora], ignore_index=True)
+    labels = tuple(sorted({label for corpus in corpora for label in corpus.labels}))
+    return Corpus(about, table, Path("/"), labels, dropped)
+
+
+def _prefixed(corpus: Corpus) -> pd.DataFrame:
+    """The table with ids, speakers and groups that no other corpus has, and absolute paths."""
+    table = corpus.table.copy()
+    for column in ("id", "speaker", "group"):
+        table[column] = corpus.about.name + "/" + table[column]
+    root = corpus.root.absolute()
+    table["audio"] = table["audio"].map(lambda path: str(root / path), na_action="ignore")
+    return table
 
 
 def _complete(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -226,8 +232,8 @@ def _check_times(table: pd.DataFrame) -> None:
 def _check_inside(table: pd.DataFrame, root: Path) -> None:
     paths = table["audio"].dropna()
     outside = [
-        f"{table['id'][row]}: {path}"
-        for row, path in paths.items()
+        f"{name}: {path}"
+        for name, path in zip(table["id"][paths.index], paths, strict=True)
         if Path(path).is_absolute() or os.path.normpath(path).startswith("..")
     ]
     if outside:

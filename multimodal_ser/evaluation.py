@@ -21,7 +21,11 @@ _COLLAPSE = 0.9
 
 def classes_of(predictions: pd.DataFrame) -> list[str]:
     """The task's classes, in the order of the score columns."""
-    return [column.removeprefix(SCORE) for column in predictions if column.startswith(SCORE)]
+    return [
+        column.removeprefix(SCORE)
+        for column in map(str, predictions.columns)
+        if column.startswith(SCORE)
+    ]
 
 
 def confusion(predictions: pd.DataFrame) -> np.ndarray:
@@ -89,7 +93,7 @@ def _values(rows: pd.DataFrame, name: str) -> dict[str, Any]:
 
 def _ensemble(rows: pd.DataFrame) -> pd.DataFrame:
     """The scores of an utterance averaged over seeds and repeats."""
-    scores = [column for column in rows if column.startswith(SCORE)]
+    scores = [SCORE + name for name in classes_of(rows)]
     grouped = rows.groupby("id", sort=True)
     return grouped[scores].mean().assign(truth=grouped["truth"].first()).reset_index()
 

@@ -39,13 +39,17 @@ def maximum(x: Tensor, mask: Tensor) -> Tensor:
 _POOLS = {"mean": mean, "mean_std": mean_std, "max": maximum}
 
 
+def width(kind: Pooling, dim: int) -> int:
+    """How wide a pooled vector of frames of `dim` is."""
+    return 2 * dim if kind == "mean_std" else dim
+
+
 class Pool(nn.Module):
     """A pool by name, blind to whatever a padded frame holds."""
 
-    def __init__(self, kind: Pooling, dim: int) -> None:
+    def __init__(self, kind: Pooling) -> None:
         super().__init__()
         self.kind = kind
-        self.out_dim = 2 * dim if kind == "mean_std" else dim
 
     def forward(self, features: Features) -> Tensor:
         x = features.x.masked_fill(~features.mask.unsqueeze(-1), 0.0)

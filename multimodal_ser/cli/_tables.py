@@ -83,9 +83,9 @@ def show_audit(prepared: Prepared) -> None:
 
 def _head(prepared: Prepared) -> None:
     corpus = prepared.corpus
-    print(f"{corpus.name}: {len(corpus)} utterances, split {prepared.split_hash}")
-    if corpus.notice:
-        print(corpus.notice)
+    print(f"{corpus.about.name}: {len(corpus)} utterances, split {prepared.split_hash}")
+    if corpus.about.notice:
+        print(corpus.about.notice)
     for reason, count in corpus.dropped.items():
         print(f"! {count} rows dropped: {reason}")
     if prepared.audit.stamps:

@@ -13,30 +13,23 @@ from typing import Any
 
 import pandas as pd
 
-from multimodal_ser.corpus import Corpus, build
+from multimodal_ser.corpus import About, Corpus, build
 
-LABELS = ("anger", "disgust", "fear", "joy", "neutral", "sadness")
-LANGUAGE = "es"
-LICENCE = "MIT"
-CITATION = "This package; speech synthesised by eSpeak NG"
-HOME = "bundled"
-NAMESPACE = "demo"
-NOTICE = "synthetic speech; says nothing about people"
+ABOUT = About(
+    name="demo",
+    licence="MIT",
+    citation="This package; speech synthesised by eSpeak NG",
+    home="bundled",
+    labels=("anger", "disgust", "fear", "joy", "neutral", "sadness"),
+    language="es",
+    notice="synthetic speech; says nothing about people",
+)
 _FOLDER = Path(__file__).parent / "_demo"
 
 
 def load() -> Corpus:
     """480 utterances, 80 of each class, of 24 speakers."""
-    return build(
-        pd.read_csv(_FOLDER / "utterances.csv", dtype={"id": str}),
-        name="demo",
-        root=_FOLDER,
-        labels=LABELS,
-        licence=LICENCE,
-        citation=CITATION,
-        namespace=NAMESPACE,
-        notice=NOTICE,
-    )
+    return build(pd.read_csv(_FOLDER / "utterances.csv"), ABOUT, root=_FOLDER)
 
 
 def config() -> Path:

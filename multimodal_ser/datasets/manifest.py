@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from multimodal_ser.corpus import COLUMNS, Corpus, build, data_root
+from multimodal_ser.corpus import COLUMNS, About, Corpus, build, data_root
 from multimodal_ser.types import DataError, MissingError
 
-LABELS = None  # the table's own
-LANGUAGE = None
-LICENCE = "as the table's owner says"
-CITATION = "as the table's owner says"
-HOME = "your own"
-NAMESPACE = "manifest"
+ABOUT = About(
+    name="manifest",
+    licence="as the table's owner says",
+    citation="as the table's owner says",
+    home="your own",
+)
 
 
 def load(
@@ -40,13 +41,11 @@ def load(
     if language is not None:
         known = table["language"] if "language" in table else pd.Series(pd.NA, index=table.index)
         table["language"] = known.fillna(language)
+    labels = tuple(label_order) if label_order else None
     return build(
         table,
-        name=Path(path).stem,
+        replace(ABOUT, name=Path(path).stem, labels=labels),
         root=folder,
-        labels=label_order,
-        licence=LICENCE,
-        citation=CITATION,
         allow_missing=allow_missing,
         allow_outside=allow_outside,
     )
@@ -88,7 +87,7 @@ def _check_quotes(path: Path, separator: str) -> None:
 
 
 def _lines(path: Path) -> pd.DataFrame:
-    return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+    return pd.read_json(path, lines=True, dtype={}, convert_dates=False)
 
 
 def _parquet(path: Path) -> pd.DataFrame:

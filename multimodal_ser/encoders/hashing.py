@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Field
+from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import HashingVectorizer
 from torch import Tensor, nn
 
@@ -35,7 +36,7 @@ class Encoder(nn.Module):
         """x `[B, buckets]`, present `[B]`."""
         counts = self.vectorizer.transform([one.text or "" for one in inputs])
         present = torch.tensor([one.text is not None for one in inputs])
-        return {"x": torch.from_numpy(counts.toarray()).float(), "present": present}
+        return {"x": torch.from_numpy(csr_array(counts).toarray()).float(), "present": present}
 
     def forward(self, x: Tensor, present: Tensor) -> Features:
         return Features(x.unsqueeze(1), present.unsqueeze(1))

@@ -45,6 +45,8 @@ class Encoder(nn.Module):
         n_fft = 2 ** (self.width - 1).bit_length()
         bands = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels)
         self.n_fft = n_fft
+        self.taper: Tensor
+        self.bands: Tensor
         self.register_buffer("taper", torch.hann_window(self.width), persistent=False)
         self.register_buffer("bands", torch.from_numpy(bands.T.copy()), persistent=False)
 

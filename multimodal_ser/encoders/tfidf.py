@@ -58,7 +58,7 @@ class Encoder(nn.Module):
             for analyzer, ngrams in analyzers.items()
             if ngrams
         ]
-        self.svd = TruncatedSVD(svd, random_state=0) if svd else None
+        self.svd: Any = TruncatedSVD(svd, random_state=0) if svd else None
 
     @staticmethod
     def columns(options: Mapping[str, Any]) -> int | None:
@@ -72,7 +72,7 @@ class Encoder(nn.Module):
         texts = [one.text for one in inputs if one.text is not None]
         try:
             parts = [vectorizer.fit_transform(texts) for vectorizer in self.vectorizers]
-            counts = sparse.hstack(parts, format="csr")
+            counts: Any = sparse.hstack(parts, format="csr")
         except ValueError as error:
             raise DataError(
                 f"tfidf finds no n-gram in {len(texts)} training texts: {error}"
@@ -80,14 +80,14 @@ class Encoder(nn.Module):
         self.dim = counts.shape[1]
         if self.svd is not None:
             self.svd.set_params(n_components=min(self.svd.n_components, min(counts.shape) - 1))
-            self.dim = self.svd.fit(counts).components_.shape[0]
+            self.dim = len(self.svd.fit(counts).components_)
 
     def matrix(self, inputs: Sequence[Input]) -> sparse.csr_array | np.ndarray:
         """`[B, dim]`: sparse, or dense after `svd`; zeros where the text is missing."""
         texts = [one.text or "" for one in inputs]
         parts = [vectorizer.transform(texts) for vectorizer in self.vectorizers]
-        counts = sparse.hstack(parts, format="csr")
-        return sparse.csr_array(counts) if self.svd is None else self.svd.transform(counts)
+        counts = sparse.csr_array(sparse.hstack(parts, format="csr"))
+        return counts if self.svd is None else self.svd.transform(counts)
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, dim]` dense, present `[B]`."""

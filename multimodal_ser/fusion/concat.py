@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from multimodal_ser.pooling import Pool, Pooling
+from multimodal_ser.pooling import Pool, Pooling, width
 from multimodal_ser.types import Features
 
 
@@ -29,9 +29,9 @@ class Fusion(nn.Module):
         pool: Pooling = "mean",
     ) -> None:
         super().__init__()
-        self.pools = nn.ModuleDict({name: Pool(pool, dims[name]) for name in sorted(dims)})
+        self.pools = nn.ModuleDict({name: Pool(pool) for name in sorted(dims)})
         self.project = nn.ModuleDict(
-            {name: nn.Linear(part.out_dim, hidden) for name, part in self.pools.items()}
+            {name: nn.Linear(width(pool, dims[name]), hidden) for name in sorted(dims)}
         )
         self.mix = nn.Linear(hidden * len(dims), hidden)
         self.dropout = nn.Dropout(dropout)

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from multimodal_ser.pooling import Pool, Pooling
+from multimodal_ser.pooling import Pool, Pooling, width
 from multimodal_ser.types import Features
 
 
@@ -28,9 +28,9 @@ class Fusion(nn.Module):
     ) -> None:
         super().__init__()
         self.merge = merge
-        self.pools = nn.ModuleDict({name: Pool(pool, dims[name]) for name in sorted(dims)})
+        self.pools = nn.ModuleDict({name: Pool(pool) for name in sorted(dims)})
         self.project = nn.ModuleDict(
-            {name: nn.Linear(part.out_dim, hidden) for name, part in self.pools.items()}
+            {name: nn.Linear(width(pool, dims[name]), hidden) for name in sorted(dims)}
         )
         self.dropout = nn.Dropout(dropout)
         if merge == "weights":

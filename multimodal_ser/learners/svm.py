@@ -53,7 +53,8 @@ class Learner:
         self.classes = truth.shape[1]
         if self.scores == "probability":
             parts = _cluster_parts(codes, train.clusters[labelled])
-            self.machine = CalibratedClassifierCV(self.machine, cv=parts, ensemble=False)
+            calibration: dict[str, Any] = {"cv": parts, "ensemble": False}
+            self.machine = CalibratedClassifierCV(self.machine, **calibration)
         self.machine.fit(x, codes)
         if self.scores == "probability":
             self.machine.cv = None  # row numbers, of no use after the fit
