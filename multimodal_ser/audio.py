@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -23,18 +24,24 @@ def read(utterance: Utterance) -> tuple[np.ndarray, int]:
             start = round(utterance.start * rate)
             stop = _stop(utterance, sound.frames, rate)
             if start >= stop:
-                raise DataError(
-                    f"{utterance.id}: {path} has no samples from {utterance.start:g} s on"
-                )
+                raise DataError(f"{path} has no samples from {utterance.start:g} s on")
             sound.seek(start)
             samples = sound.read(stop - start, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise DataError(f"{utterance.id}: {path} is not readable as audio ({error})") from None
+        raise DataError(f"{path} is not readable as audio ({error})") from None
     if len(samples) < stop - start:
-        raise DataError(f"{utterance.id}: {path} is truncated: {len(samples)} of {stop} samples")
+        raise DataError(f"{path} is truncated: {len(samples)} of {stop} samples")
     if not np.isfinite(samples).all():
-        raise DataError(f"{utterance.id}: {path} holds NaN or infinite samples")
+        raise DataError(f"{path} holds NaN or infinite samples")
     return _channel(samples, utterance), rate
+
+
+def has_sound(path: Path) -> bool:
+    """A file that says it is audio and is not empty; its samples are not looked at."""
+    try:
+        return soundfile.info(str(path)).frames > 0
+    except soundfile.LibsndfileError:
+        return False
 
 
 def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
@@ -58,7 +65,7 @@ def _stop(utterance: Utterance, frames: int, rate: int) -> int:
         return frames
     if utterance.end > frames / rate + _END_SLACK:
         raise DataError(
-            f"{utterance.id}: ends at {utterance.end:g} s, but {utterance.audio} lasts "
+            f"the segment ends at {utterance.end:g} s, but {utterance.audio} lasts "
             f"{frames / rate:.2f} s"
         )
     return min(round(utterance.end * rate), frames)
@@ -70,7 +77,7 @@ def _channel(samples: np.ndarray, utterance: Utterance) -> np.ndarray:
         return samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
     if not utterance.channel.isdigit() or int(utterance.channel) >= samples.shape[1]:
         raise DataError(
-            f"{utterance.id}: channel '{utterance.channel}' is not mix or one of the "
+            f"channel '{utterance.channel}' is not mix or one of the "
             f"{samples.shape[1]} channels (0 first) of {utterance.audio}"
         )
     return np.ascontiguousarray(samples[:, int(utterance.channel)])

@@ -199,10 +199,10 @@ def _protocol(name: str, allow_code: bool) -> type[BaseModel]:
 
 def _parts(raw: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], OptionsOf]]:
     """Every place of a config that names a component, the unnamed ones set to their defaults."""
-    raw.setdefault("protocol", {"name": "kfold"})
-    learner = raw.setdefault("learner", {"name": "neural"})
-    if isinstance(learner, dict) and learner.get("name") == "neural":
-        raw.setdefault("fusion", {"name": "concat"})
+    learner = _named(raw, "learner", "neural")
+    _named(raw, "protocol", "kfold")
+    if isinstance(learner, dict) and (raw.get("fusion") or learner["name"] == "neural"):
+        _named(raw, "fusion", "concat")
     corpus = raw.get("corpus")
     several = dict(enumerate(corpus)) if isinstance(corpus, list) else {}
     places = {f"corpus.{index}": (part, "datasets") for index, part in several.items()}
@@ -218,6 +218,14 @@ def _parts(raw: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], OptionsOf
     for key, part in encoders.items() if isinstance(encoders, dict) else ():
         if isinstance(part, dict):
             yield f"encoders.{key}", part, _component("encoders")
+
+
+def _named(raw: dict[str, Any], key: str, name: str) -> Any:
+    """The part under `key`, which is called `name` unless it says otherwise."""
+    part = raw.setdefault(key, {})
+    if isinstance(part, dict):
+        part.setdefault("name", name)
+    return part
 
 
 def _fill(path: str, part: dict[str, Any], options_of: OptionsOf, allow_code: bool) -> list[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from multimodal_ser.audio import has_sound
 from multimodal_ser.types import DataError, Utterance, listed
 
 TEXT_COLUMNS = (
@@ -184,14 +185,21 @@ def _complete(table: pd.DataFrame, name: str) -> pd.DataFrame:
             table[column] = np.nan
     table["group"] = table["group"].where(table["group"].notna(), table["speaker"])
     table["corpus"] = table["corpus"].fillna(name)
-    if table["audio"].isna().all() and table["text"].isna().all():
-        raise DataError(
-            f"no row has audio or text (columns found: {', '.join(map(str, extra)) or 'none'})"
-        )
+    _check_content(table, extra)
     table["text_source"] = table["text_source"].mask(
         table["text_source"].isna() & table["text"].notna(), "reference"
     )
     return table
+
+
+def _check_content(table: pd.DataFrame, extra: Sequence[str]) -> None:
+    bare = table["audio"].isna() & table["text"].isna()
+    if bare.all():
+        raise DataError(f"no row has audio or text (columns found: {', '.join(extra) or 'none'})")
+    if bare.any():
+        raise DataError(
+            listed([*table["id"][bare].astype(str)], "rows have neither audio nor text")
+        )
 
 
 def _blank(table: pd.DataFrame) -> pd.Series:
@@ -245,9 +253,13 @@ def _check_inside(table: pd.DataFrame, root: Path) -> None:
 def _check_files(
     table: pd.DataFrame, root: Path, allow_missing: bool
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """All rows whose file is not there, or with `allow_missing` the table without them."""
+    """All rows whose file is not there, or with `allow_missing` the table without them.
+
+    Only `allow_missing` opens every file, so that what is dropped does not depend on the encoders.
+    """
     paths = table["audio"].dropna().unique()
-    absent = {path for path in paths if not (root / path).is_file()}
+    usable = has_sound if allow_missing else Path.is_file
+    absent = [path for path in paths if not usable(root / path)]
     missing = table["audio"].isin(absent)
     if not absent:
         return table, {}
@@ -260,4 +272,4 @@ def _check_files(
     kept = table[~missing].reset_index(drop=True)
     if kept.empty:
         raise DataError(f"none of the {len(table)} audio files is under {root}")
-    return kept, {"file missing": int(missing.sum())}
+    return kept, {"file missing or unreadable": int(missing.sum())}

@@ -212,11 +212,13 @@ def _decode_contents(
     blocks = list(_blocks(list(distinct.values()), 64))
     label = f"decode {len(distinct)} segments" if len(distinct) > 64 else ""
     results = spread(_hash_block, [(block,) for block in blocks], workers=workers, label=label)
-    outcomes = [outcome for block in results for outcome in block]
-    failures = [outcome for outcome in outcomes if isinstance(outcome, str)]
-    if failures:
-        raise DataError(listed(failures, "segments cannot be read"))
-    return dict(zip(distinct, outcomes, strict=True))
+    outcomes = dict(zip(distinct, (one for block in results for one in block), strict=True))
+    failed = {state: outcome for state, outcome in outcomes.items() if isinstance(outcome, str)}
+    if failed:
+        pairs = zip(states, utterances, strict=True)
+        rows = [f"{one.id}: {failed[state]}" for state, one in pairs if state in failed]
+        raise DataError(listed(rows, "segments cannot be read"))
+    return outcomes
 
 
 def _blocks(items: list[Utterance], size: int) -> Iterator[list[Utterance]]:

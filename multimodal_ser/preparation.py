@@ -33,6 +33,12 @@ class Prepared:
     audit: Audit
 
     @property
+    def missing(self) -> dict[str, int]:
+        """Modality → how many utterances have none."""
+        counts = {key: some.count(None) for key, some in self.contents.items()}
+        return {key: count for key, count in counts.items() if count}
+
+    @property
     def split_hash(self) -> str:
         return splits.split_hash(self.split)
 
@@ -82,16 +88,13 @@ def load_corpus(experiment: Experiment) -> Corpus:
 
 
 def make_material(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Material:
-    """What the workers get; DataError for training rows without a target or without features."""
+    """What the workers get; DataError for training rows without a target."""
     table = prepared.corpus.table
     targets = {"label": _distributions(table, prepared.classes)}
     trained = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
     bare = trained[targets["label"][trained].sum(1) == 0]
     if len(bare):
         raise DataError(listed([*table["id"].iloc[bare]], "training rows have no label"))
-    empty = ~np.any([[one is not None for one in some] for some in prepared.contents.values()], 0)
-    if empty.any():
-        raise DataError(listed([*table["id"][empty]], "rows have nothing that an encoder reads"))
     utterances = prepared.corpus.utterances()
     return Material(
         encoded=encoded,

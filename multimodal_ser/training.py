@@ -76,7 +76,8 @@ def job(
         _write(trained, material, folder)
     for part in parts:
         found = predict(experiment, material, trained, fold.parts[part])
-        write_atomically(_scores_path(folder, part), save(dict(found.scores)))
+        scores = {name: np.ascontiguousarray(one) for name, one in found.scores.items()}
+        write_atomically(_scores_path(folder, part), save(scores))
 
 
 def is_finished(folder: Path, material: Material, parts: Sequence[str] = ()) -> bool:

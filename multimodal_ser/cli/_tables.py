@@ -88,6 +88,8 @@ def _head(prepared: Prepared) -> None:
         print(corpus.about.notice)
     for reason, count in corpus.dropped.items():
         print(f"! {count} rows dropped: {reason}")
+    for modality, count in prepared.missing.items():
+        print(f"! {count} utterances have no {modality}")
     if prepared.audit.stamps:
         print(f"! leaks allowed by the config: {', '.join(prepared.audit.stamps)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -53,9 +54,11 @@ class Encoder(nn.Module):
     def _one(self, samples: np.ndarray | None) -> np.ndarray | None:
         if samples is None:
             return None
-        frames = librosa.feature.mfcc(
-            y=samples, sr=self.sample_rate, n_mfcc=self.n_mfcc, n_mels=max(128, self.n_mfcc)
-        ).T
+        with warnings.catch_warnings():  # a clip shorter than one window is padded, as it should
+            warnings.filterwarnings("ignore", message="n_fft=")
+            frames = librosa.feature.mfcc(
+                y=samples, sr=self.sample_rate, n_mfcc=self.n_mfcc, n_mels=max(128, self.n_mfcc)
+            ).T
         if self.pool == "none":
             return frames
         pooled = [frames.mean(0)] if self.pool == "mean" else [frames.mean(0), frames.std(0)]

@@ -107,7 +107,8 @@ class Encoder(nn.Module):
         ]
         arrays = {f"idf{at}": one.idf_ for at, one in enumerate(self.vectorizers)}
         if self.svd is not None:
-            arrays["components"] = self.svd.components_
+            # safetensors writes memory as it lies, so an array in Fortran order would be scrambled
+            arrays["components"] = np.ascontiguousarray(self.svd.components_)
         text = json.dumps(vocabularies, ensure_ascii=False, sort_keys=True)
         return {"vocabulary.json": text.encode(), "weights.safetensors": save(arrays)}
 
@@ -127,4 +128,4 @@ class Encoder(nn.Module):
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
     """Options that build it at once."""
-    return {"characters": [2, 3], "max_features": 50}
+    return {"characters": [2, 3], "svd": 3}

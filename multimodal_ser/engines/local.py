@@ -25,7 +25,7 @@ from multimodal_ser.types import MserError
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PRELOAD = ["multimodal_ser.features", "multimodal_ser.training"]
-_pools: dict[int, ProcessPoolExecutor] = {}
+_pools: dict[tuple[int, tuple[str, ...]], ProcessPoolExecutor] = {}
 
 
 def cores() -> int:
@@ -63,9 +63,21 @@ def spread(
             future.cancel()
 
 
+def shut_down() -> None:
+    """End the workers; the next stage starts new ones."""
+    for pool in _pools.values():
+        pool.shutdown(cancel_futures=True)
+    _pools.clear()
+
+
 def _pool(workers: int) -> ProcessPoolExecutor:
-    """The workers of this process, kept from stage to stage because they import torch."""
-    if workers not in _pools:
+    """The workers of this process, kept from stage to stage because they import torch.
+
+    They are started anew when `sys.path` has changed, as it does in a notebook.
+    """
+    key = (workers, tuple(sys.path))
+    if key not in _pools:
+        shut_down()
         context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
         if sys.platform != "win32":
             context.set_forkserver_preload(_PRELOAD)
@@ -76,8 +88,8 @@ def _pool(workers: int) -> ProcessPoolExecutor:
             pool.submit(os.getpid)  # starts the processes while the variables are set
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-        _pools[workers] = pool
-    return _pools[workers]
+        _pools[key] = pool
+    return _pools[key]
 
 
 def _settle() -> None:

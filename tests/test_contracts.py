@@ -1,0 +1,318 @@
+"""What every component promises, whoever wrote it: one test a promise, one run a file."""
+
+import time
+from importlib.metadata import version
+
+import numpy as np
+import pytest
+import torch
+
+from multimodal_ser import components
+from multimodal_ser.batches import Dataset, Ragged
+from multimodal_ser.components import build, module, names, schema
+from multimodal_ser.model import Model, head
+from multimodal_ser.types import Features, Input
+
+LENGTHS = (0.4, 0.05, 1.1, 0.7, 0.2)
+TEXTS = ("Qué alegría verte", "No", "Son las nueve de la mañana", "Qué pena, qué pena", "Sí")
+DIMS = {"audio": 5, "hand": 3, "text": 7}
+FITTED = [name for name in names("encoders") if hasattr(components.find("encoders", name), "fit")]
+
+each_encoder = pytest.mark.parametrize("name", names("encoders"))
+each_fusion = pytest.mark.parametrize("name", names("fusion"))
+each_learner = pytest.mark.parametrize("name", names("learners"))
+each_dataset = pytest.mark.parametrize("name", names("datasets"))
+
+
+def example(kind, name, folder):
+    return module(kind, name).EXAMPLE(folder)
+
+
+def inputs_of(modality):
+    generator = np.random.default_rng(0)
+    if modality == "text":
+        return [Input(text=text, language="es") for text in TEXTS]
+    sounds = [generator.standard_normal(int(16000 * length)) * 0.1 for length in LENGTHS]
+    return [Input(samples=sound.astype(np.float32), rate=16000) for sound in sounds]
+
+
+def make_encoder(name, folder):
+    encoder = build("encoders", name, example("encoders", name, folder)).eval()
+    inputs = inputs_of(encoder.modality)
+    if hasattr(encoder, "fit"):
+        encoder.fit(inputs)
+    return encoder, inputs
+
+
+def encode(encoder, inputs):
+    with torch.inference_mode():
+        return encoder(**encoder.prepare(inputs))
+
+
+def valid(features, row):
+    return features.x[row][features.mask[row]]
+
+
+@each_encoder
+def test_an_encoder_is_built_in_under_a_second_and_says_what_it_is(name, tmp_path):
+    module("encoders", name)
+    began = time.perf_counter()
+    encoder, _ = make_encoder(name, tmp_path)
+    assert time.perf_counter() - began < 1
+    assert encoder.modality in ("audio", "text")
+    assert encoder.VERSION >= 1
+    assert all(version(library) for library in encoder.VALUE_LIBRARIES)
+
+
+@each_encoder
+def test_features_have_the_shape_that_dim_promises(name, tmp_path):
+    encoder, inputs = make_encoder(name, tmp_path)
+    features = encode(encoder, inputs)
+    assert features.x.shape == (len(inputs), features.mask.shape[1], encoder.dim)
+    assert features.mask.dtype == torch.bool
+    assert features.present.all()
+    assert torch.isfinite(features.x[features.mask]).all()
+
+
+@each_encoder
+def test_alone_or_in_a_batch_in_any_order_an_input_gets_the_same_features(name, tmp_path):
+    encoder, inputs = make_encoder(name, tmp_path)
+    together = encode(encoder, inputs)
+    turned = encode(encoder, inputs[::-1])
+    many = encode(encoder, inputs * 13)
+    for row, one in enumerate(inputs):
+        alone = valid(encode(encoder, [one]), 0)
+        for other in (valid(together, row), valid(turned, len(inputs) - 1 - row), valid(many, row)):
+            torch.testing.assert_close(other, alone, rtol=1e-5, atol=1e-5)
+
+
+@each_encoder
+def test_a_missing_input_is_masked_and_changes_no_other_row(name, tmp_path):
+    encoder, inputs = make_encoder(name, tmp_path)
+    features = encode(encoder, [inputs[0], Input(), inputs[2]])
+    assert features.present.tolist() == [True, False, True]
+    assert torch.isfinite(features.x).all()
+    whole = encode(encoder, inputs)
+    for row in (0, 2):
+        torch.testing.assert_close(valid(features, row), valid(whole, row), rtol=1e-5, atol=1e-5)
+
+
+@each_encoder
+def test_all_inputs_missing_is_no_error(name, tmp_path):
+    encoder, _ = make_encoder(name, tmp_path)
+    features = encode(encoder, [Input(), Input()])
+    assert features.mask.shape[1] >= 1
+    assert not features.mask.any()
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_a_fitted_encoder_comes_back_from_its_state(name, tmp_path):
+    encoder, inputs = make_encoder(name, tmp_path)
+    again = build("encoders", name, example("encoders", name, tmp_path)).eval()
+    again.load_state(encoder.state())
+    assert again.dim == encoder.dim
+    torch.testing.assert_close(encode(again, inputs).x, encode(encoder, inputs).x, rtol=0, atol=0)
+
+
+def features_of(rows=6, seed=0, dims=DIMS):
+    generator = torch.Generator().manual_seed(seed)
+    found = {}
+    for name, dim in dims.items():
+        x = torch.randn(rows, 4, dim, generator=generator)
+        lengths = torch.randint(1, 5, (rows,), generator=generator)
+        found[name] = Features(x, torch.arange(4) < lengths.unsqueeze(1))
+    return found
+
+
+def make_model(name, folder, dims=DIMS, absent=()):
+    torch.manual_seed(0)
+    fusion = build("fusion", name, example("fusion", name, folder), dims)
+    return Model(fusion, {"label": head(fusion.out_dim, 3)}, dims, absent).eval()
+
+
+def without(features, name, row):
+    part = features[name]
+    mask = part.mask.clone()
+    mask[row] = False
+    return features | {name: Features(part.x, mask)}
+
+
+@each_fusion
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_fusion_takes_any_number_of_encoders(name, count, tmp_path):
+    dims = dict(list(DIMS.items())[:count])
+    scores = make_model(name, tmp_path, dims)(features_of(dims=dims))["label"]
+    assert scores.shape == (6, 3)
+    assert torch.isfinite(scores).all()
+
+
+@each_fusion
+def test_the_order_of_the_encoders_means_nothing(name, tmp_path):
+    features = features_of()
+    turned = dict(reversed(features.items()))
+    scores = make_model(name, tmp_path)(features)["label"]
+    again = make_model(name, tmp_path, dict(reversed(DIMS.items())))(turned)["label"]
+    torch.testing.assert_close(again, scores, rtol=0, atol=0)
+
+
+@each_fusion
+def test_what_padding_holds_means_nothing(name, tmp_path):
+    model, features = make_model(name, tmp_path), features_of()
+    junk = {
+        key: Features(part.x.masked_fill(~part.mask.unsqueeze(-1), 1e6), part.mask)
+        for key, part in features.items()
+    }
+    longer = {
+        key: Features(
+            torch.nn.functional.pad(part.x, (0, 0, 0, 3), value=-7.0),
+            torch.nn.functional.pad(part.mask, (0, 3)),
+        )
+        for key, part in features.items()
+    }
+    scores = model(features)["label"]
+    for other in (junk, longer):
+        torch.testing.assert_close(model(other)["label"], scores, rtol=1e-5, atol=1e-5)
+
+
+@each_fusion
+def test_a_row_scores_the_same_alone_and_among_64(name, tmp_path):
+    model, features = make_model(name, tmp_path), features_of(rows=64)
+    scores = model(features)["label"]
+    for row in (0, 31, 63):
+        one = {
+            key: Features(part.x[row : row + 1], part.mask[row : row + 1])
+            for key, part in features.items()
+        }
+        torch.testing.assert_close(model(one)["label"][0], scores[row], rtol=1e-5, atol=1e-5)
+
+
+@each_fusion
+def test_a_missing_modality_gives_no_nan_and_changes_no_other_row(name, tmp_path):
+    model, features = make_model(name, tmp_path, absent=list(DIMS)), features_of()
+    scores = model(features)["label"]
+    gap = without(features, "text", 2)
+    gap["text"].x[2] = torch.nan
+    partial = model(gap)["label"]
+    partial.sum().backward()
+    assert torch.isfinite(partial).all()
+    assert all(torch.isfinite(one.grad).all() for one in model.parameters() if one.grad is not None)
+    others = [0, 1, 3, 4, 5]
+    torch.testing.assert_close(partial[others], scores[others], rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(partial[2], scores[2])
+
+
+@each_fusion
+def test_a_row_with_nothing_at_all_gives_no_nan(name, tmp_path):
+    model, features = make_model(name, tmp_path, absent=list(DIMS)), features_of()
+    for key in DIMS:
+        features = without(features, key, 1)
+    scores = model(features)["label"]
+    scores.sum().backward()
+    assert torch.isfinite(scores).all()
+    assert all(torch.isfinite(one.grad).all() for one in model.parameters() if one.grad is not None)
+
+
+@each_fusion
+def test_gradients_reach_every_parameter(name, tmp_path):
+    model, features = make_model(name, tmp_path, absent=list(DIMS)), features_of()
+    for row, key in enumerate(DIMS):
+        features = without(features, key, row)
+    target = torch.tensor([0, 1, 2, 0, 1, 2])
+    torch.nn.functional.cross_entropy(model.train()(features)["label"], target).backward()
+    idle = [key for key, one in model.named_parameters() if one.grad is None or not one.grad.any()]
+    assert idle == []
+
+
+@each_fusion
+def test_a_fusion_says_its_search_space_in_its_own_options(name, tmp_path):
+    find = components.find("fusion", name)
+    space = find.search_space()
+    assert space
+    assert set(space) <= set(schema(find).model_fields)
+    for key, choices in space.items():
+        tried = choices if isinstance(choices, list) else [choices["low"], choices["high"]]
+        for value in tried:
+            schema(find).model_validate({key: value})
+
+
+def dataset_of(rows=16, seed=1, frames=1):
+    generator = torch.Generator().manual_seed(seed)
+    codes = torch.arange(rows) % 3
+    features = {}
+    for name, dim in DIMS.items():
+        x = torch.randn(rows * frames, dim, generator=generator)
+        features[name] = Ragged(x, torch.full((rows,), frames))
+    truth = torch.nn.functional.one_hot(codes, 3).float()
+    return Dataset(features, {"label": truth}, np.arange(rows) % 8)
+
+
+def make_learner(name, folder, fusion="concat", **options):
+    find = components.find("learners", name)
+    options = example("learners", name, folder) | options
+    if find.WANTS != "batches":
+        return build("learners", name, options)
+    return build("learners", name, options, make_model(fusion, folder))
+
+
+@each_fusion
+def test_a_fusion_can_learn_16_rows_by_heart(name, tmp_path):
+    data = dataset_of(frames=2)
+    options = {"epochs": 300, "batch_size": 16, "optimizer": {"lr": 0.01}}
+    learner = make_learner("neural", tmp_path, name, **options)
+    learner.fit(data, None, seed=0)
+    assert (learner.predict(data)["label"].argmax(1) == np.arange(16) % 3).all()
+
+
+@each_learner
+def test_scores_are_probabilities_of_every_class(name, tmp_path):
+    learner, data = make_learner(name, tmp_path), dataset_of()
+    learner.fit(data, data, seed=0)
+    scores = learner.predict(data)["label"]
+    assert scores.shape == (16, 3)
+    assert (scores >= 0).all()
+    np.testing.assert_allclose(scores.sum(1), 1, atol=1e-6)
+
+
+@each_learner
+def test_what_is_predicted_depends_neither_on_truth_nor_on_order(name, tmp_path):
+    learner, data = make_learner(name, tmp_path), dataset_of()
+    learner.fit(data, None, seed=0)
+    scores = learner.predict(data)["label"]
+    hidden = Dataset(data.features, {"label": torch.zeros(16, 3)}, data.clusters)
+    np.testing.assert_array_equal(learner.predict(hidden)["label"], scores)
+    turn = np.arange(16)[::-1].copy()
+    turned = Dataset(
+        {key: part.take(turn) for key, part in data.features.items()}, data.targets, data.clusters
+    )
+    np.testing.assert_allclose(learner.predict(turned)["label"], scores[turn], atol=1e-6)
+
+
+@each_learner
+def test_a_learner_comes_back_from_its_state_with_the_same_scores(name, tmp_path):
+    learner, data = make_learner(name, tmp_path), dataset_of()
+    learner.fit(data, None, seed=0)
+    again = make_learner(name, tmp_path)
+    again.load_state(learner.state())
+    np.testing.assert_array_equal(again.predict(data)["label"], learner.predict(data)["label"])
+
+
+@each_learner
+def test_the_same_seed_gives_the_same_bytes(name, tmp_path):
+    states = []
+    for _ in range(2):
+        learner = make_learner(name, tmp_path)
+        torch.manual_seed(5)
+        learner.fit(dataset_of(), dataset_of(seed=2), seed=5)
+        states.append(learner.predict(dataset_of(seed=3))["label"].tobytes())
+    assert states[0] == states[1]
+
+
+@each_dataset
+def test_a_dataset_loads_its_example_and_says_its_terms(name, tmp_path):
+    corpus = build("datasets", name, example("datasets", name, tmp_path))
+    about = module("datasets", name).ABOUT
+    assert len(corpus) > 0
+    assert corpus.table["id"].is_unique
+    assert about.licence
+    assert about.citation
+    assert about.home
