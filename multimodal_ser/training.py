@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -220,23 +221,34 @@ def _make_head(width: int, classes: int, kind: str | Head) -> torch.nn.Module:
 
 
 def _write(trained: Trained, material: Material, folder: Path) -> None:
-    """The whole model or none of it: `model.json` comes last."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """The whole model or none of it, also when two processes train the same one."""
+    draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
+    for path, data in _contents(trained, material).items():
+        write_atomically(draft / path, data)
+    if not is_finished(folder, material):
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        draft.rename(folder)
+    except OSError:  # another process was first, with the same bytes
+        shutil.rmtree(draft)
+
+
+def _contents(trained: Trained, material: Material) -> dict[str, bytes]:
+    """The files of a model folder."""
+    files: dict[str, bytes] = {}
     for name, encoder in trained.fitted.items():
-        for file, data in encoder.state().items():
-            write_atomically(folder / "encoders" / name / file, data)
+        files |= {f"encoders/{name}/{file}": data for file, data in encoder.state().items()}
     for name, scaling in trained.scalings.items():
         arrays = {"centre": scaling.centre.numpy(), "spread": scaling.spread.numpy()}
-        write_atomically(folder / "scalings" / f"{name}.safetensors", save(arrays))
-    for file, data in trained.learner.state().items():
-        write_atomically(folder / "learner" / file, data)
+        files[f"scalings/{name}.safetensors"] = save(arrays)
+    files |= {f"learner/{file}": data for file, data in trained.learner.state().items()}
     model = getattr(trained.learner, "model", None)
     written = {
         "features": material.hash(),
         "dims": {} if model is None else model.dims,
         "absent": [] if model is None else sorted(model.absent),
     }
-    write_atomically(folder / "model.json", json.dumps(written, indent=1).encode())
+    return files | {"model.json": json.dumps(written, indent=1).encode()}
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -25,7 +25,7 @@ def noise(seconds=0.5, channels=1, seed=0):
 
 
 def heard(path, **where):
-    samples, rate = read(Utterance(id="u7", audio=path, **where))
+    samples, rate = read(Utterance(id="u", audio=path, **where))
     assert samples.dtype == np.float32 and samples.ndim == 1
     return samples, rate
 
@@ -91,7 +91,7 @@ def test_a_number_picks_one_channel(tmp_path, channel):
 @pytest.mark.parametrize("channel", ["2", "-1", "left", "1.0", "²"])
 def test_a_channel_that_is_not_there_is_an_error_that_says_which_are(tmp_path, channel):
     soundfile.write(tmp_path / "a.wav", noise(channels=2), RATE)
-    with pytest.raises(DataError, match=r"u7: channel '.*' is not mix or one of the 2 channels"):
+    with pytest.raises(DataError, match=r"channel '.*' is not mix or one of the 2 channels"):
         heard(tmp_path / "a.wav", channel=channel)
 
 
@@ -121,13 +121,13 @@ def test_an_end_just_past_the_file_is_its_end(clip):
 
 
 def test_an_end_far_past_the_file_is_an_error(clip):
-    with pytest.raises(DataError, match=r"u7: ends at 0\.7 s, but .*a\.wav lasts 0\.50 s"):
+    with pytest.raises(DataError, match=r"the segment ends at 0\.7 s, but .*a\.wav lasts 0\.50 s"):
         heard(clip, end=0.7)
 
 
 @pytest.mark.parametrize(("start", "end"), [(0.5, None), (3.0, None), (0.52, 0.54)])
 def test_a_start_past_the_file_is_an_error(clip, start, end):
-    with pytest.raises(DataError, match=rf"u7: .*a\.wav has no samples from {start:g} s on"):
+    with pytest.raises(DataError, match=rf"a\.wav has no samples from {start:g} s on"):
         heard(clip, start=start, end=end)
 
 
@@ -139,7 +139,7 @@ def test_a_truncated_file_is_an_error_and_not_a_shorter_clip(tmp_path, extension
     assert len(heard(whole)[0]) == 80000
     cut = tmp_path / f"cut.{extension}"
     cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * share)])
-    with pytest.raises(DataError, match=r"u7: .*cut\..* (is truncated|is not readable|has no)"):
+    with pytest.raises(DataError, match=r"cut\..* (is truncated|is not readable|has no)"):
         heard(cut)
 
 
@@ -164,19 +164,19 @@ def test_a_wav_of_unknown_length_as_a_pipe_writes_it_is_read_whole(clip, tmp_pat
 @pytest.mark.parametrize("content", [b"", b"not sound at all\n" * 40], ids=["empty", "text"])
 def test_a_file_without_sound_is_an_error_whatever_its_name(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match=rf"u7: .*{name} is not readable as audio"):
+    with pytest.raises(DataError, match=rf"{name} is not readable as audio"):
         heard(tmp_path / name)
 
 
 def test_a_wav_without_samples_is_an_error(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(0, dtype=np.float32), RATE)
-    with pytest.raises(DataError, match=r"u7: .*a\.wav has no samples from 0 s on"):
+    with pytest.raises(DataError, match=r"a\.wav has no samples from 0 s on"):
         heard(tmp_path / "a.wav")
 
 
 def test_a_file_that_is_not_there_or_is_a_folder_is_an_error(tmp_path):
     for path in (tmp_path / "gone.wav", tmp_path):
-        with pytest.raises(DataError, match=r"u7: .* is not readable as audio"):
+        with pytest.raises(DataError, match="is not readable as audio"):
             heard(path)
 
 
@@ -185,7 +185,7 @@ def test_one_sample_that_is_no_number_is_an_error(tmp_path, bad):
     samples = noise()
     samples[1234] = bad
     soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
-    with pytest.raises(DataError, match=r"u7: .*a\.wav holds NaN or infinite samples"):
+    with pytest.raises(DataError, match=r"a\.wav holds NaN or infinite samples"):
         heard(tmp_path / "a.wav")
     np.testing.assert_array_equal(heard(tmp_path / "a.wav", end=0.1)[0], samples[:800])
 

@@ -101,6 +101,11 @@ def test_a_column_that_does_not_vary_is_only_centred():
     assert scaled.tolist() == [[0, -1], [0, 1]]
 
 
+def test_a_constant_column_of_many_frames_is_not_blown_up_by_rounding():
+    rows = Ragged.of([np.full((1000, 1), 1234.567, np.float32)])
+    assert not Scaling.fit(rows).apply(rows).frames.any()
+
+
 def test_scaling_a_large_offset_keeps_its_digits():
     rows = Ragged.of([np.array([[1e6 - 1], [1e6 + 1]], np.float32)])
     np.testing.assert_allclose(Scaling.fit(rows).apply(rows).frames, [[-1], [1]], rtol=1e-6)

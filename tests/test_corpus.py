@@ -64,6 +64,11 @@ def test_a_table_with_neither_audio_nor_text_names_every_column_it_has(tmp_path)
         build(table, ABOUT, root=tmp_path)
 
 
+def test_rows_with_neither_audio_nor_text_are_named(tmp_path):
+    with pytest.raises(DataError, match=r"2 rows have neither audio nor text:\n  b\n  d"):
+        build(sentences(text=["uno", "", "tres", None]), ABOUT, root=tmp_path)
+
+
 def test_two_columns_of_one_name_are_an_error(tmp_path):
     table = pd.DataFrame([["a", "uno", "dos"]], columns=["id", "text", "text"])
     with pytest.raises(DataError, match="text"):
@@ -82,7 +87,17 @@ def test_allow_missing_drops_the_rows_and_counts_them(tmp_path):
     audio = [clip(tmp_path, "a.wav"), "gone.wav", None, "gone.wav"]
     corpus = build(sentences(audio=audio), ABOUT, root=tmp_path, allow_missing=True)
     assert corpus.table["id"].tolist() == ["a", "c"]
-    assert corpus.dropped == {"file missing": 2}
+    assert corpus.dropped == {"file missing or unreadable": 2}
+
+
+def test_allow_missing_drops_files_without_sound_whatever_they_are_called(tmp_path):
+    clip(tmp_path, "empty.wav", 0)
+    for name in ("text.wav", "text.raw"):
+        (tmp_path / name).write_text("no sound at all")
+    audio = [clip(tmp_path, "a.wav"), "empty.wav", "text.wav", "text.raw"]
+    corpus = build(sentences(audio=audio), ABOUT, root=tmp_path, allow_missing=True)
+    assert corpus.table["id"].tolist() == ["a"]
+    assert corpus.dropped == {"file missing or unreadable": 3}
 
 
 def test_nothing_is_counted_as_dropped_when_all_files_are_there(tmp_path):
@@ -119,8 +134,8 @@ def test_allow_outside_accepts_a_path_above_the_root(tmp_path):
 
 
 def test_blank_text_is_missing_and_has_no_source(tmp_path):
-    text = ["hola", "", " \t\n", None]
-    corpus = build(sentences(text=text), ABOUT, root=tmp_path)
+    table = sentences(text=["hola", "", " \t\n", None], audio=[clip(tmp_path, "a.wav")] * 4)
+    corpus = build(table, ABOUT, root=tmp_path)
     assert corpus.table["text"].isna().tolist() == [False, True, True, True]
     assert corpus.table["text_source"].fillna("-").tolist() == ["reference", "-", "-", "-"]
 
@@ -162,7 +177,7 @@ def test_labels_are_those_of_the_card_in_its_order_else_sorted(tmp_path):
 
 
 def test_building_leaves_the_given_table_alone(tmp_path):
-    table = sentences(text=[" uno ", "", "tres", "cuatro"])
+    table = sentences(text=[" uno ", "dos", "tres", "cuatro"], group=["v", "", "", ""])
     before = table.copy()
     build(table, ABOUT, root=tmp_path)
     pd.testing.assert_frame_equal(table, before)
@@ -182,7 +197,7 @@ def test_utterances_say_where_sound_and_text_lie(tmp_path):
         start=[0.5, None, None, None],
         end=[0.75, None, None, None],
         channel=["1", None, None, None],
-        text=[None, "dos", "tres", None],
+        text=[None, "dos", "tres", "cuatro"],
         language=["es", None, None, None],
     )
     one, two, three, _ = build(table, ABOUT, root=tmp_path).utterances()
@@ -322,7 +337,7 @@ def test_a_join_keeps_labels_notices_and_the_count_of_dropped_rows(tmp_path):
     two = corpus_of(tmp_path / "two", "two", label=list("zywz"))
     joined = join([one, two])
     assert joined.labels == ("w", "x", "y", "z")
-    assert joined.dropped == {"one: file missing": 1}
+    assert joined.dropped == {"one: file missing or unreadable": 1}
     assert joined.about.notice == "one warns. two warns."
     assert len(joined) == 7
 

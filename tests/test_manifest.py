@@ -16,7 +16,7 @@ FORMATS = ["csv", "tsv", "jsonl", "parquet"]
 ROWS = pd.DataFrame(
     {
         "id": ["007", "1e5", "c", "d"],
-        "text": ['Dijo "no", y se fue', "¿Qué?\nNada", None, "NA"],
+        "text": ['Dijo "no", y se fue', "¿Qué?\nNada", "tres", "NA"],
         "label": ["joy", "anger", None, "None"],
         "speaker": ["01", "01", None, "2"],
         "start": [0.25, None, 0.0, 1.5],
@@ -188,7 +188,7 @@ def test_missing_files_are_dropped_only_when_allowed(data):
     with pytest.raises(DataError, match=r"1 rows name a file .*\n  b: b\.wav"):
         load(path=name)
     corpus = load(path=name, allow_missing=True)
-    assert (len(corpus), corpus.dropped) == (1, {"file missing": 1})
+    assert (len(corpus), corpus.dropped) == (1, {"file missing or unreadable": 1})
 
 
 BROKEN = {

@@ -80,6 +80,12 @@ def test_a_row_without_truth_is_not_counted():
     assert matrix.tolist() == [[1, 0], [0, 1]]
 
 
+def test_small_integers_such_as_pandas_codes_do_not_overflow():
+    codes = np.array([15, 3], np.int8)
+    matrix = metrics.confusion_matrix(codes, codes, 20)
+    assert np.argwhere(matrix).tolist() == [[3, 3], [15, 15]]
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

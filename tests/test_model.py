@@ -14,7 +14,7 @@ PROBABILITIES = torch.tensor([[0.7, 0.3], [0.2, 0.8], [0.01, 0.99]])
 THERE = torch.tensor([[True, True, False]])
 
 
-def frames(lengths, dim, longest=4, padding=0.0, seed=0):
+def frames(lengths, dim, longest=7, padding=0.0, seed=0):
     x = torch.randn(len(lengths), longest, dim, generator=torch.Generator().manual_seed(seed))
     mask = torch.arange(longest) < torch.tensor(lengths).unsqueeze(1)
     return Features(x.masked_fill(~mask.unsqueeze(-1), padding), mask)
@@ -48,6 +48,15 @@ def test_a_missing_row_scores_exactly_as_its_absent_vector_whatever_the_padding_
     x = torch.stack([features["text"].x[0, 0], learned, learned]).unsqueeze(1)
     replaced = features | {"text": Features(x, torch.ones(3, 1, dtype=torch.bool))}
     assert torch.equal(made(features)["label"], made(replaced)["label"])
+
+
+def test_what_stands_in_for_a_missing_row_is_a_single_frame():
+    class Frames(torch.nn.Module):
+        def forward(self, features):
+            return features["text"].mask.sum(1, keepdim=True)
+
+    counted = Model(Frames(), {"label": torch.nn.Identity()}, DIMS, ["text"])
+    assert counted(batch(text=(3, 0, 2)))["label"].tolist() == [[3], [1], [2]]
 
 
 @pytest.mark.parametrize("padding", [0.0, float("nan")])
@@ -139,7 +148,7 @@ def test_late_fusion_of_a_row_without_text_is_its_audio_alone(how):
 
 def test_late_fusion_averages_the_probabilities_of_audio_and_text():
     made, features = model(late, merge="mean"), batch()
-    pooled = {"audio": features["audio"].x[0].mean(0), "text": features["text"].x[0, 0]}
+    pooled = {"audio": features["audio"].x[0, :4].mean(0), "text": features["text"].x[0, 0]}
     parts = [
         made.heads["label"](torch.relu(made.fusion.project[name](vector))).softmax(0)
         for name, vector in pooled.items()

@@ -187,6 +187,12 @@ def test_disjoint_cleans_dev_of_the_speakers_of_any_test_part():
     }
 
 
+def test_two_test_parts_may_share_a_speaker():
+    shipped = ["train"] * 4 + ["dev", "test", "test2"]
+    (fold,) = make(utterances(speaker=[*"aabbcdd"], split=shipped), "disjoint", {})
+    assert {part: rows.tolist() for part, rows in fold.tests.items()} == {"test": [5], "test2": [6]}
+
+
 def test_disjoint_follows_a_chain_through_rows_of_other_parts():
     """a and c never meet, but b's rows tie video v to video w."""
     shipped = ["train", "train", "train", "train", "test"]

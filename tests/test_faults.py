@@ -1,0 +1,122 @@
+"""Kill it anywhere, start it again: the same bytes as if nothing had happened."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import tones_config, write_tones
+
+pytestmark = pytest.mark.faults
+MOMENTS = random.Random(20261121)
+
+
+def command(verb, config):
+    return [sys.executable, "-m", "multimodal_ser", verb, str(config)]
+
+
+def start(verb, config, cache):
+    environment = os.environ | {"MSER_CACHE": str(cache)}
+    return subprocess.Popen(
+        command(verb, config), env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+
+
+def finish(verb, config, cache):
+    process = start(verb, config, cache)
+    error = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, error.decode()
+
+
+def killed_after(seconds, verb, config, cache):
+    """True when the process was still at work when it was killed."""
+    process = start(verb, config, cache)
+    time.sleep(seconds)
+    at_work = process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return at_work
+
+
+def predictions(folder):
+    (found,) = Path(folder).rglob("predictions.csv")
+    return found.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A corpus, its config maker, what a run gives and how long it takes."""
+    folder = tmp_path_factory.mktemp("corpus")
+    write_tones(folder, speakers=6, each=20)
+
+    def config(runs):
+        path = folder / f"{runs}.yaml"
+        learner = {"name": "neural", "epochs": 60, "batch_size": 16}
+        changes = {"learner": learner, "seeds": [0, 1], "runs_dir": str(folder / runs)}
+        path.write_text(yaml.safe_dump(tones_config(folder, **changes)))
+        return path
+
+    began = time.monotonic()
+    finish("run", config("calm"), folder / "calm-cache")
+    return config, folder, predictions(folder / "calm"), time.monotonic() - began
+
+
+@pytest.mark.parametrize("time_of", range(5))
+def test_a_run_killed_at_a_random_moment_goes_on_to_the_same_bytes(undisturbed, time_of):
+    config, folder, expected, seconds = undisturbed
+    path, cache = config(f"run{time_of}"), folder / f"cache{time_of}"
+    share = MOMENTS.uniform(0.2, 0.9)
+    at_work = killed_after(share * seconds, "run", path, cache)
+    finish("run", path, cache)
+    assert predictions(folder / f"run{time_of}") == expected
+    assert at_work, "the run had ended before the kill"
+
+
+def test_an_embedding_killed_at_random_moments_loses_nothing(undisturbed):
+    config, folder, expected, seconds = undisturbed
+    path, cache = config("embedded"), folder / "embed-cache"
+    for _ in range(5):
+        killed_after(MOMENTS.uniform(0.15, 0.6) * seconds, "embed", path, cache)
+    finish("embed", path, cache)
+    finish("run", path, cache)
+    assert predictions(folder / "embedded") == expected
+
+
+def test_two_processes_fill_one_cache_and_one_run_folder_at_once(undisturbed):
+    config, folder, expected, _ = undisturbed
+    path, cache = config("twice"), folder / "twice-cache"
+    both = [start("run", path, cache) for _ in range(2)]
+    errors = [process.communicate(timeout=300)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
+    assert predictions(folder / "twice") == expected
+
+
+def test_no_worker_outlives_a_killed_run(undisturbed):
+    config, folder, _, seconds = undisturbed
+    path, cache = config("orphans"), folder / "orphan-cache"
+    killed_after(0.6 * seconds, "run", path, cache)
+    time.sleep(3)
+    marker = str(path)
+    alive = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            alive += [entry] if marker in entry.read_text() else []
+        except OSError:
+            continue
+    assert not alive
+
+
+def test_a_truncated_shard_is_found_and_computed_again(undisturbed):
+    config, folder, expected, _ = undisturbed
+    path, cache = config("cut"), folder / "cut-cache"
+    finish("embed", path, cache)
+    for shard in cache.rglob("*.safetensors"):
+        shard.write_bytes(shard.read_bytes()[:-100])
+    finish("run", path, cache)
+    assert predictions(folder / "cut") == expected
