@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import soxr
 
 from multimodal_ser.types import DataError, Utterance
 
+_STREAMED = 2**31 - 1  # and above: a pipe wrote the header before it knew the length
 _END_SLACK = 0.05  # seconds that a table's `end` may lie past the end of its file
 
 
@@ -20,6 +22,7 @@ def read(utterance: Utterance) -> tuple[np.ndarray, int]:
     path = utterance.audio
     try:
         with soundfile.SoundFile(str(path)) as sound:
+            _refuse_truncated(sound, path)
             rate = sound.samplerate
             start = round(utterance.start * rate)
             stop = _stop(utterance, sound.frames, rate)
@@ -27,10 +30,10 @@ def read(utterance: Utterance) -> tuple[np.ndarray, int]:
                 raise DataError(f"{path} has no samples from {utterance.start:g} s on")
             sound.seek(start)
             samples = sound.read(stop - start, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: raw, without a header
         raise DataError(f"{path} is not readable as audio ({error})") from None
     if len(samples) < stop - start:
-        raise DataError(f"{path} is truncated: {len(samples)} of {stop} samples")
+        raise DataError(f"{path} is truncated: {len(samples)} of {stop - start} samples")
     if not np.isfinite(samples).all():
         raise DataError(f"{path} holds NaN or infinite samples")
     return _channel(samples, utterance), rate
@@ -40,7 +43,7 @@ def has_sound(path: Path) -> bool:
     """A file that says it is audio and is not empty; its samples are not looked at."""
     try:
         return soundfile.info(str(path)).frames > 0
-    except soundfile.LibsndfileError:
+    except (soundfile.LibsndfileError, TypeError):
         return False
 
 
@@ -60,6 +63,13 @@ def content_hash(samples: np.ndarray, rate: int) -> str:
     return digest.hexdigest()
 
 
+def _refuse_truncated(sound: soundfile.SoundFile, path: Path | None) -> None:
+    """libsndfile mends the header of a cut WAV or AIFF and says so in its log only."""
+    found = re.search(r"^data\s*: (\d+) \(should be (\d+)\)", sound.extra_info, re.MULTILINE)
+    if found and int(found[2]) < int(found[1]) < _STREAMED:
+        raise DataError(f"{path} is truncated: {found[2]} of {found[1]} bytes")
+
+
 def _stop(utterance: Utterance, frames: int, rate: int) -> int:
     if utterance.end is None:
         return frames
@@ -75,7 +85,7 @@ def _channel(samples: np.ndarray, utterance: Utterance) -> np.ndarray:
     """`mix` averages the channels of `[N, channels]`, a number picks one."""
     if utterance.channel == "mix":
         return samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
-    if not utterance.channel.isdigit() or int(utterance.channel) >= samples.shape[1]:
+    if not utterance.channel.isdecimal() or int(utterance.channel) >= samples.shape[1]:
         raise DataError(
             f"channel '{utterance.channel}' is not mix or one of the "
             f"{samples.shape[1]} channels (0 first) of {utterance.audio}"

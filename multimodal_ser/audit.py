@@ -22,6 +22,7 @@ from multimodal_ser.statistics import clustered_interval
 from multimodal_ser.types import Fold, LeakError
 
 _EXAMPLES = 5
+_ROLES = ("train", "dev", "test")
 _ADVICE = {
     "speaker": "use a disjoint protocol (kfold, holdout, disjoint)",
     "group": "use a disjoint protocol, which keeps groups whole",
@@ -94,7 +95,8 @@ def audit(
     audio: the content hash of each row's segment (`""` without audio) when an encoder reads
     audio; reads_text: an encoder reads the transcripts.
     """
-    own_group = table["group"].where(table["group"] != table["speaker"])
+    copied = (table["group"] == table["speaker"]).groupby(table["group"]).transform("all")
+    own_group = table["group"].where(~copied.fillna(False).astype(bool))
     found = [
         _straddling("speaker", table["speaker"], table["speaker"], folds),
         _straddling("group", own_group, own_group, folds),
@@ -129,7 +131,7 @@ def lookup(keys: pd.Series, labels: np.ndarray, train: np.ndarray, asked: np.nda
     counts = known.groupby(["key", "label"], sort=False)["row"].agg(["size", "min"]).reset_index()
     best = counts.sort_values(["size", "min"], ascending=[False, True]).drop_duplicates("key")
     answers = best.set_index("key")["label"]
-    majority = int(np.bincount(known["label"]).argmax())
+    majority = int(np.bincount(known["label"], minlength=1).argmax())
     return keys.iloc[asked].map(answers).fillna(majority).to_numpy(dtype=np.int64)
 
 
@@ -183,31 +185,35 @@ def _overlapping(table: pd.DataFrame, folds: Sequence[Fold]) -> Leak | None:
         apart = (one != other) & (one != "") & (other != "")
         straddles |= apart
         where |= {
-            "/".join(sorted(pair)): None for pair in zip(one[apart], other[apart], strict=True)
+            "/".join(sorted(pair, key=_ROLES.index)): None
+            for pair in zip(one[apart], other[apart], strict=True)
         }
     if not straddles.any():
         return None
     ids = table["id"].to_numpy()
     shown = tuple(f"{ids[one]} and {ids[two]}" for one, two in pairs[straddles][:_EXAMPLES])
-    return Leak("overlap", int(straddles.sum()), " and ".join(sorted(where)), shown)
+    return Leak("overlap", int(straddles.sum()), " and ".join(where), shown)
 
 
 def _overlaps(table: pd.DataFrame) -> np.ndarray:
-    """`[P, 2]` row pairs of one file and channel whose segments share time but are not the same."""
+    """`[P, 2]` row pairs of one file whose segments share time and sound but are not the same."""
     known = table[table["audio"].notna()]
-    place = known["audio"] + "|" + known["channel"].fillna("mix")
-    code = pd.factorize(place)[0]
+    code = pd.factorize(known["audio"])[0]
+    channel = known["channel"].fillna("mix").to_numpy()
     start = known["start"].fillna(0.0).to_numpy()
     end = known["end"].fillna(np.inf).to_numpy()
     order = np.lexsort((end, start, code))
-    rows, code, start, end = known.index.to_numpy()[order], code[order], start[order], end[order]
+    rows, code, channel = known.index.to_numpy()[order], code[order], channel[order]
+    start, end = start[order], end[order]
     pairs = [np.zeros((0, 2), dtype=np.int64)]
     for step in range(1, len(rows)):
         shares = (code[step:] == code[:-step]) & (start[step:] < end[:-step])
         if not shares.any():
             break
-        differs = (start[step:] != start[:-step]) | (end[step:] != end[:-step])
-        at = np.flatnonzero(shares & differs)
+        one, other = channel[:-step], channel[step:]
+        heard = (one == other) | (one == "mix") | (other == "mix")
+        same = (start[step:] == start[:-step]) & (end[step:] == end[:-step]) & (one == other)
+        at = np.flatnonzero(shares & heard & ~same)
         pairs.append(np.stack([rows[at], rows[at + step]], axis=1))
     return np.concatenate(pairs)
 

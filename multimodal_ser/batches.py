@@ -38,12 +38,12 @@ class Ragged:
     @property
     def pooled(self) -> bool:
         """No row has more than one frame."""
-        return int(self.lengths.max()) <= 1
+        return not bool((self.lengths > 1).any())
 
     def _positions(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Where each frame of a padded batch is: positions and mask, both `[B, T]`, T ≥ 1."""
         lengths = self.lengths[rows]
-        step = torch.arange(max(int(lengths.max()), 1))
+        step = torch.arange(max([1, *lengths.tolist()]))
         mask = step < lengths.unsqueeze(1)
         starts = torch.cumsum(self.lengths, 0) - self.lengths
         positions = starts[rows].unsqueeze(1) + step
@@ -89,10 +89,9 @@ class Scaling:
 def scale_by_speaker(rows: Ragged, speakers: np.ndarray) -> Ragged:
     """Each speaker by the statistics of that speaker's own clips: transductive.
 
-    speakers: `[N]` codes; −1 is an unknown speaker, scaled alone.
+    speakers: `[N]` codes; −1 is unknown, and those are scaled together.
     """
-    codes = np.where(speakers < 0, speakers.max(initial=0) + 1 + np.arange(len(speakers)), speakers)
-    frame_of = np.repeat(codes, rows.lengths.numpy())
+    frame_of = np.repeat(speakers, rows.lengths.numpy())
     frames = rows.frames.clone()
     for code in np.unique(frame_of):
         chosen = torch.from_numpy(frame_of == code)

@@ -16,6 +16,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -36,13 +37,14 @@ def default_root() -> Path:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """The whole file or none of it, whatever happens."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise DataError(f"cannot write {path}: {error.strerror}") from None
 
 
@@ -78,7 +80,6 @@ class Store:
 
     def __init__(self, root: Path, recipe: Recipe) -> None:
         self.folder = root / "features" / recipe.key()
-        self.folder.mkdir(parents=True, exist_ok=True)
         described = self.folder / "recipe.json"
         if not described.exists():
             text = json.dumps(recipe.description(), indent=1, sort_keys=True)
@@ -102,9 +103,10 @@ class Store:
         """Add rows `[T, D]`, all of one width, as one shard."""
         if not rows:
             return
-        frames = np.concatenate(list(rows.values()))
+        frames = np.ascontiguousarray(np.concatenate(list(rows.values())))
         lengths = np.array([len(row) for row in rows.values()])
-        meta = {"keys": json.dumps(list(rows)), "crc": str(_checksum(frames, lengths))}
+        keys = json.dumps(list(rows))
+        meta = {"keys": keys, "crc": str(_checksum(keys, frames, lengths))}
         shard = self.folder / f"{uuid.uuid4().hex}.safetensors"
         write_atomically(shard, save({"frames": frames, "lengths": lengths}, metadata=meta))
         self._shard_of.update(dict.fromkeys(rows, shard))
@@ -130,7 +132,7 @@ def damaged(shard: Path) -> str | None:
             frames, lengths = opened.get_tensor("frames"), opened.get_tensor("lengths")
     except (SafetensorError, OSError) as error:
         return f"unreadable ({error})"
-    if meta.get("crc") != str(_checksum(frames, lengths)):
+    if meta.get("crc") != str(_checksum(meta.get("keys", ""), frames, lengths)):
         return "its checksum does not match"
     return None
 
@@ -151,10 +153,13 @@ def _rows(shard: Path) -> Iterator[tuple[str, np.ndarray]]:
     yield from zip(keys, np.split(frames, np.cumsum(lengths)[:-1]), strict=True)
 
 
-def _checksum(frames: np.ndarray, lengths: np.ndarray) -> int:
-    return zlib.crc32(
-        lengths.tobytes(), zlib.crc32(np.ascontiguousarray(frames).view(np.uint8).data)
-    )
+def _checksum(keys: str, *arrays: np.ndarray) -> int:
+    """Of the keys, and of the type, shape and bytes of the arrays."""
+    crc = zlib.crc32(keys.encode())
+    for array in arrays:
+        crc = zlib.crc32(f"{array.dtype}{array.shape}".encode(), crc)
+        crc = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data, crc)
+    return crc
 
 
 def inventory(root: Path) -> list[dict[str, Any]]:

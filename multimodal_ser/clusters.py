@@ -30,8 +30,41 @@ def clusters(table: pd.DataFrame) -> np.ndarray:
 
 
 def cluster_names(table: pd.DataFrame) -> np.ndarray:
-    """`[N]` of str: each cluster by the first speaker, group or id seen in it."""
+    """`[N]` of str: each cluster by its first speaker, group or id, numbered if that is taken."""
     numbers = clusters(table)
     _, first = np.unique(numbers, return_index=True)
-    known = table["speaker"].fillna(table["group"]).fillna(table["id"]).to_numpy()
-    return known[first][numbers]
+    known = table["speaker"].fillna(table["group"]).fillna(table["id"])
+    names = known.iloc[first].reset_index(drop=True)
+    turn = names.groupby(names).cumcount()
+    names = names.where(turn == 0, names + "#" + (turn + 1).astype("str"))
+    return names.to_numpy()[numbers]
+
+
+def deal(cluster: np.ndarray, labels: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
+    """`[N]`: the part of each row when whole clusters are dealt out, stratified by label.
+
+    Greedy: the largest clusters first, each to the part where the class counts, relative to what
+    the part should hold, end up nearest to the wish. Equal clusters go in a seeded order. Every
+    part with a share gets at least one cluster.
+    """
+    _, cluster = np.unique(cluster, return_inverse=True)
+    counts = np.zeros((cluster.max() + 1, labels.max() + 1))
+    np.add.at(counts, (cluster, labels), 1)
+    order = np.random.default_rng(seed).permutation(len(counts))
+    order = order[np.argsort(-counts[order].sum(1), kind="stable")]
+    wished = np.outer(shares, counts.sum(0))
+    weight = 1 / np.maximum(wished, 1e-9)
+    have = np.zeros_like(wished)
+    dealt = np.empty(len(counts), dtype=np.int64)
+    closed = shares == 0
+    empty = int((~closed).sum())
+    for position, one in enumerate(order):
+        gain = ((counts[one] ** 2 + 2 * counts[one] * (have - wished)) * weight).sum(1)
+        gain = np.where(closed, np.inf, gain)
+        if len(order) - position <= empty:
+            gain = np.where(have.any(1), np.inf, gain)
+        part = int(gain.argmin())
+        empty -= not have[part].any()
+        have[part] += counts[one]
+        dealt[one] = part
+    return dealt[cluster]

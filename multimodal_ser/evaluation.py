@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser import metrics
+from multimodal_ser.types import DataError
 
 SCORE = "score:"
 _COLLAPSE = 0.9
@@ -31,6 +32,9 @@ def classes_of(predictions: pd.DataFrame) -> list[str]:
 def confusion(predictions: pd.DataFrame) -> np.ndarray:
     """`[C, C]` counts; rows without a single true label are not scored."""
     classes = classes_of(predictions)
+    odd = predictions["truth"][~predictions["truth"].isin(classes)].dropna().unique()
+    if len(odd):
+        raise DataError(f"the truth holds {list(odd)}, which are not among {', '.join(classes)}")
     truth = pd.Categorical(predictions["truth"], classes).codes.astype(np.int64)
     guess = predictions[[SCORE + one for one in classes]].to_numpy().argmax(1)
     return metrics.confusion_matrix(truth, guess, len(classes))
@@ -63,15 +67,25 @@ def evaluate(
 
 
 def notices(rows: pd.DataFrame) -> Iterator[str]:
-    """What a reader must know before any number: a model that has collapsed."""
-    matrix = confusion(rows)
-    predicted, classes = matrix.sum(0), classes_of(rows)
+    """What a reader must know before any number: a model that has collapsed, in how many seeds."""
+    seen: dict[str, int] = {}
+    groups = rows.groupby(["repeat", "seed"], sort=True)
+    for _, some in groups:
+        for notice in _collapses(some):
+            seen[notice] = seen.get(notice, 0) + 1
+    for notice, count in seen.items():
+        yield notice if count == groups.ngroups else f"{notice} ({count} of {groups.ngroups} seeds)"
+
+
+def _collapses(rows: pd.DataFrame) -> Iterator[str]:
+    classes = classes_of(rows)
+    guesses = rows[[SCORE + one for one in classes]].to_numpy().argmax(1)
+    predicted = np.bincount(guesses, minlength=len(classes))
     never = [name for name, count in zip(classes, predicted, strict=True) if not count]
     if never:
         yield f"never predicts {', '.join(never)}"
     if predicted.max() > _COLLAPSE * predicted.sum():
-        share = predicted.max() / predicted.sum()
-        yield f"predicts {classes[predicted.argmax()]} for {share:.0%} of the utterances"
+        yield f"predicts {classes[predicted.argmax()]} for more than {_COLLAPSE:.0%} of utterances"
 
 
 def _values(rows: pd.DataFrame, name: str) -> dict[str, Any]:
@@ -119,7 +133,7 @@ def _per_value(
 ) -> dict[str, dict[str, float]]:
     """Accuracy first, then the chosen metrics, of the utterances with each value of a column."""
     found = {}
-    for value, some in rows.groupby(values.to_numpy(), sort=True):
+    for value, some in rows.groupby(values.fillna("unknown").to_numpy(), sort=True):
         scored = {
             name: _values(some, name)["mean"] for name in dict.fromkeys(["accuracy", *chosen])
         }

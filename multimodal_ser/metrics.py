@@ -17,7 +17,7 @@ import numpy as np
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """`[C, C]` counts of class codes; a truth of −1 is not scored."""
     scored = truth >= 0
-    flat = truth[scored] * classes + predicted[scored]
+    flat = truth[scored].astype(np.int64) * classes + predicted[scored]
     return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
 
 

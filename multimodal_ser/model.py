@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
-from multimodal_ser.types import Features, MissingError
+from multimodal_ser.types import ConfigError, Features, MissingError
 
+MERGES = ("mean", "max", "weights", "product")
 _ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 
 
@@ -33,6 +34,8 @@ class Model(nn.Module):
         self.fusion = fusion
         self.heads = nn.ModuleDict(heads)
         self.merge: str | None = getattr(fusion, "merge", None)
+        if self.merge not in (None, *MERGES):
+            raise ConfigError(f"a fusion merges by one of {', '.join(MERGES)}, not '{self.merge}'")
         names = sorted(absent) if self.merge is None else []
         self.absent = nn.ParameterDict(
             {name: nn.Parameter(torch.randn(dims[name]) * 0.02) for name in names}
@@ -95,6 +98,6 @@ def merge(logits: Tensor, present: Tensor, how: str, weights: Tensor | None = No
         return torch.log_softmax(total, dim=-1)
     if how == "max":
         return torch.log_softmax(logs.masked_fill(~here, float("-inf")).amax(1), dim=-1)
-    preference = torch.zeros(present.shape[1]) if weights is None else weights
+    preference = logits.new_zeros(present.shape[1]) if weights is None else weights
     share = torch.log_softmax(preference.masked_fill(~present, float("-inf")), dim=1)
     return torch.logsumexp(logs + share.unsqueeze(-1), dim=1)

@@ -39,6 +39,12 @@ class Prepared:
         return {key: count for key, count in counts.items() if count}
 
     @property
+    def unused(self) -> int:
+        """How many utterances are in no part of any fold."""
+        used = [rows for fold in self.folds for rows in fold.parts.values()]
+        return len(self.corpus) - len(np.unique(np.concatenate(used)))
+
+    @property
     def split_hash(self) -> str:
         return splits.split_hash(self.split)
 

@@ -17,7 +17,7 @@ import pandas as pd
 from pydantic import Field
 
 from multimodal_ser import components
-from multimodal_ser.clusters import clusters
+from multimodal_ser.clusters import clusters, deal
 from multimodal_ser.types import ConfigError, DataError, Fold, listed
 
 Parts = dict[str, np.ndarray]
@@ -100,9 +100,7 @@ def holdout(
     table: pd.DataFrame, *, test: Share = 0.2, dev: Share = 0.1, seed: int = 0
 ) -> list[Parts]:
     """Whole clusters at random, stratified: `test` of all, `dev` of the rest."""
-    rest, held = _take(table, np.arange(len(table)), test, seed)
-    train, chosen = _take_dev(table, rest, dev, seed + 1)
-    return [{"train": train, "dev": chosen, "test": held}]
+    return _three(clusters(table), table, test, dev, seed)
 
 
 def kfold(
@@ -121,7 +119,7 @@ def kfold(
         raise DataError(f"{folds} folds need as many speakers or groups; got {cluster.max() + 1}")
     cuts = []
     for repeat in range(repeats):
-        part_of = _deal(cluster, labels, np.full(folds, 1 / folds), seed + repeat)
+        part_of = deal(cluster, labels, np.full(folds, 1 / folds), seed + repeat)
         for fold in range(folds):
             following = (fold + 1) % folds if dev else -1
             held = (part_of == fold) | (part_of == following)
@@ -197,7 +195,7 @@ def random(
     """Utterances at random, whoever speaks: it leaks, and is here to show by how much."""
     alone, labels = np.arange(len(table)), _labels(table)
     shares = np.array([(1 - test) * (1 - dev), (1 - test) * dev, test])
-    part_of = _deal(alone, labels, shares, seed)
+    part_of = deal(alone, labels, shares, seed)
     return [
         {
             part: np.flatnonzero(part_of == code)
@@ -215,8 +213,24 @@ PROTOCOLS: dict[str, Callable[..., list[Parts]]] = {
 }  # fmt: skip
 
 
+def _three(
+    cluster: np.ndarray, table: pd.DataFrame, test: float, dev: float, seed: int
+) -> list[Parts]:
+    """One cut into train, dev and test."""
+    shares = np.array([(1 - test) * (1 - dev), (1 - test) * dev, test])
+    found = len(np.unique(cluster))
+    if found < (shares > 0).sum():
+        raise DataError(
+            f"{found} speakers or groups cannot be cut into train, dev and test "
+            "(dev: 0 needs one less)"
+        )
+    part_of = deal(cluster, _labels(table), shares, seed)
+    parts = enumerate(("train", "dev", "test"))
+    return [{part: np.flatnonzero(part_of == code) for code, part in parts}]
+
+
 def _is_part(name: str) -> bool:
-    return name in ("train", "dev") or (name.startswith("test") and (name[4:] or "2").isdigit())
+    return name in ("train", "dev") or (name.startswith("test") and (name[4:] or "2").isdecimal())
 
 
 def _labels(table: pd.DataFrame) -> np.ndarray:
@@ -242,37 +256,11 @@ def _take(
     """The rows without, and with, about `share` of them in whole clusters."""
     cluster = clusters(table)[rows]
     if len(np.unique(cluster)) < 2:
-        raise DataError("all rows belong to one speaker or group; nothing can be held out")
-    part_of = _deal(cluster, _labels(table)[rows], np.array([1 - share, share]), seed)
+        raise DataError(
+            "all rows belong to one speaker or group, so no dev part can be held out (dev: 0)"
+        )
+    part_of = deal(cluster, _labels(table)[rows], np.array([1 - share, share]), seed)
     return rows[part_of == 0], rows[part_of == 1]
-
-
-def _deal(cluster: np.ndarray, labels: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
-    """`[N]`: the part of each row when whole clusters are dealt out, stratified by label.
-
-    Greedy: the largest clusters first, each to the part where the class counts, relative to what
-    the part should hold, end up nearest to the wish. Equal clusters go in a seeded order. Every
-    part gets at least one cluster.
-    """
-    _, cluster = np.unique(cluster, return_inverse=True)
-    counts = np.zeros((cluster.max() + 1, labels.max() + 1))
-    np.add.at(counts, (cluster, labels), 1)
-    order = np.random.default_rng(seed).permutation(len(counts))
-    order = order[np.argsort(-counts[order].sum(1), kind="stable")]
-    wished = np.outer(shares, counts.sum(0))
-    weight = 1 / np.maximum(wished, 1e-9)
-    have = np.zeros_like(wished)
-    dealt = np.empty(len(counts), dtype=np.int64)
-    empty = len(shares)
-    for position, one in enumerate(order):
-        gain = ((counts[one] ** 2 + 2 * counts[one] * (have - wished)) * weight).sum(1)
-        if len(order) - position <= empty:
-            gain = np.where(have.any(1), np.inf, gain)
-        part = int(gain.argmin())
-        empty -= not have[part].any()
-        have[part] += counts[one]
-        dealt[one] = part
-    return dealt[cluster]
 
 
 def _prove(table: pd.DataFrame, fold: Fold, cluster: np.ndarray) -> None:

@@ -17,6 +17,7 @@ FILES = {
 LAYERS = [
     "types",
     "audio pooling losses metrics clusters statistics cache components engines.local",
+    "validation",
     "corpus batches model splits",
     "datasets encoders fusion learners",
     "config",
@@ -30,7 +31,7 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 MAY_IMPORT = {
-    "datasets": {"types", "audio", "corpus"},
+    "datasets": {"types", "audio", "corpus", "validation"},
     "encoders": {"types", "audio", "pooling", "losses"},
     "fusion": {"types", "pooling"},
     "learners": {"types", "losses", "metrics", "batches"},

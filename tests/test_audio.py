@@ -131,7 +131,7 @@ def test_a_start_past_the_file_is_an_error(clip, start, end):
         heard(clip, start=start, end=end)
 
 
-@pytest.mark.parametrize("extension", ["wav", "flac", "mp3", "ogg"])
+@pytest.mark.parametrize("extension", ["wav", "flac", "mp3"])  # an Ogg has no length to miss
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_a_truncated_file_is_an_error_and_not_a_shorter_clip(tmp_path, extension, share):
     whole = tmp_path / f"whole.{extension}"

@@ -34,7 +34,7 @@ def guesses(*counts, classes=("anger", "joy", "fear")):
     """Predictions that say each class so many times."""
     codes = np.repeat(np.arange(len(counts)), counts)
     scores = pd.DataFrame(np.eye(len(classes))[codes], columns=[f"score:{c}" for c in classes])
-    return scores.assign(truth="anger")
+    return scores.assign(truth="anger", repeat=0, seed=0)
 
 
 def test_a_seed_is_scored_on_its_pooled_folds_and_the_value_is_the_mean_over_seeds(predictions):
@@ -155,19 +155,27 @@ def test_a_class_that_is_never_predicted_is_said():
 
 def test_one_class_for_more_than_nine_tenths_is_said():
     assert list(notices(guesses(90, 5, 5))) == []
-    assert list(notices(guesses(4, 91, 5))) == ["predicts joy for 91% of the utterances"]
+    assert list(notices(guesses(4, 91, 5))) == ["predicts joy for more than 90% of utterances"]
 
 
 def test_a_model_that_says_one_class_only_is_said_twice():
     found = list(notices(guesses(0, 0, 7)))
-    assert found == ["never predicts anger, joy", "predicts fear for 100% of the utterances"]
+    assert found == ["never predicts anger, joy", "predicts fear for more than 90% of utterances"]
+
+
+def test_a_seed_that_collapses_among_others_is_said_with_their_number():
+    sound, collapsed = guesses(5, 4, 6), guesses(0, 10, 1).assign(seed=1)
+    assert list(notices(pd.concat([sound, collapsed]))) == [
+        "never predicts anger (1 of 2 seeds)",
+        "predicts joy for more than 90% of utterances (1 of 2 seeds)",
+    ]
 
 
 def test_notices_stand_with_the_numbers(predictions):
     collapsed = predictions.assign(**{"score:anger": 0.9, "score:joy": 0.1})
     assert evaluate(collapsed, ["accuracy"])["test"]["notices"] == [
         "never predicts joy",
-        "predicts anger for 100% of the utterances",
+        "predicts anger for more than 90% of utterances",
     ]
 
 

@@ -14,7 +14,6 @@ from multimodal_ser.types import DataError, LeakError
 
 from .conftest import RATE, tones_config
 
-
 LEARN = {"name": "neural", "epochs": 40, "optimizer": {"lr": 0.01}}
 
 

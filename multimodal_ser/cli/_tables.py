@@ -88,6 +88,8 @@ def _head(prepared: Prepared) -> None:
         print(corpus.about.notice)
     for reason, count in corpus.dropped.items():
         print(f"! {count} rows dropped: {reason}")
+    if prepared.unused:
+        print(f"! {prepared.unused} utterances are in no part of the split")
     for modality, count in prepared.missing.items():
         print(f"! {count} utterances have no {modality}")
     if prepared.audit.stamps:
