@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test test-slow test-faults test-all check format lock clean
+.PHONY: demo test test-slow test-faults test-all check bench format lock clean
 
 demo: $(READY)
 	$(BIN)/mser demo
@@ -24,7 +24,10 @@ test-all: test test-faults test-slow
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/basedpyright --level error
+	$(BIN)/basedpyright --level error --pythonpath $(BIN)/python
+
+bench: $(READY)
+	$(BIN)/python experiments/benchmark.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

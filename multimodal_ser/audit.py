@@ -18,7 +18,7 @@ import pandas as pd
 
 from multimodal_ser import metrics
 from multimodal_ser.clusters import clusters
-from multimodal_ser.statistics import clustered_interval
+from multimodal_ser.statistics import mean_interval
 from multimodal_ser.types import Fold, LeakError
 
 _EXAMPLES = 5
@@ -232,7 +232,7 @@ def _transcripts(
     scored = truth >= 0
     gain = (guesses == truth).astype(float) - (plain == truth)
     cluster = clusters(table)[rows]
-    low, high = clustered_interval(gain[scored], cluster[scored])
+    low, high = mean_interval(gain[scored], cluster[scored])
     note = (
         f"; a lookup by text gains {gain[scored].mean():+.3f} accuracy ({low:+.3f} to {high:+.3f})"
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_object_dtype
 
 from multimodal_ser.types import DataError, Utterance
 from multimodal_ser.validation import check_files, check_inside, check_times, complete
@@ -77,8 +78,9 @@ class Corpus:
     def table_hash(self) -> str:
         """Of every cell, whatever the order of the columns."""
         ordered = self.table.reindex(columns=sorted(self.table.columns))
-        mixed = [column for column in ordered if ordered[column].dtype == object]
-        ordered[mixed] = ordered[mixed].map(repr)
+        for column in map(str, ordered.columns):
+            if is_object_dtype(ordered[column]):
+                ordered[column] = ordered[column].map(repr)
         digest = hashlib.sha256("\t".join(ordered.columns).encode())
         digest.update(pd.util.hash_pandas_object(ordered, index=False).to_numpy().tobytes())
         return digest.hexdigest()

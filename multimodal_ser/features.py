@@ -83,6 +83,19 @@ def audio_contents(
     return [memory[state] if state else None for state in states]
 
 
+def verify_contents(root: Path) -> list[str]:
+    """Decode again what is remembered of files that have not changed since; what differs."""
+    remembered = _remembered(root)
+    utterances = {state: _from_state(state) for state in remembered}
+    current = {
+        state: one
+        for state, one in utterances.items()
+        if one.audio is not None and one.audio.is_file() and _state(one) == state
+    }
+    found = _decode_contents([*current.values()], [*current], set(current), None)
+    return [state for state, content in found.items() if content != remembered[state]]
+
+
 def encode(
     name: str,
     options: Mapping[str, Any],
@@ -190,6 +203,12 @@ def _state(utterance: Utterance) -> str:
     parts = (utterance.audio, stat.st_size, stat.st_mtime_ns,
              utterance.start, utterance.end, utterance.channel)  # fmt: skip
     return "|".join(map(str, parts))
+
+
+def _from_state(state: str) -> Utterance:
+    path, _, _, start, end, channel = state.rsplit("|", 5)
+    stop = None if end == "None" else float(end)
+    return Utterance(path, Path(path), channel, float(start), stop)
 
 
 def _remembered(root: Path) -> dict[str, Content]:

@@ -1,12 +1,69 @@
-"""How certain a number is when utterances come in clusters (speakers, videos)."""
+"""How certain a number is when utterances come in clusters (speakers, videos).
+
+Everything here works on tallies: additive counts `[…, K, M]` of K clusters from which a score is
+computed after summing over clusters (a flattened confusion matrix; the moments of two numbers). So
+a resample of whole clusters is one matrix product, and any metric is treated alike.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
-from scipy.stats import norm, t
+from scipy.stats import binomtest, norm, t
+
+Score = Callable[[np.ndarray], np.ndarray]  # sums `[…, M]` → values `[…]`
+_EXACT = 2**14
+_BLOCK = 2048
 
 
-def clustered_interval(
+def confusion_tallies(
+    truth: np.ndarray, guess: np.ndarray, clusters: np.ndarray, classes: int
+) -> np.ndarray:
+    """`[K, C·C]`: each cluster's confusion matrix; codes `[N]`, a truth of −1 is not scored."""
+    scored = truth >= 0
+    count = int(clusters.max(initial=-1)) + 1
+    cell = truth.astype(np.int64) * classes + guess
+    flat = clusters[scored] * classes * classes + cell[scored]
+    return np.bincount(flat, minlength=count * classes * classes).reshape(count, -1)
+
+
+def of_confusions(metric: Callable[[np.ndarray], np.ndarray], classes: int) -> Score:
+    """A metric of confusion matrices as a score of tallies."""
+    return lambda sums: metric(sums.reshape(*sums.shape[:-1], classes, classes))
+
+
+def resampled(tallies: np.ndarray, score: Score, *, draws: int = 2000, seed: int = 0) -> np.ndarray:
+    """`[draws]`: the score, averaged over seeds, when K whole clusters are drawn with replacement.
+
+    tallies: `[S, K, M]`. The draws depend on K and `seed` only, so models that share a split are
+    resampled together and their differences are paired.
+    """
+    seeds, count, width = tallies.shape
+    generator = np.random.default_rng(seed)
+    flat = tallies.transpose(1, 0, 2).reshape(count, seeds * width).astype(float)
+    values = []
+    for first in range(0, draws, _BLOCK):
+        rows = min(_BLOCK, draws - first)
+        weights = generator.multinomial(count, np.full(count, 1 / count), rows)
+        values.append(score((weights @ flat).reshape(rows, seeds, width)).mean(1))
+    return np.concatenate(values)
+
+
+def interval(values: np.ndarray, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Expanded percentile interval of resampled values over `count` clusters.
+
+    With few clusters the percentile interval is too narrow; its levels are moved outwards as if
+    from the normal to the t distribution, with the small-sample factor (Hesterberg 2015).
+    """
+    if count < 2:
+        return float("-inf"), float("inf")
+    tail = norm.cdf(np.sqrt(count / (count - 1)) * t.ppf((1 - level) / 2, count - 1))
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def mean_interval(
     values: np.ndarray,
     clusters: np.ndarray,
     *,
@@ -14,19 +71,125 @@ def clustered_interval(
     draws: int = 2000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Expanded percentile interval of the mean of `values` `[N]`, whole clusters resampled.
-
-    With few clusters the percentile interval is too narrow; its levels are moved outwards as if
-    from the normal to the t distribution, with the small-sample factor (Hesterberg 2015).
-    """
+    """The interval of the mean of `values` `[N]` over cluster codes `[N]`."""
     _, codes = np.unique(clusters, return_inverse=True)
-    sums, sizes = np.bincount(codes, values), np.bincount(codes)
-    count = len(sizes)
-    if count < 2:
-        return float("-inf"), float("inf")
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), draws)
-    means = weights @ sums / (weights @ sizes)
-    tail = (1 - level) / 2
-    expanded = norm.cdf(np.sqrt(count / (count - 1)) * t.ppf(tail, count - 1))
-    low, high = np.quantile(means, [expanded, 1 - expanded])
-    return float(low), float(high)
+    tallies = np.stack([np.bincount(codes, values), np.bincount(codes)], axis=1)[None]
+    drawn = resampled(tallies, lambda sums: sums[..., 0] / sums[..., 1], draws=draws, seed=seed)
+    return interval(drawn, tallies.shape[1], level)
+
+
+def swap_test(
+    one: np.ndarray, other: np.ndarray, score: Score, *, draws: int = 10_000, seed: int = 0
+) -> float:
+    """Two-sided p that two models score alike, by exchanging their outputs in whole clusters.
+
+    one, other: tallies `[S, K, M]` on the same clusters. The statistic is the difference of the
+    mean scores over seeds; a cluster is exchanged in all seeds at once. All 2^K assignments up to
+    2^14, else random ones with the +1 correction.
+    """
+    seeds, count, width = one.shape
+    total = (one + other).sum(1).astype(float)
+    base = one.sum(1).astype(float)
+    change = (other - one).transpose(1, 0, 2).reshape(count, seeds * width).astype(float)
+
+    def gaps(assignments: np.ndarray) -> np.ndarray:
+        first = base + (assignments @ change).reshape(-1, seeds, width)
+        return (score(first) - score(total - first)).mean(1)
+
+    observed = abs(gaps(np.zeros((1, count)))[0]) - 1e-12
+    if 2**count <= _EXACT:
+        everything = (np.arange(2**count)[:, None] >> np.arange(count)) & 1
+        return float(np.mean(np.abs(gaps(everything)) >= observed))
+    generator = np.random.default_rng(seed)
+    hits = 0
+    for first in range(0, draws, _BLOCK):
+        rows = min(_BLOCK, draws - first)
+        hits += int((np.abs(gaps(generator.integers(0, 2, (rows, count)))) >= observed).sum())
+    return (1 + hits) / (1 + draws)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values that hold the family-wise error, in the order given."""
+    order = np.argsort(p_values, kind="stable")
+    factors = len(order) - np.arange(len(order))
+    raised = np.maximum.accumulate(np.asarray(p_values)[order] * factors)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(raised, 1.0)
+    return adjusted.tolist()
+
+
+def mcnemar(one_right: np.ndarray, other_right: np.ndarray) -> float:
+    """Exact two-sided p of McNemar's test on bool `[N]`: assumes independent utterances."""
+    gained = int((one_right & ~other_right).sum())
+    lost = int((~one_right & other_right).sum())
+    return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+
+
+def equivalence(values: np.ndarray, gap: float, count: int, margin: float) -> float:
+    """p that two scores are further apart than `margin`: two one-sided t tests (TOST).
+
+    values: resampled differences; gap: the observed one; count: clusters. Below .05: equivalent.
+    """
+    error = float(values.std(ddof=1)) * np.sqrt(count / (count - 1)) if count > 1 else np.inf
+    if error == 0:
+        return 0.0 if abs(gap) < margin else 1.0
+    return float(t.sf((margin - abs(gap)) / error, count - 1))
+
+
+def smallest_detectable(
+    sizes: Sequence[int],
+    *,
+    accuracy: float = 0.5,
+    correlation: float = 0.3,
+    power: float = 0.8,
+    level: float = 0.05,
+    simulations: int = 200,
+    seed: int = 0,
+) -> float:
+    """The gap in accuracy that the swap test would find with this power, by simulation.
+
+    sizes: utterances in each cluster. Two models of which one is right with `accuracy` and the
+    other with `accuracy + gap`; their being right is correlated within a cluster. The gap is found
+    to 0.01; infinite where no gap up to `1 − accuracy` is enough.
+    """
+    steps = np.arange(0.01, 1 - accuracy + 1e-9, 0.01)
+    low, high = 0, len(steps)
+    while low < high:
+        middle = (low + high) // 2
+        found = _power(sizes, accuracy, steps[middle], correlation, level, simulations, seed)
+        low, high = (low, middle) if found >= power else (middle + 1, high)
+    return float(steps[low]) if low < len(steps) else float("inf")
+
+
+def _power(
+    sizes: Sequence[int],
+    accuracy: float,
+    gap: float,
+    correlation: float,
+    level: float,
+    simulations: int,
+    seed: int,
+) -> float:
+    """The share of simulated studies in which the swap test finds the gap."""
+    generator = np.random.default_rng(seed)
+    found = 0
+    for _ in range(simulations):
+        one = _simulated(sizes, accuracy, correlation, generator)
+        other = _simulated(sizes, accuracy + gap, correlation, generator)
+        p = swap_test(one, other, lambda sums: sums[..., 0] / sums[..., 1], draws=499, seed=1)
+        found += p < level
+    return found / simulations
+
+
+def _simulated(
+    sizes: Sequence[int], rate: float, correlation: float, generator: np.random.Generator
+) -> np.ndarray:
+    """Tallies `[1, K, 2]` (right, all) of a model whose hits are correlated within clusters.
+
+    A latent normal with the cluster's share of its variance equal to `correlation`.
+    """
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    shared = generator.standard_normal(len(sizes))[codes] * np.sqrt(correlation)
+    own = generator.standard_normal(len(codes)) * np.sqrt(1 - correlation)
+    right = shared + own < norm.ppf(rate)
+    return np.stack([np.bincount(codes, right), np.bincount(codes)], axis=1)[None]

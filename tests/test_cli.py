@@ -91,6 +91,11 @@ def test_embed_fills_the_cache_and_cache_shows_and_checks_it(config):
     assert "audio: 36 distinct inputs" in done.stdout
     assert "log_mel-" in mser("cache", "ls").stdout
     assert mser("cache", "verify").returncode == 0
+    memory = next(Path(os.environ["MSER_CACHE"]).glob("contents/*.json"))
+    truth = memory.read_text()
+    memory.write_text(truth.replace('": ["', '": ["00', 1))
+    assert "1 files changed unseen" in mser("cache", "verify").stderr
+    memory.write_text(truth)
     shard = next(Path(os.environ["MSER_CACHE"]).rglob("*.safetensors"))
     data = shard.read_bytes()
     shard.write_bytes(data[: len(data) // 2])

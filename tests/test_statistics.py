@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from multimodal_ser.statistics import clustered_interval
+from multimodal_ser.statistics import mean_interval
 
 
 def loop_means(values, clusters, draws, seed):
@@ -34,9 +34,7 @@ def test_the_interval_is_the_expanded_percentile_of_whole_clusters(level):
     values = [0.0, 1.0, 1.0, 0.5, 0.0, 1.0, 0.0, 1.0]
     means = loop_means(values, clusters, draws=300, seed=7)
     tail = expanded_tail(4, level)
-    low, high = clustered_interval(
-        np.array(values), np.array(clusters), level=level, draws=300, seed=7
-    )
+    low, high = mean_interval(np.array(values), np.array(clusters), level=level, draws=300, seed=7)
     assert low == pytest.approx(np.quantile(means, tail))
     assert high == pytest.approx(np.quantile(means, 1 - tail))
 
@@ -45,31 +43,31 @@ def test_the_order_of_the_rows_and_the_names_of_clusters_do_not_matter():
     generator = np.random.default_rng(3)
     values, clusters = generator.normal(size=40), np.repeat(np.arange(8), 5)
     order = generator.permutation(40)
-    expected = clustered_interval(values, clusters)
-    assert clustered_interval(values[order], clusters[order]) == pytest.approx(expected)
+    expected = mean_interval(values, clusters)
+    assert mean_interval(values[order], clusters[order]) == pytest.approx(expected)
     named = np.array([f"speaker {code}" for code in clusters])
-    assert clustered_interval(values, named) == pytest.approx(expected)
+    assert mean_interval(values, named) == pytest.approx(expected)
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
     values, clusters = np.random.default_rng(0).normal(size=60), np.repeat(np.arange(20), 3)
-    first = clustered_interval(values, clusters, seed=1)
-    assert clustered_interval(values, clusters, seed=1) == first
-    assert clustered_interval(values, clusters, seed=2) != first
+    first = mean_interval(values, clusters, seed=1)
+    assert mean_interval(values, clusters, seed=1) == first
+    assert mean_interval(values, clusters, seed=2) != first
 
 
 def test_copies_within_clusters_add_no_certainty():
     values, clusters = np.random.default_rng(0).normal(size=12), np.arange(12)
-    once = clustered_interval(values, clusters)
-    assert clustered_interval(np.repeat(values, 50), np.repeat(clusters, 50)) == pytest.approx(once)
+    once = mean_interval(values, clusters)
+    assert mean_interval(np.repeat(values, 50), np.repeat(clusters, 50)) == pytest.approx(once)
 
 
 def test_one_cluster_says_nothing():
-    assert clustered_interval(np.array([1.0, 0.0, 1.0]), np.zeros(3)) == (-np.inf, np.inf)
+    assert mean_interval(np.array([1.0, 0.0, 1.0]), np.zeros(3)) == (-np.inf, np.inf)
 
 
 def test_values_that_never_vary_have_no_width():
-    assert clustered_interval(np.full(6, 0.5), np.array([0, 0, 1, 1, 2, 2])) == (0.5, 0.5)
+    assert mean_interval(np.full(6, 0.5), np.array([0, 0, 1, 1, 2, 2])) == (0.5, 0.5)
 
 
 @pytest.mark.parametrize("speakers", [6, 12])
@@ -82,13 +80,13 @@ def test_coverage_is_near_its_level_and_better_than_the_plain_percentile(speaker
     for seed in range(corpora):
         generator = np.random.default_rng([speakers, seed])
         values = generator.normal(size=speakers)[clusters] + generator.normal(size=len(clusters))
-        low, high = clustered_interval(values, clusters, draws=1000, seed=seed)
+        low, high = mean_interval(values, clusters, draws=1000, seed=seed)
         expanded += low <= 0 <= high
         own = values.reshape(speakers, size).mean(1)
         means = own[generator.integers(0, speakers, (1000, speakers))].mean(1)
         low, high = np.quantile(means, [0.025, 0.975])
         plain += low <= 0 <= high
-        low, high = clustered_interval(values, np.arange(len(values)), draws=200, seed=seed)
+        low, high = mean_interval(values, np.arange(len(values)), draws=200, seed=seed)
         rowwise += low <= 0 <= high
     assert 0.92 <= expanded / corpora <= 0.98
     assert abs(expanded / corpora - 0.95) < abs(plain / corpora - 0.95)

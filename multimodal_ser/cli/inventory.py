@@ -66,14 +66,19 @@ def list_cache() -> None:
 
 @cache.command("verify")
 def verify_cache() -> None:
-    """Read every shard and check it; exit 4 if one is damaged (it will be computed again)."""
+    """Check every shard, and decode again every file it remembers; exit 4 where one differs."""
     from multimodal_ser.cache import default_root, verify
+    from multimodal_ser.features import verify_contents
     from multimodal_ser.types import DataError, listed
 
-    bad = verify(default_root())
+    root = default_root()
+    bad = verify(root)
     if bad:
-        raise DataError(listed(bad, "shards are damaged"))
-    print(f"{default_root()}: every shard is sound")
+        raise DataError(listed(bad, "shards are damaged (the next run computes them again)"))
+    changed = verify_contents(root)
+    if changed:
+        raise DataError(listed(changed, f"files changed unseen; remove {root / 'contents'}"))
+    print(f"{root}: every shard and every remembered file is as it was")
 
 
 @cache.command("prune")
