@@ -1,7 +1,14 @@
-"""The modality study: one experiment with several sets of its encoders, all on one split."""
+"""The modality study: every arm on one split, one table, one corrected test, one verdict.
+
+An arm is a set of the config's encoders with a fusion. The baseline is the single encoder that is
+best on dev; the family of tests is the fused arms against it, on the first of the metrics.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,34 +16,65 @@ from typing import Any
 
 import pandas as pd
 
+from multimodal_ser import statistics
 from multimodal_ser.config import Experiment
+from multimodal_ser.contrast import Contrast, contrast, corrected
 from multimodal_ser.run import Run, as_experiment, run
+from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.types import ConfigError
+
+BEST_DEV = "best-dev"
+_TEST = "test"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The runs of a study by arm: the names of an arm's encoders joined by `+`."""
+    """The runs of a study by arm, and how each differs from the baseline.
 
+    contrasts: arm − baseline on the first metric; those in `family` carry Holm's correction.
+    detectable: the gap in accuracy that this test part can show (see `smallest_detectable`).
+    """
+
+    folder: Path
     runs: Mapping[str, Run]
+    baseline: str
+    contrasts: Mapping[str, Contrast]
+    family: tuple[str, ...]
+    detectable: float
+
+    @property
+    def first(self) -> Run:
+        return next(iter(self.runs.values()))
+
+    @property
+    def metric(self) -> str:
+        return self.first.experiment.metrics[0]
 
     @property
     def split_hash(self) -> str:
-        return next(iter(self.runs.values())).prepared.split_hash
+        return self.first.prepared.split_hash
 
-    def table(self, part: str = "test") -> pd.DataFrame:
-        """One row an arm: every metric as mean and sd over seeds."""
-        rows = {}
-        for arm, done in self.runs.items():
-            values = done.metrics[part]["metrics"]
-            rows[arm] = {
-                f"{name} {key}": value[key]
-                for name, value in values.items()
-                for key in ("mean", "sd")
-            }
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("arm")
+    def table(self, part: str = _TEST) -> pd.DataFrame:
+        """One row an arm: every metric with sd, interval and ensemble; the gap to the baseline."""
+        return pd.DataFrame.from_dict(
+            {arm: self._row(arm, part) for arm in self.runs}, orient="index"
+        ).rename_axis("arm")
 
-    def breakdown(self, column: str, metric: str = "accuracy", part: str = "test") -> pd.DataFrame:
+    def _row(self, arm: str, part: str) -> dict[str, Any]:
+        done = self.runs[arm]
+        row: dict[str, Any] = {}
+        for name, value in done.metrics[part]["metrics"].items():
+            for key in ("mean", "sd", "low", "high", "ensemble"):
+                row[f"{name} {key}"] = value[key]
+        small = done.metrics[part]["without small classes"]
+        row["macro_f1 without small classes"] = small.get("macro_f1")
+        if arm in self.contrasts:
+            found = self.contrasts[arm].plain()
+            row |= {key: found[key] for key in ("gap", "low", "high", "p", "holm", "mcnemar")}
+        folder = RunFolder(done.folder)
+        return row | {"parameters": folder.parameters(), "seconds": folder.seconds("train")}
+
+    def breakdown(self, column: str, metric: str = "accuracy", part: str = _TEST) -> pd.DataFrame:
         """One row a value of the column, one column an arm."""
         values = {
             arm: {
@@ -46,17 +84,123 @@ class Comparison:
         }
         return pd.DataFrame(values).rename_axis(column)
 
+    def verdict(self) -> list[str]:
+        """A sentence a fused arm, the one that is best on dev first."""
+        arms = self.family or tuple(self.contrasts)
+        ordered = sorted(arms, key=lambda arm: -_dev(self.runs[arm], self.metric))
+        return [self.contrasts[arm].words(arm, self.baseline) for arm in ordered]
+
+    def plain(self) -> dict[str, Any]:
+        """What a report needs, without times, so that equal studies are equal bytes."""
+        prepared = self.first.prepared
+        return {
+            "name": self.first.experiment.name,
+            "split": self.split_hash,
+            "leaks allowed": prepared.audit.stamps,
+            "metric": self.metric,
+            "baseline": self.baseline,
+            "family": list(self.family),
+            "detectable": self.detectable,
+            "arms": {arm: done.folder.name for arm, done in self.runs.items()},
+            "contrasts": {arm: one.plain() for arm, one in self.contrasts.items()},
+            "verdict": self.verdict(),
+        }
+
 
 def compare(
     config: Experiment | Mapping[str, Any] | str | Path,
-    arms: Sequence[str] | None = None,
+    modalities: Sequence[str] | str | None = None,
+    *,
+    fusions: Sequence[str] = (),
+    fractions: Sequence[float] = (),
+    baseline: str = BEST_DEV,
 ) -> Comparison:
-    """Run every arm (`a`, `b`, `a+b` …); by default each encoder alone, then all together."""
+    """Run every arm and compare them.
+
+    modalities: `a`, `b`, `a+b` …, or "all" for every subset; by default each encoder alone, then
+    all together. fusions: further fusions for the arms of several encoders. fractions: also train
+    on so much of the training part; only the largest is tested against the baseline.
+    """
     experiment = as_experiment(config)
-    encoders = list(experiment.encoders)
-    chosen = list(dict.fromkeys(arms or [*encoders, "+".join(encoders)]))
-    for arm in chosen:
-        unknown = set(arm.split("+")) - set(encoders)
+    arms = _arms(experiment, modalities, fusions, fractions)
+    if baseline not in (BEST_DEV, *arms):
+        raise ConfigError(f"--baseline: no arm '{baseline}' (arms: {', '.join(arms)})")
+    runs = {arm: run(one) for arm, one in arms.items()}
+    largest = max(done.experiment.train_fraction for done in runs.values())
+    tested = {arm: one for arm, one in runs.items() if one.experiment.train_fraction == largest}
+    chosen = _best_dev(tested) if baseline == BEST_DEV else baseline
+    metric = experiment.metrics[0]
+    reference = runs[chosen].part(_TEST)
+    contrasts = {
+        arm: contrast(one.part(_TEST), reference, metric)
+        for arm, one in tested.items()
+        if arm != chosen
+    }
+    fused = [arm for arm in contrasts if len(runs[arm].experiment.encoders) > 1]
+    sizes = reference.drop_duplicates("id")["cluster"].value_counts().tolist()
+    study = Comparison(
+        folder=_folder(experiment, runs, chosen),
+        runs=runs,
+        baseline=chosen,
+        contrasts=contrasts | corrected({arm: contrasts[arm] for arm in fused}),
+        family=tuple(fused),
+        detectable=statistics.smallest_detectable(sizes),
+    )
+    RunFolder(study.folder).write_json("comparison.json", study.plain())
+    return study
+
+
+def _arms(
+    experiment: Experiment,
+    modalities: Sequence[str] | str | None,
+    fusions: Sequence[str],
+    fractions: Sequence[float],
+) -> dict[str, Experiment]:
+    """Arm → experiment; a name says its encoders, then what differs from the config."""
+    arms = {}
+    own = experiment.fusion.name if experiment.fusion else ""
+    for encoders in _subsets(list(experiment.encoders), modalities):
+        subset = experiment.with_encoders(encoders)
+        for fusion in dict.fromkeys([own, *fusions]) if len(encoders) > 1 else [own]:
+            for fraction in fractions or [experiment.train_fraction]:
+                name = "+".join(encoders)
+                name += f" [{fusion}]" if fusion != own else ""
+                name += f" @{fraction:g}" if fraction != experiment.train_fraction else ""
+                chosen = subset.with_fusion(fusion) if fusion else subset
+                arms[name] = chosen.model_copy(update={"train_fraction": fraction})
+    return arms
+
+
+def _subsets(encoders: list[str], modalities: Sequence[str] | str | None) -> list[tuple[str, ...]]:
+    """The sets of encoders that are asked for, each in the order of the config."""
+    if modalities == "all":
+        sizes = range(1, len(encoders) + 1)
+        return [one for size in sizes for one in itertools.combinations(encoders, size)]
+    asked = [modalities] if isinstance(modalities, str) else modalities
+    wanted = [arm.split("+") for arm in asked or [*encoders, "+".join(encoders)]]
+    for arm in wanted:
+        unknown = sorted(set(arm) - set(encoders))
         if unknown:
-            raise ConfigError(f"arm '{arm}': no encoder {sorted(unknown)} (has: {encoders})")
-    return Comparison({arm: run(experiment.with_encoders(arm.split("+"))) for arm in chosen})
+            raise ConfigError(f"arm '{'+'.join(arm)}': no encoder {unknown} (has: {encoders})")
+    ordered = [tuple(name for name in encoders if name in arm) for arm in wanted]
+    return list(dict.fromkeys(ordered))
+
+
+def _best_dev(runs: Mapping[str, Run]) -> str:
+    """The single encoder with the best dev value (of all arms, if none is single)."""
+    single = {arm: one for arm, one in runs.items() if len(one.experiment.encoders) == 1} or runs
+    if any("dev" not in one.metrics for one in single.values()):
+        raise ConfigError(
+            "the split has no dev part to choose a baseline on: name one (--baseline)"
+        )
+    return max(single, key=lambda arm: _dev(single[arm], single[arm].experiment.metrics[0]))
+
+
+def _dev(done: Run, metric: str) -> float:
+    return done.metrics["dev"]["metrics"][metric]["mean"] if "dev" in done.metrics else 0.0
+
+
+def _folder(experiment: Experiment, runs: Mapping[str, Run], baseline: str) -> Path:
+    key = json.dumps([baseline, *((arm, one.folder.name) for arm, one in runs.items())])
+    digest = hashlib.sha256(key.encode()).hexdigest()[:12]
+    return experiment.runs_dir / experiment.name / f"study-{digest}"

@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from multimodal_ser import __version__, components, metrics, splits
+from multimodal_ser.mistakes import explain
 from multimodal_ser.types import ConfigError
 
 Leak = Literal["speaker", "group", "audio", "overlap", "transcript"]
@@ -79,6 +80,7 @@ class Experiment(_Section):
     protocol: Part = Part(name="kfold")
     allow_leak: list[Leak] = []
     shuffle: Literal["audio", "text"] | None = None
+    train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     encoders: dict[Annotated[str, Field(pattern=r"^\w+$")], EncoderPart] = Field(min_length=1)
     fusion: Part | None = None
     outputs: dict[str, Output] = Field(default={"label": Output()}, min_length=1)
@@ -110,10 +112,16 @@ class Experiment(_Section):
         """Plain data that `check` turns into the same experiment again."""
         return self.model_dump(mode="json")
 
-    def with_encoders(self, chosen: Sequence[str]) -> Experiment:
+    def with_encoders(self, chosen: Collection[str]) -> Experiment:
         """The same experiment with some of its encoders only."""
         kept = {key: part for key, part in self.encoders.items() if key in chosen}
         return self.model_copy(update={"encoders": kept})
+
+    def with_fusion(self, name: str) -> Experiment:
+        """The same experiment with another fusion, at its defaults unless it is the one named."""
+        if self.fusion is None or self.fusion.name == name:
+            return self
+        return check(self.resolved() | {"fusion": {"name": name}}, source=f"fusion {name}")
 
     def fingerprint(self, table_hash: str) -> str:
         """Names what decides the result: not where things lie, nor which seeds were run."""
@@ -140,7 +148,7 @@ def check(raw: Mapping[str, Any], *, source: str = "config", allow_code: bool = 
     try:
         experiment = Experiment.model_validate(complete)
     except ValidationError as error:
-        problems += [_explain((), Experiment, one) for one in error.errors()]
+        problems += [explain((), Experiment, one) for one in error.errors()]
     if experiment and not problems:
         problems = list(_contradictions(experiment))
     if problems or experiment is None:
@@ -242,38 +250,9 @@ def _fill(path: str, part: dict[str, Any], options_of: OptionsOf, allow_code: bo
     try:
         checked = schema.model_validate(options)
     except ValidationError as error:
-        return [_explain((path,), schema, one, ours - {"name"}) for one in error.errors()]
+        return [explain((path,), schema, one, ours - {"name"}) for one in error.errors()]
     part.update(checked.model_dump(mode="json"))
     return []
-
-
-def _explain(
-    prefix: tuple[str, ...], schema: type[BaseModel], error: Any, more: Collection[str] = ()
-) -> str:
-    """One problem as `key.path: what is wrong (given …)`, unknown keys with the nearest one."""
-    where = ".".join([*prefix, *(str(step) for step in error["loc"])])
-    if error["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
-        given = "" if error["type"] == "missing" else f" (given {error['input']!r})"
-        return f"{where}: {error['msg'].removeprefix('Value error, ')}{given}"
-    allowed = [*_paths(schema.model_json_schema()), *more]
-    wrong = str(error["loc"][-1])
-    by_last = {path.rpartition(".")[2]: path for path in reversed(allowed)}
-    near = components.nearest(wrong, list(by_last))
-    if near:
-        last = near.removeprefix("; did you mean ").removesuffix("?")
-        near = f"; did you mean {'.'.join([*prefix, by_last[last]])}?"
-    return f"{where}: unknown key (given {error['input']!r}){near} allowed: {', '.join(allowed)}"
-
-
-def _paths(schema: dict[str, Any]) -> list[str]:
-    """The dotted keys that a JSON schema allows, two levels deep."""
-    found: list[str] = []
-    for key, value in schema.get("properties", {}).items():
-        found.append(key)
-        reference = value.get("$ref", "").rpartition("/")[2]
-        inner = schema.get("$defs", {}).get(reference, {})
-        found += [f"{key}.{name}" for name in inner.get("properties", {})]
-    return found
 
 
 def _contradictions(experiment: Experiment) -> Iterator[str]:

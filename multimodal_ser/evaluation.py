@@ -1,8 +1,8 @@
 """Predictions → numbers. Needs `predictions.csv` only: no model, no audio.
 
 Out-of-fold predictions are pooled within a seed (and repeat) and scored; the value is the mean
-over those, ± their standard deviation. The mean of folds and the ensemble over seeds have columns
-of their own.
+over those, ± their standard deviation, with a 95 % interval from resampling whole clusters. The
+mean of folds and the ensemble over seeds have columns of their own.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import metrics
+from multimodal_ser import metrics, statistics
 from multimodal_ser.types import DataError
 
 SCORE = "score:"
+FEW_CLUSTERS = 10
+SMALL_CLASS = 10  # test items under which a class tells more about chance than about a model
 _COLLAPSE = 0.9
 
 
@@ -29,15 +31,35 @@ def classes_of(predictions: pd.DataFrame) -> list[str]:
     ]
 
 
-def confusion(predictions: pd.DataFrame) -> np.ndarray:
-    """`[C, C]` counts; rows without a single true label are not scored."""
+def codes(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Class codes of truth (−1: not scored) and guess, both `[N]`."""
     classes = classes_of(predictions)
     odd = predictions["truth"][~predictions["truth"].isin(classes)].dropna().unique()
     if len(odd):
         raise DataError(f"the truth holds {list(odd)}, which are not among {', '.join(classes)}")
     truth = pd.Categorical(predictions["truth"], classes).codes.astype(np.int64)
-    guess = predictions[[SCORE + one for one in classes]].to_numpy().argmax(1)
-    return metrics.confusion_matrix(truth, guess, len(classes))
+    return truth, predictions[[SCORE + one for one in classes]].to_numpy().argmax(1)
+
+
+def confusion(predictions: pd.DataFrame) -> np.ndarray:
+    """`[C, C]` counts; rows without a single true label are not scored."""
+    return metrics.confusion_matrix(*codes(predictions), len(classes_of(predictions)))
+
+
+def tallies(predictions: pd.DataFrame) -> np.ndarray:
+    """`[S, K, C·C]`: confusion counts by seed (and repeat) and cluster, both in sorted order."""
+    classes = len(classes_of(predictions))
+    cluster = pd.factorize(predictions["cluster"], sort=True)[0]
+    truth, guess = codes(predictions)
+    groups = predictions.groupby(["repeat", "seed"], sort=True).indices.values()
+    counts = [
+        statistics.confusion_tallies(truth[rows], guess[rows], cluster[rows], classes)
+        for rows in groups
+    ]
+    found = np.zeros((len(counts), int(cluster.max()) + 1, classes * classes))
+    for place, count in zip(found, counts, strict=True):
+        place[: len(count)] = count
+    return found
 
 
 def evaluate(
@@ -51,12 +73,15 @@ def evaluate(
     """
     result: dict[str, Any] = {}
     for part, rows in predictions.groupby("part", sort=True):
+        counts = tallies(rows)
         result[str(part)] = {
             "utterances": int(rows["id"].nunique()),
-            "clusters": int(rows["cluster"].nunique()),
+            "clusters": counts.shape[1],
             "unscored": int(rows[rows["truth"].isna()]["id"].nunique()),
-            "metrics": {name: _values(rows, name) for name in chosen},
-            "classes": _per_class(rows),
+            "metrics": {name: _values(rows, name) | _bounds(counts, name) for name in chosen},
+            "without small classes": _without_small(rows, counts),
+            "classes": _per_class(rows, counts),
+            "confusion": counts.sum(1).mean(0).reshape(len(classes_of(rows)), -1).tolist(),
             "breakdown": {
                 column: _per_value(rows, rows["id"].map(values), chosen)
                 for column, values in (breakdown or {}).items()
@@ -112,19 +137,38 @@ def _ensemble(rows: pd.DataFrame) -> pd.DataFrame:
     return grouped[scores].mean().assign(truth=grouped["truth"].first()).reset_index()
 
 
-def _per_class(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Precision, recall and F1 as means over seeds; how many utterances are in the truth."""
-    matrices = [confusion(some) for _, some in rows.groupby(["repeat", "seed"], sort=True)]
-    stacked = np.stack(matrices)
+def _bounds(counts: np.ndarray, name: str) -> dict[str, float]:
+    """The interval of a metric's mean over seeds."""
+    score = statistics.of_confusions(metrics.find(name), round(counts.shape[2] ** 0.5))
+    drawn = statistics.resampled(counts, score)
+    low, high = statistics.interval(drawn, counts.shape[1])
+    return {"low": float(low), "high": float(high)}
+
+
+def _without_small(rows: pd.DataFrame, counts: np.ndarray) -> dict[str, Any]:
+    """Macro-F1 over the classes with enough items, when some have too few."""
+    classes = classes_of(rows)
+    matrices = counts.sum(1).reshape(-1, len(classes), len(classes))
+    support = matrices.sum(2).mean(0)
+    small = [name for name, count in zip(classes, support, strict=True) if count < SMALL_CLASS]
+    if not small or len(small) == len(classes):
+        return {}
+    kept = [code for code, name in enumerate(classes) if name not in small]
+    return {"macro_f1": float(metrics.f1(matrices)[:, kept].mean()), "left out": small}
+
+
+def _per_class(rows: pd.DataFrame, counts: np.ndarray) -> dict[str, dict[str, float]]:
+    """Precision, recall and F1 as means over seeds, the interval of F1, the items in the truth."""
+    classes = classes_of(rows)
+    matrices = counts.sum(1).reshape(-1, len(classes), len(classes))
     scored = {"precision": metrics.precision, "recall": metrics.recall, "f1": metrics.f1}
-    values = {name: metric(stacked).mean(0) for name, metric in scored.items()}
-    support = stacked.sum(2).mean(0)
+    values = {name: metric(matrices).mean(0) for name, metric in scored.items()}
+    drawn = statistics.resampled(counts, statistics.of_confusions(metrics.f1, len(classes)))
+    values["low"], values["high"] = statistics.interval(drawn, counts.shape[1])
+    values["utterances"] = matrices.sum(2).mean(0)
     return {
-        label: {
-            **{name: float(value[code]) for name, value in values.items()},
-            "utterances": float(support[code]),
-        }
-        for code, label in enumerate(classes_of(rows))
+        label: {name: float(value[code]) for name, value in values.items()}
+        for code, label in enumerate(classes)
     }
 
 

@@ -22,7 +22,10 @@ from multimodal_ser.types import DataError, Fold, Input, listed
 
 @dataclass(frozen=True)
 class Prepared:
-    """A corpus that is cut and checked, before anything is learned from it."""
+    """A corpus that is cut and checked, before anything is learned from it.
+
+    `split` is the whole cut; the `folds` may train on a fraction of it.
+    """
 
     experiment: Experiment
     corpus: Corpus
@@ -52,24 +55,24 @@ class Prepared:
 def prepare(experiment: Experiment) -> Prepared:
     """Load the corpus, cut it, and look for leaks; nothing is refused yet."""
     corpus = load_corpus(experiment)
-    classes = _classes(experiment, corpus)
+    classes = classes_of(experiment, corpus)
     folds = splits.make(corpus.table, experiment.protocol.name, experiment.protocol.options)
+    split = splits.split_table(corpus.table, folds)
+    folds = [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in folds]
     contents = _contents(experiment, corpus)
     found = audit(
         corpus.table,
         folds,
         classes,
         allow=experiment.allow_leak,
-        audio=[one.key if one else "" for one in contents["audio"]]
-        if "audio" in contents
-        else None,
+        audio=_keys(contents["audio"]) if "audio" in contents else None,
         reads_text="text" in contents,
     )
     return Prepared(
         experiment=experiment,
         corpus=corpus,
         folds=folds,
-        split=splits.split_table(corpus.table, folds),
+        split=split,
         classes=classes,
         contents=contents,
         audit=found,
@@ -115,7 +118,7 @@ def cache_root(experiment: Experiment) -> Path:
     return experiment.cache.dir or cache.default_root()
 
 
-def _classes(experiment: Experiment, corpus: Corpus) -> list[str]:
+def classes_of(experiment: Experiment, corpus: Corpus) -> list[str]:
     """The task's list of classes; a label outside it is an error, not a dropped row."""
     classes = experiment.outputs["label"].classes or list(corpus.labels)
     labels = corpus.table["label"]

@@ -37,10 +37,14 @@ class Run:
     metrics: dict[str, Any]
 
     def table(self, part: str = "test") -> pd.DataFrame:
-        """One row a metric: mean ± sd over seeds, the mean of folds, the ensemble over seeds."""
+        """One row a metric: mean ± sd over seeds, 95 % interval, mean of folds, seed ensemble."""
         values = self.metrics[part]["metrics"]
-        columns = ["mean", "sd", "mean_of_folds", "ensemble"]
-        return pd.DataFrame.from_dict(values, orient="index")[columns].rename_axis("metric")
+        columns = ["mean", "sd", "low", "high", "mean_of_folds", "ensemble"]
+        return pd.DataFrame(values).T[columns].astype(float).rename_axis("metric")
+
+    def part(self, name: str) -> pd.DataFrame:
+        """The predictions of one part."""
+        return self.predictions[self.predictions["part"] == name]
 
 
 def run(config: Experiment | Mapping[str, Any] | str | Path, *, open_test: bool = True) -> Run:

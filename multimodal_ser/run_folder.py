@@ -74,6 +74,18 @@ class RunFolder:
         text = table.to_csv(index=False, float_format="%.8g", lineterminator="\n")
         write_atomically(self.path / name, text.encode())
 
+    def parameters(self) -> int | None:
+        """Of the first model: how many numbers are trained; None for classical learners."""
+        for path in sorted((self.path / "models").glob("*/model.json")):
+            return json.loads(path.read_text("utf-8")).get("parameters")
+        return None
+
+    def seconds(self, stage: str) -> float:
+        """All the time that a stage has taken in this folder."""
+        lines = (self.path / "log.jsonl").read_text("utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        return sum(row["seconds"] for row in rows if row["stage"] == stage)
+
     def write_json(self, name: str, what: Any) -> None:
         text = json.dumps(what, indent=1, ensure_ascii=False, sort_keys=True)
         write_atomically(self.path / name, text.encode())

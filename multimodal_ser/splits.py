@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -47,6 +48,14 @@ def make(table: pd.DataFrame, name: str, options: Mapping[str, Any]) -> list[Fol
     for fold in folds:
         _prove(table, fold, cluster)
     return folds
+
+
+def thinned(table: pd.DataFrame, fold: Fold, fraction: float) -> Fold:
+    """The fold with about a fraction of its training rows, in whole clusters, stratified."""
+    if fraction == 1:
+        return fold
+    kept = _take(table, fold.train, 1 - fraction, seed=fold.number)[0]
+    return replace(fold, parts={**fold.parts, "train": kept})
 
 
 def split_table(table: pd.DataFrame, folds: Sequence[Fold]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ a resample of whole clusters is one matrix product, and any metric is treated al
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest, norm, t
@@ -15,6 +16,7 @@ from scipy.stats import binomtest, norm, t
 Score = Callable[[np.ndarray], np.ndarray]  # sums `[…, M]` → values `[…]`
 _EXACT = 2**14
 _BLOCK = 2048
+_SIMULATED = 400
 
 
 def confusion_tallies(
@@ -34,7 +36,7 @@ def of_confusions(metric: Callable[[np.ndarray], np.ndarray], classes: int) -> S
 
 
 def resampled(tallies: np.ndarray, score: Score, *, draws: int = 2000, seed: int = 0) -> np.ndarray:
-    """`[draws]`: the score, averaged over seeds, when K whole clusters are drawn with replacement.
+    """`[draws, …]`: the score, averaged over seeds, of K whole clusters drawn with replacement.
 
     tallies: `[S, K, M]`. The draws depend on K and `seed` only, so models that share a split are
     resampled together and their differences are paired.
@@ -50,17 +52,17 @@ def resampled(tallies: np.ndarray, score: Score, *, draws: int = 2000, seed: int
     return np.concatenate(values)
 
 
-def interval(values: np.ndarray, count: int, level: float = 0.95) -> tuple[float, float]:
-    """Expanded percentile interval of resampled values over `count` clusters.
+def interval(values: np.ndarray, count: int, level: float = 0.95) -> tuple[Any, Any]:
+    """Expanded percentile interval of resampled values `[draws, …]` over `count` clusters.
 
     With few clusters the percentile interval is too narrow; its levels are moved outwards as if
     from the normal to the t distribution, with the small-sample factor (Hesterberg 2015).
     """
     if count < 2:
-        return float("-inf"), float("inf")
+        return np.full(values.shape[1:], -np.inf), np.full(values.shape[1:], np.inf)
     tail = norm.cdf(np.sqrt(count / (count - 1)) * t.ppf((1 - level) / 2, count - 1))
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
+    low, high = np.quantile(values, [tail, 1 - tail], axis=0)
+    return low, high
 
 
 def mean_interval(
@@ -75,7 +77,8 @@ def mean_interval(
     _, codes = np.unique(clusters, return_inverse=True)
     tallies = np.stack([np.bincount(codes, values), np.bincount(codes)], axis=1)[None]
     drawn = resampled(tallies, lambda sums: sums[..., 0] / sums[..., 1], draws=draws, seed=seed)
-    return interval(drawn, tallies.shape[1], level)
+    low, high = interval(drawn, tallies.shape[1], level)
+    return float(low), float(high)
 
 
 def swap_test(
@@ -148,10 +151,16 @@ def smallest_detectable(
 ) -> float:
     """The gap in accuracy that the swap test would find with this power, by simulation.
 
-    sizes: utterances in each cluster. Two models of which one is right with `accuracy` and the
-    other with `accuracy + gap`; their being right is correlated within a cluster. The gap is found
-    to 0.01; infinite where no gap up to `1 − accuracy` is enough.
+    sizes: utterances in each cluster. Two models whose errors have nothing in common, of which one
+    is right with `accuracy` and the other with `accuracy + gap`, both correlated within a cluster;
+    models that share their errors show smaller gaps. Found to 0.01; infinite where no gap up to
+    `1 − accuracy` is enough. Beyond 400 clusters the gap of 400 is scaled by the square root.
     """
+    if len(sizes) > _SIMULATED:
+        some = np.random.default_rng(seed).choice(sizes, _SIMULATED, replace=False).tolist()
+        options = {"power": power, "level": level, "simulations": simulations, "seed": seed}
+        found = smallest_detectable(some, accuracy=accuracy, correlation=correlation, **options)
+        return found * float(np.sqrt(_SIMULATED / len(sizes)))
     steps = np.arange(0.01, 1 - accuracy + 1e-9, 0.01)
     low, high = 0, len(steps)
     while low < high:

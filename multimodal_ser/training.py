@@ -242,12 +242,11 @@ def _contents(trained: Trained, material: Material) -> dict[str, bytes]:
         arrays = {"centre": scaling.centre.numpy(), "spread": scaling.spread.numpy()}
         files[f"scalings/{name}.safetensors"] = save(arrays)
     files |= {f"learner/{file}": data for file, data in trained.learner.state().items()}
+    written: dict[str, Any] = {"features": material.hash(), "dims": {}, "absent": []}
     model = getattr(trained.learner, "model", None)
-    written = {
-        "features": material.hash(),
-        "dims": {} if model is None else model.dims,
-        "absent": [] if model is None else sorted(model.absent),
-    }
+    if model is not None:
+        written["dims"], written["absent"] = model.dims, sorted(model.absent)
+        written["parameters"] = sum(one.numel() for one in model.parameters())
     return files | {"model.json": json.dumps(written, indent=1).encode()}
 
 

@@ -17,16 +17,16 @@ FILES = {
 LAYERS = [
     "types",
     "audio pooling losses metrics clusters statistics cache components engines.local",
-    "validation",
+    "validation mistakes",
     "corpus batches model splits",
     "datasets encoders fusion learners",
     "config",
     "audit features evaluation",
-    "training",
+    "training contrast",
     "preparation",
     "run_folder",
     "run",
-    "compare",
+    "compare score",
     "cli",
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}

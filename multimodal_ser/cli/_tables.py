@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from multimodal_ser.compare import Comparison
+from multimodal_ser.contrast import Contrast
 from multimodal_ser.preparation import Prepared
 from multimodal_ser.run import Run
+from multimodal_ser.score import Scored
 
 
 def show_run(run: Run) -> None:
@@ -23,44 +26,96 @@ def show_run(run: Run) -> None:
             [
                 name,
                 _value(value["mean"], value["sd"]),
+                _range(value),
                 f"{value['mean_of_folds']:.3f}",
                 f"{value['ensemble']:.3f}",
             ]
             for name, value in found["metrics"].items()
         ]
         title = f"{part}: {found['utterances']} utterances, {found['clusters']} clusters"
-        _table(title, ["metric", "mean ± sd over seeds", "mean of folds", "seed ensemble"], rows)
+        _table(title, ["metric", "mean ± sd over seeds", "95 %", "mean of folds", "ensemble"], rows)
     print(f"run folder: {run.folder}")
 
 
 def show_comparison(study: Comparison) -> None:
-    """The arms side by side, the probes below them, then each breakdown column."""
+    """The verdict first; the arms side by side, the probes below them, the breakdown columns."""
     runs = list(study.runs.values())
     first = runs[0]
     _head(first.prepared)
     for arm, run in study.runs.items():
         for notice in run.metrics["test"]["notices"]:
             print(f"! {arm}: the model {notice}")
+    for sentence in study.verdict():
+        print(f"→ {sentence}")
     names = first.experiment.metrics
-    rows = []
-    for arm, run in study.runs.items():
-        values = run.metrics["test"]["metrics"]
-        rows.append([arm, *(_value(values[name]["mean"], values[name]["sd"]) for name in names)])
+    rows = [[arm, *_arm(run, names)] for arm, run in study.runs.items()]
     for probe, scores in first.prepared.audit.probes.items():
-        rows.append(
-            [
-                f"probe: {probe}",
-                *(f"{scores[name]:.3f}" if name in scores else "" for name in names),
-            ]
-        )
-    folds = len(first.prepared.folds)
-    title = f"test: mean ± sd over {len(first.experiment.seeds)} seeds, {folds} folds"
-    _table(title, ["arm", *names], rows)
+        values = (f"{scores[name]:.3f}" if name in scores else "" for name in names)
+        rows.append([f"probe: {probe}", *values, ""])
+    folds, seeds = len(first.prepared.folds), len(first.experiment.seeds)
+    title = f"test: mean ± sd over {seeds} seeds, {folds} folds"
+    _table(title, ["arm", *names, f"{study.metric} 95 %"], rows)
+    gaps = [[arm, *_gap(found)] for arm, found in study.contrasts.items()]
+    title = f"{study.metric} over {study.baseline}, the single encoder that is best on dev"
+    _table(title, ["arm", "gap", "95 %", "p", "Holm p"], gaps)
+    _show_clusters(study)
     for column in first.experiment.breakdown:
         table = study.breakdown(column)
         values = [[str(value), *(f"{one:.3f}" for one in row)] for value, row in _rows(table)]
         _table(f"accuracy by {column}", [column, *study.runs], values)
-    print("run folders:", *(str(run.folder) for run in runs), sep="\n  ")
+    print(f"unrelated models must differ by {study.detectable:.2f} accuracy to be told apart here")
+    print("(simulated for this test part: power 0.8, level 0.05)")
+    print(f"study: {study.folder}")
+
+
+def _arm(run: Run, names: Sequence[str]) -> list[str]:
+    """Every metric, and the interval of the first."""
+    values = run.metrics["test"]["metrics"]
+    first = values[names[0]]
+    return [*(_value(values[name]["mean"], values[name]["sd"]) for name in names), _range(first)]
+
+
+def _gap(found: Contrast) -> list[str]:
+    """p stands where a test belongs: in the family of fused arms."""
+    if found.holm is None:
+        return [f"{found.gap:+.3f}", _range(vars(found)), "", ""]
+    few = " few" if found.few else ""
+    return [
+        f"{found.gap:+.3f}",
+        _range(vars(found)),
+        f"{found.p:.4f}{few}",
+        f"{found.holm:.4f}{few}",
+    ]
+
+
+def _show_clusters(study: Comparison) -> None:
+    """Every cluster by itself, where there are few."""
+    shown = {arm: one.by_cluster for arm, one in study.contrasts.items() if one.by_cluster}
+    if shown:
+        clusters = next(iter(shown.values()))
+        rows = [[name, *(f"{one[name]:+.3f}" for one in shown.values())] for name in clusters]
+        _table(f"few clusters: gap to {study.baseline} in each", ["cluster", *shown], rows)
+
+
+def show_score(scored: Scored, part: str, against: Path | None) -> None:
+    """Metrics with intervals, classes, and the contrast with a run."""
+    found = scored.metrics
+    print(f"split {scored.split_hash}, {part}: {found['utterances']} utterances")
+    for notice in found["notices"]:
+        print(f"! the model {notice}")
+    rows = [
+        [name, _value(value["mean"], value["sd"]), _range(value)]
+        for name, value in found["metrics"].items()
+    ]
+    _table(part, ["metric", "value", "95 %"], rows)
+    keys = ("precision", "recall", "f1")
+    classes = [
+        [label, *(f"{row[key]:.3f}" for key in keys), _range(row), f"{row['utterances']:g}"]
+        for label, row in found["classes"].items()
+    ]
+    _table("classes", ["class", *keys, "f1 95 %", "utterances"], classes)
+    if scored.contrast is not None:
+        print(f"→ {scored.contrast.words('this', str(against))}")
 
 
 def show_audit(prepared: Prepared) -> None:
@@ -98,6 +153,10 @@ def _head(prepared: Prepared) -> None:
 
 def _value(mean: float, sd: float | None) -> str:
     return f"{mean:.3f}" if sd is None else f"{mean:.3f} ± {sd:.3f}"
+
+
+def _range(row: Mapping[str, Any]) -> str:
+    return f"{row['low']:.3f} to {row['high']:.3f}"
 
 
 def _rows(table: Any) -> Iterable[tuple[Any, Iterable[float]]]:

@@ -18,7 +18,7 @@ Overrides = Annotated[
 
 
 def add_to(app: typer.Typer) -> None:
-    for verb in (run, compare, demo, audit, embed):
+    for verb in (run, compare, score, demo, audit, embed):
         app.command()(verb)
 
 
@@ -39,15 +39,42 @@ def compare(
     config: ConfigPath,
     overrides: Overrides = None,
     modalities: Annotated[
-        str, typer.Option(help="Sets of encoders: a,b,a+b; by default each alone and all.")
+        str,
+        typer.Option(help="Sets of encoders: a,b,a+b, or all subsets; else each alone and all."),
+    ] = "",
+    fusions: Annotated[str, typer.Option(help="Further fusions, by comma.")] = "",
+    baseline: Annotated[str, typer.Option(help="The arm to test against.")] = "best-dev",
+    train_fraction: Annotated[
+        str, typer.Option(help="Train on these shares too, by comma: .25,.5,1")
     ] = "",
 ) -> None:
-    """Run several sets of a config's encoders on one split, and show them side by side."""
+    """Run several sets of a config's encoders on one split, test them, and say what stands."""
     from multimodal_ser.cli import _tables
     from multimodal_ser.compare import compare as compare_arms
 
-    arms = [arm.strip() for arm in modalities.split(",") if arm.strip()]
-    _tables.show_comparison(compare_arms(_load(config, overrides), arms or None))
+    chosen = _words(modalities)
+    study = compare_arms(
+        _load(config, overrides),
+        "all" if chosen == ["all"] else chosen or None,
+        fusions=_words(fusions),
+        fractions=_shares(train_fraction),
+        baseline=baseline,
+    )
+    _tables.show_comparison(study)
+
+
+def score(
+    predictions: Annotated[Path, typer.Argument(help="CSV: id and value, or score:<class>.")],
+    task: Annotated[Path, typer.Option(help="The config whose test part is meant.")],
+    against: Annotated[Path | None, typer.Option(help="A run folder to compare with.")] = None,
+    part: Annotated[str, typer.Option(help="The part of the split.")] = "test",
+) -> None:
+    """Judge anybody's predictions of a task's test part with the same numbers and tests."""
+    from multimodal_ser.cli import _tables
+    from multimodal_ser.score import score as score_predictions
+
+    found = score_predictions(predictions, _load(task, None), against=against, part=part)
+    _tables.show_score(found, part, against)
 
 
 def demo(overrides: Overrides = None) -> None:
@@ -77,6 +104,22 @@ def embed(config: ConfigPath, overrides: Overrides = None) -> None:
     for name, encoded in encode(prepared).items():
         distinct = len(set(encoded.keys) - {""})
         print(f"{name}: {distinct} distinct inputs in {encoded.recipe.key()}")
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _shares(text: str) -> list[float]:
+    from multimodal_ser.types import ConfigError
+
+    try:
+        shares = [float(word) for word in _words(text)]
+    except ValueError:
+        raise ConfigError(f"--train-fraction: '{text}' are not numbers by comma") from None
+    if any(not 0 < share <= 1 for share in shares):
+        raise ConfigError(f"--train-fraction: '{text}' holds a share outside 0 to 1")
+    return shares
 
 
 def _load(config: Path, overrides: list[str] | None) -> Experiment:

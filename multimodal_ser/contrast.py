@@ -1,0 +1,142 @@
+"""Two sets of predictions of the same utterances: how far apart, how certain, in which words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser import evaluation, metrics, statistics
+from multimodal_ser.types import DataError
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """one − other on a metric: the gap with its interval, p of the cluster-swap test.
+
+    holm: p corrected for its family, None outside one. mcnemar: for the first seed, assuming
+    independent utterances: a convention of the field, not a claim. by_cluster: the gap in each
+    cluster, where there are too few for a test to mean much.
+    """
+
+    metric: str
+    gap: float
+    low: float
+    high: float
+    p: float
+    mcnemar: float
+    clusters: int
+    holm: float | None = None
+    by_cluster: Mapping[str, float] | None = None
+
+    @property
+    def few(self) -> bool:
+        return self.clusters < evaluation.FEW_CLUSTERS
+
+    @property
+    def shown(self) -> bool:
+        """A difference is shown at the 5 % level, corrected where there is a family."""
+        return (self.p if self.holm is None else self.holm) < LEVEL
+
+    def plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def words(self, one: str, other: str) -> str:
+        """A sentence that a reviewer accepts."""
+        p = f"p {_p(self.p)}" if self.holm is None else f"corrected p {_p(self.holm)}"
+        certain = f"(95 % {self.low:.3f} to {self.high:.3f}, {p})"
+        few = f"; few clusters ({self.clusters}), look at each of them" if self.few else ""
+        if self.shown:
+            verb = "adds" if self.gap > 0 else "loses"
+            return f"{one} {verb} {abs(self.gap):.3f} {self.metric} over {other} {certain}{few}"
+        widest = math.ceil(max(abs(self.low), abs(self.high)) * 1000) / 1000
+        excluded = f"the interval excludes gaps above {widest:.3f} {certain}"
+        return f"no difference between {one} and {other} can be shown; {excluded}{few}"
+
+
+def contrast(one: pd.DataFrame, other: pd.DataFrame, metric: str) -> Contrast:
+    """Compare two prediction tables of one part; they must hold the same utterances and seeds."""
+    one, other = (_aligned(rows) for rows in (one, other))
+    _refuse_unlike(one, other)
+    first, second = evaluation.tallies(one), evaluation.tallies(other)
+    if len(first) != len(second):
+        first, second = _paired(first, second)
+    score = statistics.of_confusions(metrics.find(metric), round(first.shape[2] ** 0.5))
+    sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
+    gap = sign * float((score(first.sum(1)) - score(second.sum(1))).mean())
+    drawn = sign * (statistics.resampled(first, score) - statistics.resampled(second, score))
+    low, high = statistics.interval(drawn, first.shape[1])
+    few = first.shape[1] < evaluation.FEW_CLUSTERS
+    return Contrast(
+        metric=metric,
+        gap=gap,
+        low=float(low),
+        high=float(high),
+        p=statistics.swap_test(first, second, score),
+        mcnemar=statistics.mcnemar(_right(one), _right(other)),
+        clusters=first.shape[1],
+        by_cluster=_by_cluster(one, first, second, score) if few else None,
+    )
+
+
+def corrected(family: Mapping[str, Contrast]) -> dict[str, Contrast]:
+    """The same contrasts with Holm's correction over all of them."""
+    adjusted = statistics.holm([one.p for one in family.values()])
+    return {
+        name: replace(one, holm=p) for (name, one), p in zip(family.items(), adjusted, strict=True)
+    }
+
+
+def _aligned(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.sort_values(["repeat", "seed", "id"], ignore_index=True)
+
+
+def _refuse_unlike(one: pd.DataFrame, other: pd.DataFrame) -> None:
+    """Same utterances, truth, clusters, classes; else the numbers would not be comparable."""
+    keys = ["id", "truth", "cluster"]
+    first, second = (
+        rows[keys].astype("str").drop_duplicates().sort_values("id", ignore_index=True)
+        for rows in (one, other)
+    )
+    if not first.equals(second):
+        ids = sorted(set(first["id"]) ^ set(second["id"]))
+        what = f"{len(ids)} ids are in one only, such as {ids[0]}" if ids else "truth or clusters"
+        raise DataError(f"the two were not scored on the same utterances: {what}")
+    if evaluation.classes_of(one) != evaluation.classes_of(other):
+        raise DataError("the two were not scored on the same classes")
+
+
+def _paired(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One run against several seeds: it is repeated, so that the mean over seeds is compared."""
+    if 1 not in (len(first), len(second)):
+        raise DataError(
+            f"one has {len(first)} seeds and the other {len(second)}; give both the same seeds"
+        )
+    count = max(len(first), len(second))
+    return np.repeat(first, count // len(first), 0), np.repeat(second, count // len(second), 0)
+
+
+def _right(rows: pd.DataFrame) -> np.ndarray:
+    """`[N]` of the first seed: the guess is the truth."""
+    chosen = rows[rows["seed"] == rows["seed"].min()]
+    chosen = chosen[chosen["repeat"] == chosen["repeat"].min()]
+    truth, guess = evaluation.codes(chosen)
+    return (truth == guess)[truth >= 0]
+
+
+def _by_cluster(
+    rows: pd.DataFrame, first: np.ndarray, second: np.ndarray, score: statistics.Score
+) -> dict[str, float]:
+    names: Sequence[str] = sorted(rows["cluster"].unique())
+    gaps = (score(first) - score(second)).mean(0)
+    return {str(name): float(gap) for name, gap in zip(names, gaps, strict=True)}
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
