@@ -54,8 +54,19 @@ class RunFolder:
         text = yaml.safe_dump(experiment.resolved(), sort_keys=False, allow_unicode=True)
         write_atomically(self.path / "config.yaml", text.encode())
         self.write_table("split.csv", prepared.split)
-        dropped = dict(prepared.corpus.dropped)
-        found = {"split": prepared.split_hash, "dropped": dropped, **prepared.audit.plain()}
+        about = prepared.corpus.about
+        found = {
+            "split": prepared.split_hash,
+            "corpus": about.name,
+            "licence": about.licence,
+            "citation": about.citation,
+            "notice": about.notice,
+            "utterances": len(prepared.corpus),
+            "dropped": dict(prepared.corpus.dropped),
+            "unused": prepared.unused,
+            "missing": prepared.missing,
+            **prepared.audit.plain(),
+        }
         self.write_json("audit.json", found)
 
     def write_environment(self, material: Material) -> None:

@@ -77,6 +77,21 @@ def test_compare_shows_the_arms_that_are_asked_for(config):
     assert "no encoder ['txt']" in wrong.stderr
 
 
+def test_score_judges_a_file_and_tests_it_against_a_run(config):
+    folder = Path(mser("run", config).stdout.rpartition("run folder: ")[2].strip())
+    table = pd.read_csv(folder / "predictions.csv")
+    answers = config.parent / "answers.csv"
+    table[table["part"] == "test"][["id", "truth"]].rename(columns={"truth": "value"}).to_csv(
+        answers, index=False
+    )
+    done = mser("score", answers, "--task", config, "--against", folder)
+    assert done.returncode == 0
+    assert "1.000" in done.stdout
+    assert f"over {folder}" in done.stdout
+    answers.write_text("id,value\na,b\n")
+    assert mser("score", answers, "--task", config).returncode == 4
+
+
 def test_audit_shows_the_probes_and_exits_3_on_a_leak(config):
     clean = mser("audit", config)
     assert clean.returncode == 0
@@ -88,7 +103,8 @@ def test_audit_shows_the_probes_and_exits_3_on_a_leak(config):
 def test_embed_fills_the_cache_and_cache_shows_and_checks_it(config):
     done = mser("embed", config)
     assert done.returncode == 0
-    assert "audio: 36 distinct inputs" in done.stdout
+    assert "audio: 36 distinct inputs in log_mel-" in done.stdout
+    store = done.stdout.partition(" inputs in ")[2].split()[0]
     assert "log_mel-" in mser("cache", "ls").stdout
     assert mser("cache", "verify").returncode == 0
     memory = next(Path(os.environ["MSER_CACHE"]).glob("contents/*.json"))
@@ -96,7 +112,7 @@ def test_embed_fills_the_cache_and_cache_shows_and_checks_it(config):
     memory.write_text(truth.replace('": ["', '": ["00', 1))
     assert "1 files changed unseen" in mser("cache", "verify").stderr
     memory.write_text(truth)
-    shard = next(Path(os.environ["MSER_CACHE"]).rglob("*.safetensors"))
+    shard = next(Path(os.environ["MSER_CACHE"]).glob(f"features/{store}/*.safetensors"))
     data = shard.read_bytes()
     shard.write_bytes(data[: len(data) // 2])
     bad = mser("cache", "verify")
@@ -104,7 +120,7 @@ def test_embed_fills_the_cache_and_cache_shows_and_checks_it(config):
     assert "1 shards are damaged" in bad.stderr
     assert mser("run", config).returncode == 0
     assert mser("cache", "verify").returncode == 0
-    assert "removed log_mel-" in mser("cache", "prune", "--days", "0").stdout
+    assert f"removed {store}" in mser("cache", "prune", "--days", "0").stdout
 
 
 def test_list_names_everything():

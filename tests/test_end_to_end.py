@@ -8,6 +8,7 @@ import pytest
 
 from multimodal_ser import compare
 from multimodal_ser.config import load
+from multimodal_ser.contrast import contrast
 from multimodal_ser.datasets import demo
 
 CONFIG = Path(__file__).parents[1] / "configs" / "demo.yaml"
@@ -70,15 +71,39 @@ def test_all_arms_stand_on_one_split_without_a_leak(study):
     assert study.runs["text"].prepared.audit.probes["same group"]["macro_f1"] < 0.15
 
 
-def test_fusion_with_shuffled_audio_does_not_beat_the_text(runs_dir):
-    settings = [f"runs_dir={runs_dir}", "shuffle=audio"]
-    shuffled = compare(load(CONFIG, settings), ["text", FUSED])
-    for seed in ("0", "1", "2"):
-        scores = {
-            arm: done.metrics["test"]["metrics"]["macro_f1"]["by_seed"][seed]
-            for arm, done in shuffled.runs.items()
-        }
-        assert abs(scores[FUSED] - scores["text"]) <= 0.03
+def of_seed(study, arm, seed):
+    rows = study.runs[arm].part("test")
+    return rows[rows["seed"] == seed]
+
+
+@pytest.fixture(scope="module")
+def shuffled(runs_dir):
+    """The same study, with every speaker's clips swapped among that speaker's utterances."""
+    return compare(load(CONFIG, [f"runs_dir={runs_dir}", "shuffle=audio"]), ["text", FUSED])
+
+
+def test_fusion_beats_the_best_single_arm_beyond_doubt_in_every_seed(study):
+    assert study.family == (FUSED,)
+    assert study.contrasts[FUSED].holm < 0.05
+    assert study.contrasts[FUSED].low > 0.1
+    best = max(("audio", "handcrafted", "text"), key=lambda arm: macro_f1(study, arm))
+    for seed in (0, 1, 2):
+        found = contrast(of_seed(study, FUSED, seed), of_seed(study, best, seed), "macro_f1")
+        assert found.gap > 0
+        assert found.p < 0.05
+
+
+def test_fusion_with_shuffled_audio_does_not_beat_the_text(shuffled):
+    found = shuffled.contrasts[FUSED]
+    assert shuffled.baseline == "text"
+    assert not found.shown
+    assert "no difference between" in shuffled.verdict()[0]
+    for seed in (0, 1, 2):
+        found = contrast(
+            of_seed(shuffled, FUSED, seed), of_seed(shuffled, "text", seed), "macro_f1"
+        )
+        assert abs(found.gap) <= 0.03
+        assert found.p >= 0.05
 
 
 def test_a_second_time_computes_no_feature_and_takes_half_a_minute_at_most(study, runs_dir):

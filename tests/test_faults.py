@@ -97,6 +97,25 @@ def test_two_processes_fill_one_cache_and_one_run_folder_at_once(undisturbed):
     assert predictions(folder / "twice") == expected
 
 
+def written(folder):
+    """Every result of a study: its comparison and all predictions, by their place."""
+    found = [*Path(folder).rglob("comparison.json"), *Path(folder).rglob("predictions.csv")]
+    return {path.relative_to(folder): path.read_bytes() for path in found}
+
+
+def test_a_study_killed_in_the_middle_goes_on_to_the_same_bytes(undisturbed):
+    config, folder, _, seconds = undisturbed
+    calm = config("calm-study")
+    began = time.monotonic()
+    finish("compare", calm, folder / "calm-study-cache")
+    seconds = time.monotonic() - began
+    path, cache = config("killed-study"), folder / "killed-study-cache"
+    at_work = [killed_after(share * seconds, "compare", path, cache) for share in (0.7, 0.5, 0.4)]
+    finish("compare", path, cache)
+    assert written(folder / "killed-study") == written(folder / "calm-study")
+    assert at_work[0], "the study had ended before the kill"
+
+
 def test_no_worker_outlives_a_killed_run(undisturbed):
     config, folder, _, seconds = undisturbed
     path, cache = config("orphans"), folder / "orphan-cache"
