@@ -77,25 +77,39 @@ def split_hash(written: pd.DataFrame) -> str:
 
 
 def official(table: pd.DataFrame, *, dev: Share = 0.1, seed: int = 0) -> list[Parts]:
-    """As shipped, by the `split` column (train, dev, test, test2 …); dev from train if none."""
+    """As shipped, by the `split` column (train, dev, test, test2 …); dev from train if none.
+
+    Where the column holds fold1, fold2 …, each of those is tested once.
+    """
     split = table["split"].fillna("")
+    if split.str.fullmatch(r"fold\d+").all():
+        return _official_folds(table, split, dev, seed)
     known = [name for name in split.unique() if _is_part(name)]
     unknown = sorted(set(split.unique()) - set(known) - {""})
     if unknown:
         raise DataError(f"the split column holds {unknown}; known are train, dev, test, test2 …")
     parts = {name: np.flatnonzero(split == name) for name in known}
-    missing = {"train", "test"} - set(parts)
-    if missing:
-        raise DataError(f"no official split: the split column has no {sorted(missing)}")
+    if not {"train", "test"} <= set(parts):
+        raise DataError(f"no official split: the split column has only {sorted(parts)}")
     if "dev" not in parts:
         parts["train"], parts["dev"] = _take_dev(table, parts["train"], dev, seed)
     return [parts]
 
 
+def _official_folds(table: pd.DataFrame, split: pd.Series, dev: float, seed: int) -> list[Parts]:
+    cuts = []
+    for name in sorted(split.unique(), key=lambda fold: int(fold[4:])):
+        train, chosen = _take_dev(table, np.flatnonzero(split != name), dev, seed)
+        cuts.append({"train": train, "dev": chosen, "test": np.flatnonzero(split == name)})
+    return cuts
+
+
 def disjoint(table: pd.DataFrame, *, dev: Share = 0.1, seed: int = 0) -> list[Parts]:
     """The official split without the train rows that share a cluster with a later part."""
-    parts = official(table, dev=0.0)[0]
-    cluster = clusters(table)
+    shipped = official(table, dev=0.0)
+    if len(shipped) > 1:
+        raise ConfigError("protocol: the corpus ships folds, which official takes as they are")
+    parts, cluster = shipped[0], clusters(table)
     tests = [rows for name, rows in parts.items() if name.startswith("test")]
     if len(parts["dev"]):
         parts["dev"] = _without(parts["dev"], tests, cluster)
@@ -202,15 +216,7 @@ def random(
     table: pd.DataFrame, *, test: Share = 0.2, dev: Share = 0.1, seed: int = 0
 ) -> list[Parts]:
     """Utterances at random, whoever speaks: it leaks, and is here to show by how much."""
-    alone, labels = np.arange(len(table)), _labels(table)
-    shares = np.array([(1 - test) * (1 - dev), (1 - test) * dev, test])
-    part_of = deal(alone, labels, shares, seed)
-    return [
-        {
-            part: np.flatnonzero(part_of == code)
-            for code, part in enumerate(("train", "dev", "test"))
-        }
-    ]
+    return _three(np.arange(len(table)), table, test, dev, seed)
 
 
 _MAY_SHARE = ("official", "ordered", "random")

@@ -131,6 +131,19 @@ def test_no_worker_outlives_a_killed_run(undisturbed):
     assert not alive
 
 
+def test_an_interrupted_run_ends_at_once_and_says_how_to_go_on(undisturbed):
+    config, folder, expected, seconds = undisturbed
+    path, cache = config("interrupted"), folder / "interrupted-cache"
+    process = start("run", path, cache)
+    time.sleep(0.6 * seconds)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=5)[1].decode()
+    assert process.returncode == 130
+    assert error.strip().endswith("the same command goes on from here")
+    finish("run", path, cache)
+    assert predictions(folder / "interrupted") == expected
+
+
 def test_a_truncated_shard_is_found_and_computed_again(undisturbed):
     config, folder, expected, _ = undisturbed
     path, cache = config("cut"), folder / "cut-cache"

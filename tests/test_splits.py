@@ -481,3 +481,24 @@ def test_holdout_fills_three_parts_when_one_speaker_has_most_rows(seed):
     (fold,) = make(table, "holdout", {"seed": seed})
     assert set(range(22)) <= set(fold.train.tolist())
     assert len(fold.dev) and len(fold.tests["test"])
+
+
+def test_shipped_folds_are_each_tested_once_with_dev_out_of_whole_speakers():
+    rows = [
+        [f"u{speaker}-{label}", f"s{speaker}", label, f"fold{1 + speaker // 4}"]
+        for speaker in range(12)
+        for label in ("joy", "fear")
+    ]
+    shipped = pd.DataFrame(rows, columns=["id", "speaker", "label", "split"]).assign(group=None)
+    folds = make(shipped, "official", {"dev": 0.2})
+    assert [sorted(set(shipped["split"].iloc[fold.parts["test"]])) for fold in folds] == [
+        ["fold1"],
+        ["fold2"],
+        ["fold3"],
+    ]
+    for fold in folds:
+        speakers = [set(shipped["speaker"].iloc[fold.parts[part]]) for part in ("train", "dev")]
+        assert speakers[1]
+        assert not speakers[0] & speakers[1]
+    with pytest.raises(ConfigError, match="ships folds"):
+        make(shipped, "disjoint", {})

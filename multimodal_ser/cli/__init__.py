@@ -5,8 +5,11 @@ Nothing heavy is imported here, so `mser --help` answers at once.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 import typer
 
@@ -28,11 +31,15 @@ inventory.add_to(app)
 def main() -> None:
     """`mser`: exit code 0 done, 2 usage, 3 leak, 4 data, 5 something missing, 1 a bug."""
     sys.path.append(str(Path.cwd()))  # so that a config may name a module of the user's project
+    signal.signal(signal.SIGINT, _interrupted)
     try:
         app()
     except MserError as error:
         print(f"mser: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("mser: interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """Leave at once: nothing needs tidying, the workers follow, and a pool would wait for them."""
+    print("\nmser: interrupted; the same command goes on from here", file=sys.stderr, flush=True)
+    os._exit(130)

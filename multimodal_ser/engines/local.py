@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -24,6 +25,10 @@ from rich.progress import track
 from multimodal_ser.types import MserError
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+_ENVIRONMENT = dict.fromkeys(_THREADS, "1") | {
+    # a command that was interrupted leaves its semaphores to the tracker, which need not be told
+    "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker"
+}
 _PRELOAD = ["multimodal_ser.features", "multimodal_ser.training"]
 _pools: dict[tuple[int, tuple[str, ...]], ProcessPoolExecutor] = {}
 
@@ -81,8 +86,8 @@ def _pool(workers: int) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
         if sys.platform != "win32":
             context.set_forkserver_preload(_PRELOAD)
-        before = {name: os.environ.get(name) for name in _THREADS}
-        os.environ.update(dict.fromkeys(_THREADS, "1"))
+        before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+        os.environ.update(_ENVIRONMENT)
         pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
         for _ in range(workers):
             pool.submit(os.getpid)  # starts the processes while the variables are set
@@ -93,7 +98,8 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _settle() -> None:
-    """One thread, and no life after the parent's."""
+    """One thread, Ctrl-C left to the parent, and no life after the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     import threadpoolctl
     import torch
 
