@@ -62,6 +62,14 @@ class Output(_Section):
     loss: Literal["cross_entropy"] = "cross_entropy"
 
 
+class Labels(_Section):
+    """Other labels than the corpus ships; see `label_maps`."""
+
+    use: Literal["ekman6", "ekman6+neutral", "big4", "valence_sign"] | None = None
+    rename: dict[str, str] = {}
+    drop: list[str] = []
+
+
 class CacheSection(_Section):
     """Where features are kept; None: `MSER_CACHE`, else the user's cache folder."""
 
@@ -77,6 +85,7 @@ class Experiment(_Section):
 
     name: str = Field(pattern=r"^[\w.-]+$")
     corpus: Annotated[list[Part], BeforeValidator(_as_list)] = Field(min_length=1)
+    labels: Labels | None = None
     protocol: Part = Part(name="kfold")
     allow_leak: list[Leak] = []
     shuffle: Literal["audio", "text"] | None = None

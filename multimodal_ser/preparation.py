@@ -16,6 +16,7 @@ from multimodal_ser.clusters import clusters
 from multimodal_ser.config import Experiment
 from multimodal_ser.corpus import Corpus
 from multimodal_ser.features import Content, Encoded
+from multimodal_ser.label_maps import relabel
 from multimodal_ser.training import Material
 from multimodal_ser.types import DataError, Fold, Input, listed
 
@@ -87,6 +88,9 @@ def load_corpus(experiment: Experiment) -> Corpus:
     """The corpus (or several joined), with a modality shuffled if the config says so."""
     parts = [components.build("datasets", part.name, part.options) for part in experiment.corpus]
     corpus = corpora.join(parts)
+    if experiment.labels:
+        chosen = experiment.labels
+        corpus = relabel(corpus, use=chosen.use, rename=chosen.rename, drop=chosen.drop)
     unknown = [column for column in experiment.breakdown if column not in corpus.table.columns]
     if unknown:
         raise DataError(f"breakdown: the corpus has no column {', '.join(unknown)}")

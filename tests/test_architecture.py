@@ -19,7 +19,7 @@ LAYERS = [
     "audio pooling losses metrics clusters statistics cache components engines.local",
     "validation mistakes",
     "corpus batches model splits",
-    "datasets encoders fusion learners",
+    "datasets encoders fusion learners label_maps",
     "config",
     "audit features evaluation",
     "training contrast",
