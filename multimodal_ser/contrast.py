@@ -133,7 +133,7 @@ def _right(rows: pd.DataFrame) -> np.ndarray:
 def _by_cluster(
     rows: pd.DataFrame, first: np.ndarray, second: np.ndarray, score: statistics.Score
 ) -> dict[str, float]:
-    names: Sequence[str] = sorted(rows["cluster"].unique())
+    names: Sequence[str] = sorted(rows["cluster"][rows["truth"].notna()].unique())
     gaps = (score(first) - score(second)).mean(0)
     return {str(name): float(gap) for name, gap in zip(names, gaps, strict=True)}
 

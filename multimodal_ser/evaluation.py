@@ -47,8 +47,12 @@ def confusion(predictions: pd.DataFrame) -> np.ndarray:
 
 
 def tallies(predictions: pd.DataFrame) -> np.ndarray:
-    """`[S, K, C·C]`: confusion counts by seed (and repeat) and cluster, both in sorted order."""
+    """`[S, K, C·C]`: confusion counts by seed (and repeat) and cluster, both in sorted order.
+
+    A cluster without a scored utterance is no cluster: it would only feign certainty.
+    """
     classes = len(classes_of(predictions))
+    predictions = predictions[predictions["truth"].notna()].reset_index(drop=True)
     cluster = pd.factorize(predictions["cluster"], sort=True)[0]
     truth, guess = codes(predictions)
     groups = predictions.groupby(["repeat", "seed"], sort=True).indices.values()
@@ -56,7 +60,7 @@ def tallies(predictions: pd.DataFrame) -> np.ndarray:
         statistics.confusion_tallies(truth[rows], guess[rows], cluster[rows], classes)
         for rows in groups
     ]
-    found = np.zeros((len(counts), int(cluster.max()) + 1, classes * classes))
+    found = np.zeros((len(counts), int(cluster.max(initial=-1)) + 1, classes * classes))
     for place, count in zip(found, counts, strict=True):
         place[: len(count)] = count
     return found
@@ -69,10 +73,12 @@ def evaluate(
 ) -> dict[str, Any]:
     """Part → metric values, per class, per value of the breakdown columns, notices.
 
-    breakdown: column → its value by utterance id.
+    breakdown: column → its value by utterance id. A part without any true label has no values.
     """
     result: dict[str, Any] = {}
     for part, rows in predictions.groupby("part", sort=True):
+        if rows["truth"].isna().all():
+            continue
         counts = tallies(rows)
         result[str(part)] = {
             "utterances": int(rows["id"].nunique()),

@@ -122,6 +122,7 @@ def test_a_truth_that_is_no_class_of_the_task_is_an_error_not_a_dropped_row(pred
 
 def test_per_class_values_are_means_over_seeds(predictions):
     anger = evaluate(predictions, [])["test"]["classes"]["anger"]
+    assert anger.pop("low") <= anger["f1"] <= anger.pop("high")
     assert anger == pytest.approx(
         {
             "precision": (1 / 2 + 2 / 3) / 2,

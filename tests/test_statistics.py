@@ -117,12 +117,9 @@ def test_models_on_one_split_are_resampled_together_whatever_their_seeds_and_sco
     assert single == pytest.approx(several, abs=1e-12)
 
 
-def test_more_resamples_begin_with_the_same_ones():
-    truth, one, _, clusters = study(5)
-    counts = tallied(truth, one, clusters)
-    many = resampled(counts, MACRO_F1, draws=5000, seed=1)
-    assert len(many) == 5000
-    np.testing.assert_array_equal(many[:300], resampled(counts, MACRO_F1, draws=300, seed=1))
+def test_five_thousand_draws_are_those_of_one_stream_however_they_are_blocked():
+    drawn = resampled(np.eye(6)[None], lambda sums: sums, draws=5000, seed=1)
+    np.testing.assert_array_equal(drawn, drawn_counts(6, 5000, seed=1))
 
 
 def test_a_thousand_resamples_of_a_thousand_utterances_take_a_tenth_of_a_second():
@@ -152,7 +149,7 @@ def test_one_cluster_gives_no_bounds_in_the_shape_of_the_values():
 
 
 def loop_p(truth, one, other, clusters):
-    """The share of all 2^K exchanges whose gap in macro-F1 is at least the observed one."""
+    """The share of all 2^K exchanges whose gap in accuracy is at least the observed one."""
     gaps = []
     for exchange in itertools.product([False, True], repeat=clusters.max() + 1):
         swapped = np.array(exchange)[clusters]
@@ -160,17 +157,44 @@ def loop_p(truth, one, other, clusters):
             (np.where(swapped, b, a), np.where(swapped, a, b))
             for a, b in zip(one, other, strict=True)
         ]
-        gaps.append(
-            np.mean([sklearn_macro_f1(truth, a) - sklearn_macro_f1(truth, b) for a, b in pairs])
-        )
+        gaps.append(np.mean([np.mean(a == truth) - np.mean(b == truth) for a, b in pairs]))
     return np.mean(np.abs(gaps) >= abs(gaps[0]) - 1e-9)
 
 
 @pytest.mark.parametrize("clusters", [3, 4, 5, 6])
-def test_the_swap_test_equals_a_loop_over_all_exchanges(clusters):
+def test_for_accuracy_the_swap_test_equals_a_loop_over_all_exchanges_of_outputs(clusters):
+    truth, one, other, codes = study(clusters, seeds=2, seed=clusters)
+    order = np.argsort(codes, kind="stable")
+    size = np.bincount(codes).min()  # clusters of one size
+    kept = np.concatenate([order[codes[order] == code][:size] for code in range(clusters)])
+    truth, one, other, codes = truth[kept], one[:, kept], other[:, kept], codes[kept]
+    found = swap_test(tallied(truth, one, codes), tallied(truth, other, codes), ACCURACY)
+    assert found == loop_p(truth, one, other, codes)
+
+
+def jackknife_p(truth, one, other, clusters):
+    """Signs of each cluster's influence on the gap in macro-F1, leaving clusters out one by one."""
+
+    def gap(kept):
+        return np.mean(
+            [
+                sklearn_macro_f1(truth[kept], a[kept]) - sklearn_macro_f1(truth[kept], b[kept])
+                for a, b in zip(one, other, strict=True)
+            ]
+        )
+
+    count = clusters.max() + 1
+    left = [gap(clusters != code) for code in range(count)]
+    pull = [gap(clusters >= 0) + (count - 1) * (np.mean(left) - out) for out in left]
+    sums = [np.dot(signs, pull) for signs in itertools.product([1, -1], repeat=count)]
+    return np.mean(np.abs(sums) >= abs(sum(pull)) - 1e-9)
+
+
+@pytest.mark.parametrize("clusters", [3, 4, 5, 6])
+def test_for_macro_f1_the_swap_test_turns_the_sign_of_each_clusters_influence(clusters):
     truth, one, other, codes = study(clusters, seeds=2, seed=clusters)
     found = swap_test(tallied(truth, one, codes), tallied(truth, other, codes), MACRO_F1)
-    assert found == loop_p(truth, one, other, codes)
+    assert found == jackknife_p(truth, one, other, codes)
 
 
 def hits(*rights, size=10):

@@ -34,6 +34,8 @@ def show_run(run: Run) -> None:
         ]
         title = f"{part}: {found['utterances']} utterances, {found['clusters']} clusters"
         _table(title, ["metric", "mean ± sd over seeds", "95 %", "mean of folds", "ensemble"], rows)
+    for part in sorted(set(run.predictions["part"]) - set(run.metrics)):
+        print(f"! {part} has no labels: its predictions are written, and not scored")
     print(f"run folder: {run.folder}")
 
 
