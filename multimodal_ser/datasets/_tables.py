@@ -1,0 +1,187 @@
+"""What the loaders share: strict reading of tables, checked columns, sound files of a folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import wave
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import pandas as pd
+
+from multimodal_ser.types import DataError, MissingError, listed
+from multimodal_ser.validation import COLUMNS
+
+
+def read(path: Path, what: str = "table") -> pd.DataFrame:
+    """The table at `path`, by its ending; `what` is how an error calls it."""
+    if path.suffix not in _READERS:
+        raise DataError(f"{path}: a {what} is one of {', '.join(_READERS)}")
+    try:
+        return _READERS[path.suffix](path)
+    except FileNotFoundError:
+        raise DataError(f"no {what} at {path} (MSER_DATA and root: say where it lies)") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not UTF-8 ({_bad_byte(path)}); save it as UTF-8") from None
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path} is empty") from None
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
+
+
+def require(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
+    """DataError unless the table has all of them."""
+    absent = [column for column in columns if column not in table.columns]
+    if absent:
+        raise DataError(f"{path} has no column {absent}; it has {', '.join(table.columns)}")
+
+
+def renamed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """The table with our names; columns: our name → theirs, and one of theirs may serve twice."""
+    unknown = sorted(set(columns) - set(COLUMNS))
+    if unknown:
+        raise DataError(f"columns: {unknown} are not among ours: {', '.join(COLUMNS)}")
+    absent = [theirs for theirs in columns.values() if theirs not in table.columns]
+    if absent:
+        raise DataError(f"columns: the table has no {absent}; it has {', '.join(table.columns)}")
+    taken = [ours for ours in columns if ours in table.columns and ours not in columns.values()]
+    if taken:
+        raise DataError(f"columns: the table has its own {taken}, which would be overwritten")
+    kept = table.drop(columns=list(set(columns.values()) - set(columns)))
+    return kept.assign(**{ours: table[theirs] for ours, theirs in columns.items()})
+
+
+def recoded(table: pd.DataFrame, column: str, codes: Mapping[str, str], path: Path) -> pd.Series:
+    """Their codes as our words, missing ones still missing; DataError for a code not known."""
+    found = stripped(table[column])
+    unknown = found[found.notna() & ~found.isin(list(codes))].value_counts().sort_index()
+    if len(unknown):
+        counts = [f"'{code}' in {count} rows" for code, count in unknown.items()]
+        raise DataError(
+            listed(counts, f"values of '{column}' of {path} are not among {', '.join(codes)}")
+        )
+    return found.map(codes)
+
+
+def stripped(column: pd.Series) -> pd.Series:
+    """Text without blanks around it, and missing where nothing is left."""
+    text = column.astype("str").str.strip()
+    return text.mask(text == "")
+
+
+def seconds(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
+    """A column of milliseconds in seconds."""
+    numbers = pd.to_numeric(table[column], errors="coerce")
+    bad = table[column][numbers.isna() & table[column].notna()]
+    if len(bad):
+        raise DataError(listed([repr(one) for one in bad], f"'{column}' of {path} are no times"))
+    return numbers / 1000
+
+
+def sounds(folder: Path, endings: Collection[str], home: str) -> list[str]:
+    """Sound files anywhere under the folder (links followed), relative to it, sorted; hidden aside.
+
+    DataError, with where the corpus is to be had, when there are none.
+    """
+    if not folder.is_dir():
+        raise DataError(f"no folder at {folder} (MSER_DATA and root: say where it lies; {home})")
+    paths = [
+        Path(top, name).relative_to(folder)
+        for top, _, names in os.walk(folder, followlinks=True, onerror=_refuse)
+        for name in names
+    ]
+    known = [path for path in paths if path.suffix.lower() in endings]
+    shown = sorted(
+        path.as_posix() for path in known if not any(part.startswith(".") for part in path.parts)
+    )
+    if not shown:
+        kinds = sorted({path.suffix or path.name for path in paths}) or "nothing"
+        raise DataError(f"{folder} has no {' or '.join(endings)} files, but {kinds} ({home})")
+    return shown
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """A folder that may not be looked into would be left out without a word."""
+    raise DataError(f"{error.filename} cannot be read: {error.strerror}")
+
+
+def write_silence(path: Path) -> None:
+    """A tenth of a second of it, for examples."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(bytes(2 * 1600))
+
+
+def _bad_byte(path: Path) -> str:
+    """Where in the file: a reader only knows where in its buffer."""
+    try:
+        path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        return f"byte {error.start}"
+    return "in one of its cells"
+
+
+def _separated(separator: str) -> Callable[[Path], pd.DataFrame]:
+    """All cells as text, so that an id of 007 stays one; strict about quotes and rows."""
+
+    def read(path: Path) -> pd.DataFrame:
+        _check_rows(path, separator)
+        return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, na_values=[""])
+
+    return read
+
+
+def _check_rows(path: Path, separator: str) -> None:
+    """ValueError for a quote that never closes, a row of another width or two columns of a name."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, delimiter=separator, strict=True)
+        try:
+            header = next(reader, [])
+            twice = sorted({name for name in header if header.count(name) > 1})
+            if twice:
+                raise ValueError(f"the header names {twice} twice")
+            for row in reader:
+                if row and len(row) != len(header):
+                    raise ValueError(
+                        f"line {reader.line_num} has {len(row)} cells, the header {len(header)}"
+                    )
+        except csv.Error as error:
+            raise ValueError(f"line {reader.line_num}: {error}") from None
+
+
+def _lines(path: Path) -> pd.DataFrame:
+    """One JSON object a line; the values keep their types. Text may hold Unicode's line ends."""
+    rows = []
+    for number, line in enumerate(path.read_text("utf-8-sig").split("\n"), 1):
+        if line.strip():
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError(f"line {number} is no JSON object")
+            rows.append(row)
+    table = pd.DataFrame(rows, dtype=object)
+    words = [name for name in table if all(isinstance(one, str) for one in table[name].dropna())]
+    return table.astype(dict.fromkeys(words, "str"))
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingError("Parquet needs: pip install 'multimodal_ser[scale]'") from None
+    table = parquet.read_table(path)
+    table.validate(full=True)  # else a bad byte is found only where a cell is read
+    return table.to_pandas()
+
+
+_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": _separated(","),
+    ".tsv": _separated("\t"),
+    ".jsonl": _lines,
+    ".parquet": _parquet,
+}
