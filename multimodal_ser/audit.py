@@ -239,7 +239,7 @@ def _transcripts(
     if reads_text and low > 0:
         return Leak("transcript", leak.count, leak.where, leak.examples, note), []
     why = "they carry no label" if reads_text else "no encoder reads text"
-    return None, [f"{leak.count} texts are in {leak.where}, but {why}{note}"]
+    return None, [f"identical texts in {leak.where}: {leak.count}, but {why}{note}"]
 
 
 def _guesses(

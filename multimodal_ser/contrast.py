@@ -55,6 +55,9 @@ class Contrast:
         if self.shown:
             verb = "adds" if self.gap > 0 else "loses"
             return f"{one} {verb} {abs(self.gap):.3f} {self.metric} over {other} {certain}{few}"
+        if self.low > 0 or self.high < 0:
+            odd = f"the interval excludes 0, the test does not {certain}"
+            return f"{one} against {other}: {odd}{few}"
         widest = math.ceil(max(abs(self.low), abs(self.high)) * 1000) / 1000
         excluded = f"the interval excludes gaps above {widest:.3f} {certain}"
         return f"no difference between {one} and {other} can be shown; {excluded}{few}"

@@ -158,6 +158,21 @@ def test_missing_files_can_be_dropped_and_are_counted(config):
     assert "! 2 rows dropped: file missing or unreadable" in done.stdout
 
 
+def test_a_plain_script_and_a_notebook_cell_run_the_python_interface(config):
+    script = config.parent / "script.py"
+    script.write_text(
+        "from multimodal_ser import compare, run\n"
+        "print(run('tones.yaml').table().loc['uar', 'mean'])\n"
+        "print(len(compare('tones.yaml', ['audio', 'audio+text']).table()))\n"
+    )
+    for words in ([str(script)], ["-c", script.read_text()]):
+        done = subprocess.run(
+            [sys.executable, *words], cwd=config.parent, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[1] == "2"
+
+
 def test_a_module_of_the_users_folder_can_be_named(config):
     text = (ROOT / "multimodal_ser/fusion/concat.py").read_text()
     (config.parent / "my_fusion.py").write_text(text)

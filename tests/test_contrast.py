@@ -56,6 +56,14 @@ def test_the_bound_in_words_is_never_inside_the_interval():
     assert "the interval excludes gaps above 0.051" in found.words("a", "b")
 
 
+def test_an_interval_without_zero_is_no_proof_against_the_test():
+    found = Contrast("uar", 0.2, 0.1, 0.3, p=0.03, mcnemar=1.0, clusters=6, holm=0.12)
+    assert found.words("a", "b") == (
+        "a against b: the interval excludes 0, the test does not (95 % 0.100 to 0.300, "
+        "corrected p 0.120); few clusters (6), look at each of them"
+    )
+
+
 def test_with_few_clusters_each_is_shown_and_the_word_few_is_said():
     found = contrast(guesses(lambda _: 4, 6), guesses(lambda _: 2, 6), "accuracy")
     assert found.few

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,16 +59,21 @@ def show_comparison(study: Comparison) -> None:
     title = f"test: mean ± sd over {seeds} seeds, {folds} folds"
     _table(title, ["arm", *names, f"{study.metric} 95 %"], rows)
     gaps = [[arm, *_gap(found)] for arm, found in study.contrasts.items()]
-    title = f"{study.metric} over {study.baseline}, the single encoder that is best on dev"
-    _table(title, ["arm", "gap", "95 %", "p", "Holm p"], gaps)
+    _table(
+        f"{study.metric} over the baseline, {study.baseline}",
+        ["arm", "gap", "95 %", "p", "Holm p"],
+        gaps,
+    )
     _show_clusters(study)
     for column in first.experiment.breakdown:
         table = study.breakdown(column)
         values = [[str(value), *(f"{one:.3f}" for one in row)] for value, row in _rows(table)]
         _table(f"accuracy by {column}", [column, *study.runs], values)
-    print(f"unrelated models must differ by {study.detectable:.2f} accuracy to be told apart here")
-    print("(simulated for this test part: power 0.8, level 0.05)")
-    print(f"study: {study.folder}")
+    if math.isfinite(study.detectable):
+        gap = f"must differ by {study.detectable:.2f} accuracy to be told apart here"
+    else:
+        gap = "cannot be told apart here, however much they differ"
+    print(f"unrelated models {gap}\n(simulated for this test part: power 0.8, level 0.05)")
 
 
 def _arm(run: Run, names: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ Overrides = Annotated[
 
 
 def add_to(app: typer.Typer) -> None:
-    for verb in (run, compare, score, demo, audit, embed):
+    for verb in (run, compare, score, report, demo, audit, embed):
         app.command()(verb)
 
 
@@ -28,11 +28,13 @@ def run(
     dev_only: Annotated[bool, typer.Option("--dev-only", help="Keep the test sealed.")] = False,
 ) -> None:
     """Run one experiment: all its folds and seeds. Started again, it goes on."""
+    from multimodal_ser import report as reports
     from multimodal_ser.cli import _tables
     from multimodal_ser.run import run as run_experiment
 
     done = run_experiment(_load(config, overrides), open_test=not dev_only)
     _tables.show_run(done)
+    print(f"report: {reports.write(done.folder)}")
 
 
 def compare(
@@ -49,6 +51,7 @@ def compare(
     ] = "",
 ) -> None:
     """Run several sets of a config's encoders on one split, test them, and say what stands."""
+    from multimodal_ser import report as reports
     from multimodal_ser.cli import _tables
     from multimodal_ser.compare import compare as compare_arms
 
@@ -61,6 +64,7 @@ def compare(
         baseline=baseline,
     )
     _tables.show_comparison(study)
+    print(f"report: {reports.write(study.folder)}")
 
 
 def score(
@@ -75,6 +79,19 @@ def score(
 
     found = score_predictions(predictions, _load(task, None), against=against, part=part)
     _tables.show_score(found, part, against)
+
+
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="Runs, studies, or a folder of them.")],
+    players: Annotated[
+        int, typer.Option(min=0, help="Embed so many wrong utterances with their sound.")
+    ] = 0,
+) -> None:
+    """Write HTML, Markdown, LaTeX and CSV of a run or a study; an index of a folder of runs."""
+    from multimodal_ser import report as reports
+
+    for folder in folders:
+        print(reports.write(folder, players=players))
 
 
 def demo(overrides: Overrides = None) -> None:

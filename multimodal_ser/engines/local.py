@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -86,15 +87,32 @@ def _pool(workers: int) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
         if sys.platform != "win32":
             context.set_forkserver_preload(_PRELOAD)
-        before = {name: os.environ.get(name) for name in _ENVIRONMENT}
-        os.environ.update(_ENVIRONMENT)
         pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
-        for _ in range(workers):
-            pool.submit(os.getpid)  # starts the processes while the variables are set
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        with _birth():
+            for _ in range(workers):
+                pool.submit(time.sleep, 0.1)  # none is idle, so that every process starts now
         _pools[key] = pool
     return _pools[key]
+
+
+@contextmanager
+def _birth() -> Iterator[None]:
+    """What the processes inherit: one thread, and nothing of the user's script.
+
+    Without the second a script would need an `if __name__ == "__main__"`, because each worker would
+    run it again to find functions in it; ours are in the package.
+    """
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    os.environ.update(_ENVIRONMENT)
+    script = vars(sys.modules["__main__"])
+    hidden = {name: script.pop(name) for name in ("__file__", "__spec__") if name in script}
+    script["__spec__"] = None
+    try:
+        yield
+    finally:
+        script.update(hidden)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _settle() -> None:

@@ -1,0 +1,189 @@
+"""What a report says in words: warnings first, then what was found, then how to repeat it."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from multimodal_ser.evaluation import FEW_CLUSTERS
+from multimodal_ser.report.cells import interval, spread
+from multimodal_ser.report.collect import Record, Report
+
+HOW = (
+    "The split was cut, hashed and searched for leaks before anything was trained.",
+    "Out-of-fold predictions are pooled within a seed and scored once; the value is the mean over "
+    "seeds, ± the standard deviation over seeds. With one seed there is no ±.",
+    "The seed ensemble (scores averaged over seeds, then scored) and the mean of folds are other "
+    "quantities, so they stand in columns of their own.",
+    "A class that is neither in the truth nor predicted leaves the mean over classes; one that is "
+    "predicted but not in the truth counts 0.",
+    "Intervals: 95 %, expanded percentile, from resampling whole clusters (speakers and groups "
+    "that hang together); all arms and seeds share the draws.",
+    "p: the outputs of the two models are swapped in whole clusters. Holm corrects over one "
+    "family: the fused arms against one baseline, on the first metric.",
+    "The baseline is chosen on dev unless it was named; p is given inside the family only.",
+    "McNemar's p takes utterances as independent: a convention of the field, not a claim.",
+    f"Under {FEW_CLUSTERS} clusters a test means little: every cluster is shown, and the word few.",
+    "Probes look labels up without any model: a model that does not beat them has learned nothing "
+    "that the split did not give away.",
+    "Errors are those of the seed ensemble, the surest first.",
+)
+
+
+def warnings(report: Report) -> list[str]:
+    """What a reader must know before any number."""
+    notice = report.first.audit.get("notice")
+    corpus = [f"{report.first.audit['corpus']}: {notice}"] if notice else []
+    shared = _shared({arm: list(_of_corpus(one)) for arm, one in report.arms.items()})
+    return [*corpus, *shared, *_of_arms(report)]
+
+
+def verdict(report: Report) -> list[str]:
+    """The sentences of a study; of a single run, its values."""
+    if report.comparison is not None:
+        return list(report.comparison["verdict"])
+    record = report.first
+    return [
+        f"{name} {spread(record.found['metrics'][name])} on {record.part} "
+        f"(95 % {interval(record.found['metrics'][name])})"
+        for name in record.config["metrics"]
+    ]
+
+
+def facts(report: Report) -> dict[str, str]:
+    """What was compared, on what, when."""
+    record = report.first
+    protocol = {key: one for key, one in record.config["protocol"].items() if key != "name"}
+    options = ", ".join(f"{key} {json.dumps(one)}" for key, one in protocol.items())
+    found = {
+        "corpus": f"{record.audit['corpus']}, {record.audit['utterances']} utterances",
+        "arms" if report.comparison else "encoders": ", ".join(report.arms),
+        "baseline": report.comparison["baseline"] if report.comparison else "",
+        "scored": f"{record.part}: {record.found['utterances']} utterances, "
+        f"{record.found['clusters']} clusters",
+        "protocol": f"{record.config['protocol']['name']} ({options})" if options else "",
+        "split": record.metrics["split"],
+        "seeds": ", ".join(map(str, record.config["seeds"])),
+        "learner": record.config["learner"]["name"],
+        "licence": record.audit.get("licence") or "",
+        "citation": record.audit.get("citation") or "",
+        "date": max(one.date for one in report.arms.values()),
+    }
+    found["protocol"] = found["protocol"] or record.config["protocol"]["name"]
+    return {key: value for key, value in found.items() if value}
+
+
+def audit(report: Report) -> list[str]:
+    """Leaks, remarks, how often the test was opened, and the gap that it can show."""
+    found = {arm: one.audit for arm, one in report.arms.items()}
+    leaks = _shared({arm: [_leak(leak) for leak in one["leaks"]] for arm, one in found.items()})
+    lines = leaks or ["No leak was found."]
+    lines += _shared({arm: [f"Remark: {r}." for r in one["remarks"]] for arm, one in found.items()})
+    opened = report.first.opened
+    times = "once" if opened == 1 else f"{opened} times"
+    lines.append(f"The test part of this split was opened {times} in this folder of runs.")
+    return [*lines, _detectable(report.comparison["detectable"])] if report.comparison else lines
+
+
+def _detectable(gap: float) -> str:
+    found = f"Unrelated models must differ by {gap:.2f} accuracy to be told apart here"
+    if not math.isfinite(gap):
+        found = "No gap in accuracy is large enough to tell unrelated models apart here"
+    return f"{found} (simulated for this test part: power 0.8, level 0.05)."
+
+
+def commands(report: Report) -> list[str]:
+    """What to type in the folder of runs to get these numbers again."""
+    homes = [["mser", "run", f"{one.folder.name}/config.yaml"] for one in report.arms.values()]
+    study = _study_command(report)
+    lines = [study] if study else homes
+    return [shlex.join(words) for words in [*lines, ["mser", "report", report.folder.name]]]
+
+
+def _study_command(report: Report) -> list[str]:
+    """`mser compare` with the config of the arm that has every encoder, if there is one."""
+    plain = {arm: one for arm, one in report.arms.items() if not _marked(arm)}
+    if report.comparison is None or not plain:
+        return []
+    widest = max(plain.values(), key=lambda one: len(one.encoders))
+    if any(set(one.encoders) - set(widest.encoders) for one in report.arms.values()):
+        return []
+    arms = dict.fromkeys("+".join(one.encoders) for one in report.arms.values())
+    fused = [one.config for one in report.arms.values() if one.config.get("fusion")]
+    own = (widest.config.get("fusion") or {}).get("name")
+    fusions = dict.fromkeys(one["fusion"]["name"] for one in fused)
+    shares = dict.fromkeys(f"{one.config['train_fraction']:g}" for one in report.arms.values())
+    words = ["mser", "compare", f"{widest.folder.name}/config.yaml", "--modalities", ",".join(arms)]
+    others = [name for name in fusions if name != own]
+    words += ["--fusions", ",".join(others)] if others else []
+    words += ["--train-fraction", ",".join(shares)] if len(shares) > 1 else []
+    return [*words, "--baseline", report.comparison["baseline"]]
+
+
+def _shared(lines: Mapping[str, Sequence[str]]) -> list[str]:
+    """Each line once, led by its arms unless it is of all of them."""
+    arms: dict[str, list[str]] = {}
+    for arm, some in lines.items():
+        for line in some:
+            arms.setdefault(line, []).append(arm)
+    whole = len(lines)
+    return [one if len(of) == whole else f"{', '.join(of)}: {one}" for one, of in arms.items()]
+
+
+def _marked(arm: str) -> bool:
+    """The name says more than the encoders: another fusion, or a fraction."""
+    return arm.endswith("]") or "@" in arm
+
+
+def _of_corpus(record: Record) -> Iterator[str]:
+    found = record.audit
+    if record.metrics["leaks allowed"]:
+        kinds = ", ".join(record.metrics["leaks allowed"])
+        yield f"Leaks allowed by the config: {kinds}. The numbers may be too good."
+    for reason, count in (found.get("dropped") or {}).items():
+        yield f"{count} rows dropped: {reason}"
+    if found.get("unused"):
+        yield f"{found['unused']} utterances are in no part of the split"
+    for modality, count in (found.get("missing") or {}).items():
+        yield f"{count} utterances have no {modality}"
+    if not record.part.startswith("test"):
+        yield f"The test part is sealed: all numbers are of {record.part}, where models were chosen"
+    if record.found["unscored"]:
+        yield f"{record.found['unscored']} utterances of {record.part} have no label: not scored"
+    if record.found["clusters"] < FEW_CLUSTERS:
+        count = record.found["clusters"]
+        yield f"Few clusters ({count}): intervals and tests mean little; look at each cluster"
+
+
+def _of_arms(report: Report) -> Iterator[str]:
+    """Collapses, and arms whose interval reaches what a lookup without a model scores."""
+    for arm, record in report.arms.items():
+        for notice in record.found["notices"]:
+            yield f"{arm} {notice}"
+        value = record.found["metrics"][record.metric]
+        scores = _probes(record)
+        best = max(scores, key=lambda name: scores[name], default=None)
+        if best is not None and value["low"] <= scores[best]:
+            yield (
+                f"{arm} cannot be told from the probe '{best}' "
+                f"({record.metric} {scores[best]:.3f}, the interval starts at {value['low']:.3f})"
+            )
+
+
+def _probes(record: Record) -> dict[str, float]:
+    """Probe → its score on the first metric; probes are scored on test only."""
+    if not record.part.startswith("test"):
+        return {}
+    found = record.audit["probes"].items()
+    return {name: scores[record.metric] for name, scores in found if record.metric in scores}
+
+
+def _leak(leak: Mapping[str, Any]) -> str:
+    more = ", …" if leak["count"] > len(leak["examples"]) else ""
+    shown = ", ".join(leak["examples"]) + more
+    allowed = "allowed by the config" if leak["allowed"] else "not allowed"
+    what = f"{leak['kind']}, {leak['count']} in {leak['where']} ({shown}){leak['note']}"
+    return f"Leak, {allowed}: {what}."

@@ -1,0 +1,101 @@
+"""The page: one file with everything in it, no request to anywhere, everything escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from multimodal_ser.report import findings
+from multimodal_ser.report.cells import Cell, Table, interval, spread
+from multimodal_ser.report.collect import Record, Report
+from multimodal_ser.report.sections import Section
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+def page(report: Report, chapters: Sequence[Section]) -> str:
+    """A run or a study as HTML."""
+    return _TEMPLATES.get_template("report.html.j2").render(
+        title=report.title,
+        warnings=findings.warnings(report),
+        verdict=findings.verdict(report),
+        facts=findings.facts(report),
+        sections=chapters,
+    )
+
+
+def index(
+    folder: Path, reports: Sequence[Report], stopped: Sequence[Path], unread: Sequence[Path]
+) -> str:
+    """All runs and studies below a folder as HTML."""
+    runs = [one.first for one in reports if one.comparison is None]
+    studies = [one for one in reports if one.comparison is not None]
+    tables = {"Studies": _studies(folder, studies)} if studies else {}
+    tables |= {"Runs": _runs(folder, runs)} if runs else {}
+    return _TEMPLATES.get_template("index.html.j2").render(
+        title=f"Runs in {folder.resolve().name}",
+        tables=tables,
+        stopped=[one.relative_to(folder).as_posix() for one in stopped],
+        unread=[one.relative_to(folder).as_posix() for one in unread],
+    )
+
+
+def _runs(folder: Path, records: Sequence[Record]) -> Table:
+    header = ["run", "corpus", "encoders", "fusion", "learner", "protocol", "split", "seeds"]
+    header += ["metric", "value", "part", "leaks", "date"]
+    rows = [_run(folder, one) for one in records]
+    return Table(
+        "Mean ± sd over seeds of the first metric, 95 % interval below; leaks: let through",
+        header,
+        rows,
+    )
+
+
+def _run(folder: Path, record: Record) -> list[Cell]:
+    config = record.config
+    value = record.found["metrics"][record.metric]
+    words = [
+        str(record.audit["corpus"]),
+        " + ".join(record.encoders),
+        (config.get("fusion") or {}).get("name", "–"),
+        config["learner"]["name"],
+        config["protocol"]["name"],
+        record.metrics["split"],
+    ]
+    return [
+        Cell(str(config["name"]), record.folder.name, href=_link(folder, record.folder)),
+        *map(Cell, words),
+        Cell(str(len(config["seeds"])), value=len(config["seeds"])),
+        Cell(record.metric),
+        Cell(spread(value), interval(value), value["mean"]),
+        Cell(record.part),
+        Cell(", ".join(record.metrics["leaks allowed"]) or "none"),
+        Cell(record.date),
+    ]
+
+
+def _studies(folder: Path, studies: Sequence[Report]) -> Table:
+    rows = [
+        [
+            Cell(str(one.first.config["name"]), one.folder.name, href=_link(folder, one.folder)),
+            Cell(", ".join(one.arms)),
+            Cell(one.first.metrics["split"]),
+            Cell(" ".join(f"{line}." for line in findings.verdict(one))),
+        ]
+        for one in studies
+    ]
+    return Table("Arms compared on one split", ["study", "arms", "split", "verdict"], rows)
+
+
+def _link(folder: Path, home: Path) -> str:
+    return quote((home.relative_to(folder) / "report.html").as_posix())

@@ -1,0 +1,52 @@
+"""Wrong utterances to listen to: the corpus is loaded again, the sound goes into the page."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+
+from multimodal_ser import audio, config, preparation
+from multimodal_ser.report.collect import Record
+from multimodal_ser.report.sections import Clip
+from multimodal_ser.types import MserError, Utterance
+
+_RATE = 16000
+_LONGEST = 10.0  # seconds; a page is read, not archived
+
+
+def clips_of(record: Record, ids: Sequence[str], players: int) -> tuple[dict[str, Clip], str]:
+    """Clips of the ids, the first `players` of them with sound; else the reason why not.
+
+    A run's config may name built-in components only: reading a report must not run code.
+    """
+    try:
+        experiment = config.check(record.config, source="config.yaml", allow_code=False)
+        utterances = {one.id: one for one in preparation.load_corpus(experiment).utterances()}
+        heard = {name: _uri(utterances[name]) for name in ids[:players] if name in utterances}
+    except MserError as error:
+        return {}, str(error)
+    return {
+        name: Clip(utterances[name].text or "", heard.get(name, ""))
+        for name in ids
+        if name in utterances
+    }, ""
+
+
+def wav(samples: np.ndarray, rate: int) -> bytes:
+    """float32 mono in −1 to 1 as 16-bit PCM: a 44-byte header, then the samples."""
+    data = (np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes()
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+    head = struct.pack("<4sI4s", b"RIFF", 36 + len(data), b"WAVE")
+    return head + form + struct.pack("<4sI", b"data", len(data)) + data
+
+
+def _uri(utterance: Utterance) -> str:
+    """Empty where the utterance has no sound."""
+    if utterance.audio is None:
+        return ""
+    samples, rate = audio.read(utterance)
+    short = audio.resample(samples[: round(_LONGEST * rate)], rate, _RATE)
+    return "data:audio/wav;base64," + base64.b64encode(wav(short, _RATE)).decode()

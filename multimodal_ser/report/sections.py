@@ -1,0 +1,160 @@
+"""The chapters of a report in the order they are read; every output draws the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import yaml
+
+from multimodal_ser.report import collect, figures, findings, tables
+from multimodal_ser.report.cells import Cell, Table, number
+from multimodal_ser.report.collect import Record, Report
+
+SHOWN_ERRORS = 20
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What was said, and its sound as a data URI (empty where there is none)."""
+
+    text: str
+    audio: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """lines, then figures, then tables; `code` (what → text) is folded away; grid: side by side."""
+
+    key: str
+    title: str
+    lines: Sequence[str] = ()
+    figures: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    code: Mapping[str, str] | None = None
+    grid: bool = False
+
+    @property
+    def filled(self) -> bool:
+        return bool(self.lines or self.figures or self.tables or self.code)
+
+
+def sections(
+    report: Report, wrong: pd.DataFrame, clips: Mapping[str, Clip], why: str
+) -> list[Section]:
+    """wrong: the errors that are shown; clips: id → what is known of its utterance; why not."""
+    found = [
+        Section("results", "Results", tables=[tables.results(report)]),
+        _gaps(report),
+        Section("audit", "Audit", findings.audit(report), tables=[tables.probes(report)]),
+        _classes(report),
+        Section("confusion", "Confusion", _CONFUSION, tables=tables.confusions(report), grid=True),
+        Section("breakdown", "Breakdown", tables=tables.breakdowns(report)),
+        _curves(report),
+        _errors(report, wrong, clips, why),
+        Section("parts", "Every part and seed", tables=tables.parts(report)),
+        Section("how", "How these numbers are made", findings.HOW),
+        _repeat(report),
+    ]
+    return [section for section in found if section.filled]
+
+
+_CONFUSION = (
+    "Rows are the truth, columns the prediction: the share of the row, and below it the count "
+    "(mean over seeds).",
+)
+
+
+def wrong_answers(report: Report, limit: int = SHOWN_ERRORS) -> pd.DataFrame:
+    """The surest errors of the leading arm, with what every other arm says of them."""
+    wrong = collect.mistakes(report.arms[report.leading]).head(limit)
+    for arm, record in report.arms.items():
+        if arm != report.leading:
+            answers = collect.ensemble(record).set_index("id")["guess"]
+            wrong[f"arm:{arm}"] = wrong["id"].map(answers)
+    return wrong
+
+
+def _gaps(report: Report) -> Section:
+    """Empty without a baseline."""
+    drawn = tables.contrasts(report)
+    shown = []
+    if drawn and report.comparison:
+        name = f"Gap in {report.comparison['metric']} to {report.comparison['baseline']}"
+        rows = [(arm, one["gap"], one["low"], one["high"]) for arm, one in drawn.items()]
+        strong = [one["holm"] is not None for one in drawn.values()]
+        caption = f"{name}, 95 % interval; filled dots belong to the tested family."
+        shown = [figures.captioned(figures.forest(name, rows, strong), caption)]
+    found = [one for one in (tables.clusters(report), tables.gaps(report)) if one]
+    return Section("gaps", "Gap to the baseline", figures=shown, tables=found)
+
+
+def _classes(report: Report) -> Section:
+    panels = []
+    for arm, record in report.arms.items():
+        rows = [(name, one["f1"], one["low"], one["high"]) for name, one in tables.by_class(record)]
+        panels.append(figures.captioned(figures.bars(f"F1 of each class: {arm}", rows), arm))
+    lines = ["F1 of each class with its 95 % interval."]
+    return Section("classes", "Classes", lines, panels, tables.classes(report), grid=True)
+
+
+def _curves(report: Report) -> Section:
+    panels = []
+    for arm, record in report.arms.items():
+        for name in _curve_names(record):
+            lines = [
+                [(row["epoch"], row[name]) for row in one if name in row] for one in record.curves
+            ]
+            lines = [line for line in lines if line]
+            what = "training loss" if name == "loss" else f"{name} on dev"
+            drawn = figures.curves(f"{what}: {arm}", lines, figures.mean_line(lines))
+            panels.append(figures.captioned(drawn, f"{arm}: {what}, {len(lines)} models"))
+    lines = ["A thin line a fold and seed, the mean over them bold."] if panels else []
+    return Section("curves", "Learning curves", lines, panels, grid=True)
+
+
+def _curve_names(record: Record) -> list[str]:
+    """The loss, then the metric on dev where there is one."""
+    names = dict.fromkeys(key for one in record.curves for row in one for key in row)
+    return [name for name in names if name != "epoch"]
+
+
+def _errors(report: Report, wrong: pd.DataFrame, clips: Mapping[str, Clip], why: str) -> Section:
+    arms = [str(name) for name in wrong.columns if str(name).startswith("arm:")]
+    others = [name.removeprefix("arm:") for name in arms]
+    header = ["id", "cluster", "truth", report.leading if report.comparison else "predicted"]
+    header += [*others, "confidence", *(["transcript", "sound"] if clips else [])]
+    rows = [
+        [
+            *(Cell(str(row[key])) for key in ("id", "cluster", "truth", "guess", *arms)),
+            number(row["confidence"]),
+            *(_clip(clips.get(row["id"], Clip(""))) if clips else ()),
+        ]
+        for row in wrong.to_dict("records")
+    ]
+    record = report.arms[report.leading]
+    caption = f"The surest errors of {report.leading} on {record.part}, the ensemble over seeds"
+    lines = [f"No sound here: {why}"] if why else []
+    if not rows:
+        lines = [f"{report.leading} makes no error on {record.part}."]
+    elif report.comparison:
+        why_it = "the arm that is best on dev" if "dev" in record.metrics["parts"] else "shown"
+        lines.append(f"{report.leading} is {why_it}; beside it, what the other arms answer.")
+    return Section("errors", "Errors", lines, tables=[Table(caption, header, rows)] if rows else ())
+
+
+def _clip(clip: Clip) -> list[Cell]:
+    return [Cell(clip.text), Cell("", audio=clip.audio)]
+
+
+def _repeat(report: Report) -> Section:
+    configs = {
+        f"config of {arm} ({record.folder.name})": yaml.safe_dump(
+            dict(record.config), sort_keys=False, allow_unicode=True
+        )
+        for arm, record in report.arms.items()
+    }
+    code = {"commands, in the folder of runs": "\n".join(findings.commands(report)), **configs}
+    table = [tables.environment(report)]
+    return Section("repeat", "Environment, config, commands", tables=table, code=code)

@@ -1,0 +1,246 @@
+"""The tables of a report, each with the numbers of the files and nothing computed anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from multimodal_ser.evaluation import FEW_CLUSTERS
+from multimodal_ser.report.cells import (
+    NONE,
+    Cell,
+    Cells,
+    Table,
+    interval,
+    number,
+    probability,
+    spread,
+)
+from multimodal_ser.report.collect import Record, Report
+
+_TESTS = ("p", "holm", "mcnemar")
+
+
+def results(report: Report) -> Table:
+    """The main table: a row an arm, the probes below."""
+    names = list(report.first.config["metrics"])
+    header = ["arm"]
+    for name in names:
+        header += [name, "seed ensemble"]
+    small = any(small_free(arm.found) for arm in report.arms.values())
+    header += ["macro_f1 without small classes"] if small else []
+    header += ["gap", "p", "Holm p"] if report.comparison else []
+    rows = [
+        [Cell(arm, _role(report, arm)), *_metrics(one, names), *_extra(report, arm, one, small)]
+        for arm, one in report.arms.items()
+    ]
+    probes = report.first.audit["probes"] if report.first.part.startswith("test") else {}
+    foot = [_probe(name, scores, names, len(header) + 2) for name, scores in probes.items()]
+    over = f"{_count(report.first)} on {report.first.part}"
+    caption = f"Mean ± sd over {over}, with the 95 % interval below"
+    return Table(caption, [*header, "parameters", "seconds"], rows, foot)
+
+
+def gaps(report: Report) -> Table | None:
+    """Every contrast with the baseline; p stands only in the tested family."""
+    found = report.comparison
+    if not found or not found["contrasts"]:
+        return None
+    header = ["arm", "gap", "95 % low", "95 % high", "p", "Holm p", "McNemar p", "clusters"]
+    rows = [
+        [
+            Cell(arm),
+            Cell(f"{one['gap']:+.3f}", value=one["gap"]),
+            number(one["low"]),
+            number(one["high"]),
+            *(probability(one[key] if one["holm"] is not None else None) for key in _TESTS),
+            number(one["clusters"], "g"),
+        ]
+        for arm, one in contrasts(report).items()
+    ]
+    caption = f"Gap in {found['metric']} to {found['baseline']}, on {report.first.part}"
+    return Table(caption, header, rows, folded=True)
+
+
+def clusters(report: Report) -> Table | None:
+    """The gap in each cluster, where there are too few for a test to mean much."""
+    shown = {arm: one["by_cluster"] for arm, one in contrasts(report).items() if one["by_cluster"]}
+    if not shown or not report.comparison:
+        return None
+    names = list(next(iter(shown.values())))
+    rows = [
+        [Cell(name), *(Cell(f"{one[name]:+.3f}", value=one[name]) for one in shown.values())]
+        for name in names
+    ]
+    caption = f"Few clusters: the gap in {report.comparison['metric']} in each of them"
+    return Table(caption, ["cluster", *shown], rows)
+
+
+def contrasts(report: Report) -> dict[str, Mapping[str, Any]]:
+    """Arm → its contrast with the baseline, in the order of the arms."""
+    found = report.comparison["contrasts"] if report.comparison else {}
+    return {arm: found[arm] for arm in report.arms if arm in found}
+
+
+def probes(report: Report) -> Table:
+    """What a lookup without any model scores."""
+    found = report.first.audit["probes"]
+    names = list(next(iter(found.values()), {}))
+    rows = [[Cell(name), *(number(scores[key]) for key in names)] for name, scores in found.items()]
+    return Table("Probes on test: no model, only a lookup", ["probe", *names], rows)
+
+
+def classes(report: Report) -> list[Table]:
+    """Precision, recall, F1 with its interval, and the items of each class: a table an arm."""
+    header = ["class", "precision", "recall", "f1", "95 % low", "95 % high", "utterances"]
+    keys = ("precision", "recall", "f1", "low", "high")
+    return [
+        Table(
+            f"Classes of {arm}, on {record.part}",
+            header,
+            [
+                [Cell(name), *(number(one[key]) for key in keys), number(one["utterances"], "g")]
+                for name, one in by_class(record)
+            ],
+            folded=True,
+        )
+        for arm, record in report.arms.items()
+    ]
+
+
+def by_class(record: Record) -> list[tuple[str, Mapping[str, float]]]:
+    """Each class with its numbers, in the order of the task."""
+    return [(name, record.found["classes"][name]) for name in record.classes]
+
+
+def confusions(report: Report) -> list[Table]:
+    """Rows truth, columns predicted: the share of the row, and the mean count over seeds below."""
+    tables = []
+    for arm, record in report.arms.items():
+        rows = [
+            [Cell(name), *_shares(counts)]
+            for name, counts in zip(record.classes, record.found["confusion"], strict=True)
+        ]
+        header = ["truth", *record.classes]
+        tables.append(Table(f"{arm}, on {record.part}", header, rows))
+    return tables
+
+
+def breakdowns(report: Report) -> list[Table]:
+    """By value of each breakdown column: accuracy an arm, or every metric of a single run."""
+    tables = []
+    for column, values in report.first.found["breakdown"].items():
+        if report.comparison:
+            header = [column, "utterances", *report.arms]
+            records = list(report.arms.values())
+            rows = [
+                [
+                    Cell(value),
+                    number(one["utterances"], "g"),
+                    *(number(r.found["breakdown"][column][value]["accuracy"]) for r in records),
+                ]
+                for value, one in values.items()
+            ]
+            tables.append(Table(f"Accuracy by {column}", header, rows))
+        else:
+            names = [key for key in next(iter(values.values()), {}) if key != "utterances"]
+            rows = [
+                [Cell(v), number(one["utterances"], "g"), *(number(one[key]) for key in names)]
+                for v, one in values.items()
+            ]
+            tables.append(Table(f"Metrics by {column}", [column, "utterances", *names], rows))
+    return tables
+
+
+def parts(report: Report) -> list[Table]:
+    """Every metric of every part, seed by seed: a table an arm."""
+    header = ["part", "metric", "mean", "sd", "95 % low", "95 % high", "mean of folds"]
+    header += ["seed ensemble", "by seed", "utterances", "clusters"]
+    tables = []
+    for arm, record in report.arms.items():
+        rows = [
+            [Cell(part), Cell(name), *_values(value), *_sizes(found)]
+            for part, found in sorted(record.metrics["parts"].items())
+            for name, value in found["metrics"].items()
+        ]
+        tables.append(Table(f"Every part and seed of {arm}", header, rows, folded=True))
+    return tables
+
+
+def environment(report: Report) -> Table:
+    """Versions and machine of the first arm; the features' hash of each."""
+    found = dict(report.first.environment)
+    libraries = found.pop("libraries", {})
+    features = {f"features of {a}": r.environment.get("features") for a, r in report.arms.items()}
+    found.pop("features", None)
+    rows = {**found, **libraries, **{key: one for key, one in features.items() if one}}
+    cells = [[Cell(str(key)), Cell(str(value))] for key, value in rows.items()]
+    return Table("Environment", ["what", "value"], cells or [[Cell("not recorded"), Cell(NONE)]])
+
+
+def small_free(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Macro-F1 without the classes of few items; empty where no class is small."""
+    return found.get("without small classes") or {}
+
+
+def _metrics(record: Record, names: Sequence[str]) -> Cells:
+    cells = []
+    for name in names:
+        value = record.found["metrics"][name]
+        cells += [Cell(spread(value), interval(value), value["mean"]), number(value["ensemble"])]
+    return cells
+
+
+def _extra(report: Report, arm: str, record: Record, small: bool) -> Cells:
+    """What follows the metrics in the main table."""
+    cells = [number(small_free(record.found).get("macro_f1"))] if small else []
+    if report.comparison:
+        cells += _tested(contrasts(report).get(arm))
+    return [*cells, number(record.parameters, ",d"), number(record.seconds("train"), ".1f")]
+
+
+def _tested(one: Mapping[str, Any] | None) -> Cells:
+    """p stands where a test belongs: in the family of fused arms."""
+    if one is None:
+        return [Cell(NONE)] * 3
+    gap = Cell(f"{one['gap']:+.3f}", interval(one), one["gap"])
+    if one["holm"] is None:
+        return [gap, Cell(NONE), Cell(NONE)]
+    few = one["clusters"] < FEW_CLUSTERS
+    return [gap, probability(one["p"], few), probability(one["holm"], few)]
+
+
+def _probe(name: str, scores: Mapping[str, float], names: Sequence[str], width: int) -> Cells:
+    cells = [Cell(f"probe: {name}")]
+    for metric in names:
+        cells += [number(scores.get(metric)), Cell(NONE)]
+    return [*cells, *[Cell(NONE)] * (width - len(cells))]
+
+
+def _role(report: Report, arm: str) -> str:
+    return "baseline" if report.comparison and arm == report.comparison["baseline"] else ""
+
+
+def _count(record: Record) -> str:
+    seeds = len(record.config["seeds"])
+    return "1 seed" if seeds == 1 else f"{seeds} seeds"
+
+
+def _shares(counts: Sequence[float]) -> Cells:
+    total = sum(counts)
+    shares = [count / total if total else 0.0 for count in counts]
+    return [
+        Cell(f"{share:.2f}", f"{count:.1f}".removesuffix(".0"), share, heat=share)
+        for share, count in zip(shares, counts, strict=True)
+    ]
+
+
+def _values(value: Mapping[str, Any]) -> Cells:
+    keys = ("mean", "sd", "low", "high", "mean_of_folds", "ensemble")
+    by_seed = sorted(value["by_seed"].items(), key=lambda item: [*map(int, item[0].split("/"))])
+    seeds = ", ".join(f"{seed}: {one:.3f}" for seed, one in by_seed)
+    return [*(number(value[key]) for key in keys), Cell(seeds)]
+
+
+def _sizes(found: Mapping[str, Any]) -> Cells:
+    return [number(found["utterances"], "d"), number(found["clusters"], "d")]

@@ -1,0 +1,185 @@
+"""The same tables for a README, a paper and a spreadsheet."""
+
+from __future__ import annotations
+
+import csv as comma
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from multimodal_ser.report import findings
+from multimodal_ser.report.cells import Cell, Table
+from multimodal_ser.report.collect import Record, Report
+from multimodal_ser.report.sections import Section
+from multimodal_ser.report.tables import contrasts, small_free
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "[": "{[}",
+    "*": "{*}",
+    '"': r"\textquotedbl{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "↓": r"$\downarrow$",
+    "→": r"$\rightarrow$",
+}
+_COLUMNS: tuple[str, ...] = (
+    "arm", "part", "metric", "class", "mean", "sd", "low", "high", "mean_of_folds", "ensemble",
+    "gap", "gap_low", "gap_high", "p", "holm", "mcnemar", "utterances", "clusters", "parameters",
+    "seconds", "run", "split", "leaks_allowed",
+)  # fmt: skip
+
+
+def markdown(report: Report, chapters: Sequence[Section]) -> str:
+    """Everything but the figures and the code."""
+    lines = [f"# {_md(report.title)}", ""]
+    lines += [f"- **{_md(line)}**" for line in findings.warnings(report)]
+    lines += [f"- {_md(line)}" for line in findings.verdict(report)]
+    lines += [f"- {_md(key)}: {_md(value)}" for key, value in findings.facts(report).items()]
+    for chapter in chapters:
+        lines += ["", f"## {_md(chapter.title)}", "", *(f"- {_md(one)}" for one in chapter.lines)]
+        for table in chapter.tables:
+            lines += ["", *_md_table(table)]
+    return "\n".join(lines) + "\n"
+
+
+def latex(report: Report, chapters: Sequence[Section]) -> str:
+    r"""A `table` for every table, to be \input where \usepackage{booktabs} is loaded."""
+    about = [report.title, *findings.warnings(report), *findings.verdict(report)]
+    about += [f"{key}: {value}" for key, value in findings.facts(report).items()]
+    lines = ["% needs \\usepackage{booktabs}", *(f"% {_flat(line)}" for line in about)]
+    for chapter in chapters:
+        for table in chapter.tables:
+            lines += ["", *_tex_table(table)]
+    return "\n".join(lines) + "\n"
+
+
+def csv(report: Report) -> str:
+    """A row a metric, part and arm, and a row a class, with every digit."""
+    file = io.StringIO()
+    writer = comma.DictWriter(file, _COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in _rows(report):
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+    return file.getvalue()
+
+
+def _rows(report: Report) -> Iterator[dict[str, Any]]:
+    tested = contrasts(report)
+    for arm, record in report.arms.items():
+        for part, found in sorted(record.metrics["parts"].items()):
+            sizes = {key: found[key] for key in ("utterances", "clusters")}
+            head = {"arm": arm, "part": part, **sizes, **_stamps(record)}
+            for name, value in found["metrics"].items():
+                compared = part == record.part and name == record.metric
+                gap = _gap(tested[arm]) if compared and arm in tested else {}
+                yield {**head, "metric": name, **_chosen(value), **gap}
+            small = small_free(found)
+            if small:
+                yield {
+                    **head,
+                    "metric": "macro_f1 without small classes",
+                    "mean": small["macro_f1"],
+                }
+            yield from _class_rows(record, found, head)
+    for probe, scores in report.first.audit["probes"].items():
+        for name, value in scores.items():
+            yield {"arm": f"probe: {probe}", "part": "test", "metric": name, "mean": value}
+
+
+def _class_rows(
+    record: Record, found: Mapping[str, Any], head: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    for name in record.classes:
+        one = found["classes"][name]
+        own = {**head, "class": name, "utterances": one["utterances"]}
+        yield {**own, "metric": "f1", "mean": one["f1"], "low": one["low"], "high": one["high"]}
+        for key in ("precision", "recall"):
+            yield {**own, "metric": key, "mean": one[key]}
+
+
+def _chosen(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: one for key, one in value.items() if key in _COLUMNS}
+
+
+def _gap(one: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: one[key] for key in ("gap", "p", "holm", "mcnemar")}
+    return {**found, "gap_low": one["low"], "gap_high": one["high"]}
+
+
+def _stamps(record: Record) -> dict[str, Any]:
+    return {
+        "parameters": record.parameters,
+        "seconds": record.seconds("train"),
+        "run": record.folder.name,
+        "split": record.metrics["split"],
+        "leaks_allowed": " ".join(record.metrics["leaks allowed"]),
+    }
+
+
+def _cell(value: Any) -> str:
+    """A spreadsheet runs what starts like a formula; an apostrophe makes it text."""
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return repr(value)
+    text = str(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+
+
+def _md_table(table: Table) -> list[str]:
+    rows = [[_joined(cell, _md) for cell in row] for row in (*table.rows, *table.foot)]
+    marks = ["---:" if numeric else "---" for numeric in table.numeric]
+    body = [[_md(name) for name in table.header], marks, *rows]
+    return [f"**{_md(table.caption)}**", "", *(f"| {' | '.join(row)} |" for row in body)]
+
+
+def _tex_table(table: Table) -> list[str]:
+    columns = "".join("r" if numeric else "l" for numeric in table.numeric)
+    rows = [" & ".join(_joined(cell, _tex) for cell in row) + r" \\" for row in table.rows]
+    foot = [" & ".join(_joined(cell, _tex) for cell in row) + r" \\" for row in table.foot]
+    return [
+        r"\begin{table}",
+        rf"\caption{{{_tex(table.caption)}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        " & ".join(_tex(name) for name in table.header) + r" \\",
+        r"\midrule",
+        *rows,
+        *([r"\midrule", *foot] if foot else []),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+
+
+def _joined(cell: Cell, escaped: Callable[[str], str]) -> str:
+    return escaped(f"{cell.text} ({cell.under})" if cell.under else cell.text)
+
+
+def _flat(text: str) -> str:
+    """One line, whatever a class name or a transcript holds."""
+    return " ".join(text.split())
+
+
+def _md(text: str) -> str:
+    flat = _flat(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    marked = re.sub(r"([\\|*`\[\]#~])", r"\\\1", flat)
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\_", marked)
+
+
+def _tex(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in _flat(text))
