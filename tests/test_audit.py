@@ -204,14 +204,14 @@ def test_texts_on_both_sides_are_a_remark_when_no_encoder_reads_them():
     found = audit(repeated(["joy", "fear"] * 4), [REPEATED], LABELS, reads_text=False)
     (remark,) = found.remarks
     assert found.leaks == ()
-    assert remark.startswith("2 texts are in train/test, but no encoder reads text")
+    assert remark.startswith("identical texts in train/test: 2, but no encoder reads text")
 
 
 def test_texts_that_do_not_carry_the_label_are_a_remark():
     found = audit(repeated(["anger"] * 8), [REPEATED], LABELS, reads_text=True)
     assert found.leaks == ()
     (remark,) = found.remarks
-    assert remark.startswith("2 texts are in train/test, but they carry no label")
+    assert remark.startswith("identical texts in train/test: 2, but they carry no label")
     assert "-1.000 accuracy" in remark
 
 
