@@ -90,7 +90,7 @@ def official(table: pd.DataFrame, *, dev: Share = 0.1, seed: int = 0) -> list[Pa
         raise DataError(f"the split column holds {unknown}; known are train, dev, test, test2 …")
     parts = {name: np.flatnonzero(split == name) for name in known}
     if not {"train", "test"} <= set(parts):
-        raise DataError(f"no official split: the split column has only {sorted(parts)}")
+        raise DataError(f"official needs train and test; the split column has {sorted(parts)}")
     if "dev" not in parts:
         parts["train"], parts["dev"] = _take_dev(table, parts["train"], dev, seed)
     return [parts]

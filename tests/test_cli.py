@@ -78,7 +78,8 @@ def test_compare_shows_the_arms_that_are_asked_for(config):
 
 
 def test_score_judges_a_file_and_tests_it_against_a_run(config):
-    folder = Path(mser("run", config).stdout.rpartition("run folder: ")[2].strip())
+    assert mser("run", config).returncode == 0
+    (folder,) = (path.parent for path in config.parent.rglob("predictions.csv"))
     table = pd.read_csv(folder / "predictions.csv")
     answers = config.parent / "answers.csv"
     table[table["part"] == "test"][["id", "truth"]].rename(columns={"truth": "value"}).to_csv(
