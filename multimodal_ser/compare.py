@@ -114,12 +114,14 @@ def compare(
     fusions: Sequence[str] = (),
     fractions: Sequence[float] = (),
     baseline: str = BEST_DEV,
+    margin: float | None = None,
 ) -> Comparison:
     """Run every arm and compare them.
 
     modalities: `a`, `b`, `a+b` …, or "all" for every subset; by default each encoder alone, then
     all together. fusions: further fusions for the arms of several encoders. fractions: also train
-    on so much of the training part; only the largest is tested against the baseline.
+    on so much of the training part; only the largest is tested against the baseline. margin: also
+    test whether an arm is equivalent to the baseline within it.
     """
     experiment = as_experiment(config)
     arms = _arms(experiment, modalities, fusions, fractions)
@@ -132,14 +134,14 @@ def compare(
     metric = experiment.metrics[0]
     reference = runs[chosen].part(_TEST)
     contrasts = {
-        arm: contrast(one.part(_TEST), reference, metric)
+        arm: contrast(one.part(_TEST), reference, metric, margin=margin)
         for arm, one in tested.items()
         if arm != chosen
     }
     fused = [arm for arm in contrasts if len(runs[arm].experiment.encoders) > 1]
     sizes = reference.drop_duplicates("id")["cluster"].value_counts().tolist()
     study = Comparison(
-        folder=_folder(experiment, runs, chosen),
+        folder=_folder(experiment, runs, [chosen, margin]),
         runs=runs,
         baseline=chosen,
         contrasts=contrasts | corrected({arm: contrasts[arm] for arm in fused}),
@@ -200,7 +202,7 @@ def _dev(done: Run, metric: str) -> float:
     return done.metrics["dev"]["metrics"][metric]["mean"] if "dev" in done.metrics else 0.0
 
 
-def _folder(experiment: Experiment, runs: Mapping[str, Run], baseline: str) -> Path:
-    key = json.dumps([baseline, *((arm, one.folder.name) for arm, one in runs.items())])
+def _folder(experiment: Experiment, runs: Mapping[str, Run], asked: Sequence[Any]) -> Path:
+    key = json.dumps([*asked, *((arm, one.folder.name) for arm, one in runs.items())])
     digest = hashlib.sha256(key.encode()).hexdigest()[:12]
     return experiment.runs_dir / experiment.name / f"study-{digest}"

@@ -266,6 +266,9 @@ def _fill(path: str, part: dict[str, Any], options_of: OptionsOf, allow_code: bo
 
 def _contradictions(experiment: Experiment) -> Iterator[str]:
     """What each part allows and the whole does not."""
+    for name in experiment.metrics:
+        if name in metrics.NUMBER_METRICS:
+            yield f"metrics: '{name}' scores numbers, and the output is of kind classes"
     for target in experiment.outputs:
         if target != "label":
             yield f"outputs.{target}: unknown target; allowed: label"

@@ -20,9 +20,10 @@ LEVEL = 0.05
 class Contrast:
     """one − other on a metric: the gap with its interval, p of the cluster-swap test.
 
-    holm: p corrected for its family, None outside one. mcnemar: for the first seed, assuming
-    independent utterances: a convention of the field, not a claim. by_cluster: the gap in each
-    cluster, where there are too few for a test to mean much.
+    holm: p corrected for its family, None outside one. equivalent: p of the two one-sided tests that
+    the scores are no further apart than a `margin` stated beforehand. mcnemar: for the first seed,
+    assuming independent utterances: a convention of the field, not a claim. by_cluster: the gap in
+    each cluster, where there are too few for a test to mean much.
     """
 
     metric: str
@@ -34,6 +35,8 @@ class Contrast:
     clusters: int
     holm: float | None = None
     by_cluster: Mapping[str, float] | None = None
+    margin: float | None = None
+    equivalent: float | None = None
 
     @property
     def few(self) -> bool:
@@ -55,6 +58,9 @@ class Contrast:
         if self.shown:
             verb = "adds" if self.gap > 0 else "loses"
             return f"{one} {verb} {abs(self.gap):.3f} {self.metric} over {other} {certain}{few}"
+        if self.equivalent is not None and self.equivalent < LEVEL:
+            near = f"are equivalent within {self.margin:g} {self.metric}, p {_p(self.equivalent)}"
+            return f"{one} and {other} {near} {certain}{few}"
         if self.low > 0 or self.high < 0:
             odd = f"the interval excludes 0, the test does not {certain}"
             return f"{one} against {other}: {odd}{few}"
@@ -63,7 +69,9 @@ class Contrast:
         return f"no difference between {one} and {other} can be shown; {excluded}{few}"
 
 
-def contrast(one: pd.DataFrame, other: pd.DataFrame, metric: str) -> Contrast:
+def contrast(
+    one: pd.DataFrame, other: pd.DataFrame, metric: str, *, margin: float | None = None
+) -> Contrast:
     """Compare two prediction tables of one part; they must hold the same utterances and seeds."""
     one, other = (_aligned(rows) for rows in (one, other))
     _refuse_unlike(one, other)
@@ -85,6 +93,8 @@ def contrast(one: pd.DataFrame, other: pd.DataFrame, metric: str) -> Contrast:
         mcnemar=statistics.mcnemar(_right(one), _right(other)),
         clusters=first.shape[1],
         by_cluster=_by_cluster(one, first, second, score) if few else None,
+        margin=margin,
+        equivalent=statistics.equivalence(drawn, gap, first.shape[1], margin) if margin else None,
     )
 
 

@@ -71,6 +71,7 @@ def test_all_mistakes_are_named_at_once_with_the_nearest_right_key():
         ({"encoders": {"audio": "mfcc"}}, "encoders.audio"),
         ({"corpus": "demo"}, "corpus"),
         ({"allow_leak": ["speakers"]}, "allow_leak.0"),
+        ({"metrics": ["uar", "ccc"]}, "metrics: 'ccc' scores numbers"),
         ({"name": "../up"}, "name: String should match"),
         ({"outputs": {"lable": {"kind": "classes"}}}, "outputs.lable: unknown target"),
         ({"shuffle": "text"}, "no encoder reads text"),

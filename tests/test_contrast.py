@@ -64,6 +64,17 @@ def test_an_interval_without_zero_is_no_proof_against_the_test():
     )
 
 
+def test_scores_within_a_stated_margin_are_equivalent_and_the_words_say_so():
+    one, other = guesses(lambda c: 3 + c % 2, 40), guesses(lambda c: 3 + (c + 1) % 2, 40)
+    near = contrast(one, other, "accuracy", margin=0.2)
+    assert near.equivalent < 0.05
+    assert near.words("a", "b").startswith("a and b are equivalent within 0.2 accuracy, p ")
+    tight = contrast(one, other, "accuracy", margin=0.001)
+    assert tight.equivalent > 0.05
+    assert "no difference" in tight.words("a", "b")
+    assert contrast(one, other, "accuracy").equivalent is None
+
+
 def test_with_few_clusters_each_is_shown_and_the_word_few_is_said():
     found = contrast(guesses(lambda _: 4, 6), guesses(lambda _: 2, 6), "accuracy")
     assert found.few

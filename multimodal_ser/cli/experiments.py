@@ -46,6 +46,9 @@ def compare(
     ] = "",
     fusions: Annotated[str, typer.Option(help="Further fusions, by comma.")] = "",
     baseline: Annotated[str, typer.Option(help="The arm to test against.")] = "best-dev",
+    margin: Annotated[
+        float | None, typer.Option(help="Also test equivalence within this gap.")
+    ] = None,
     train_fraction: Annotated[
         str, typer.Option(help="Train on these shares too, by comma: .25,.5,1")
     ] = "",
@@ -62,6 +65,7 @@ def compare(
         fusions=_words(fusions),
         fractions=_shares(train_fraction),
         baseline=baseline,
+        margin=margin,
     )
     _tables.show_comparison(study)
     print(f"report: {reports.write(study.folder)}")
