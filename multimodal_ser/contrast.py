@@ -20,8 +20,8 @@ LEVEL = 0.05
 class Contrast:
     """one − other on a metric: the gap with its interval, p of the cluster-swap test.
 
-    holm: p corrected for its family, None outside one. equivalent: p of the two one-sided tests that
-    the scores are no further apart than a `margin` stated beforehand. mcnemar: for the first seed,
+    holm: p corrected for its family, None outside one. equivalent: p of the two one-sided tests
+    that the scores are no further apart than a `margin` stated beforehand. mcnemar: first seed,
     assuming independent utterances: a convention of the field, not a claim. by_cluster: the gap in
     each cluster, where there are too few for a test to mean much.
     """
