@@ -71,7 +71,7 @@ def undisturbed(tmp_path_factory):
 def test_a_run_killed_at_a_random_moment_goes_on_to_the_same_bytes(undisturbed, time_of):
     config, folder, expected, seconds = undisturbed
     path, cache = config(f"run{time_of}"), folder / f"cache{time_of}"
-    share = MOMENTS.uniform(0.2, 0.9)
+    share = MOMENTS.uniform(0.15, 0.65)
     at_work = killed_after(share * seconds, "run", path, cache)
     finish("run", path, cache)
     assert predictions(folder / f"run{time_of}") == expected

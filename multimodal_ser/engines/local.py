@@ -87,8 +87,8 @@ def _pool(workers: int) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
         if sys.platform != "win32":
             context.set_forkserver_preload(_PRELOAD)
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
         with _birth():
+            pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
             for _ in range(workers):
                 pool.submit(time.sleep, 0.1)  # none is idle, so that every process starts now
         _pools[key] = pool
