@@ -84,10 +84,10 @@ def _read(path: Path, classes: list[str]) -> pd.DataFrame:
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
     columns = [evaluation.SCORE + name for name in classes]
-    if "seed" not in given:
-        given["seed"] = 0
     if "id" not in given:
         raise DataError(f"{path} has no column 'id' (has: {', '.join(given.columns)})")
+    if "seed" not in given:
+        given["seed"] = 0
     if set(columns) <= set(given.columns):
         if not np.isfinite(given[columns].to_numpy(dtype=float)).all():
             raise DataError(f"{path} holds scores that are no numbers")
