@@ -147,6 +147,6 @@ def _columns(name: str, part: Ragged | sparse.csr_array) -> np.ndarray | sparse.
     if not part.pooled:
         raise ConfigError(
             f"encoders.{name} gives a vector for every frame, and this learner wants one for an "
-            "utterance: set pool: mean or mean_std, or take an encoder that has such an option (mfcc)"
+            "utterance: set pool: mean or mean_std, or take an encoder that has a pool (mfcc)"
         )
     return part.batch(torch.arange(len(part))).x[:, 0].numpy()
