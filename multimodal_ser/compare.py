@@ -21,7 +21,7 @@ from multimodal_ser.config import Experiment
 from multimodal_ser.contrast import Contrast, contrast, corrected
 from multimodal_ser.run import Run, as_experiment, run
 from multimodal_ser.run_folder import RunFolder
-from multimodal_ser.types import ConfigError
+from multimodal_ser.types import ConfigError, DataError
 
 BEST_DEV = "best-dev"
 _TEST = "test"
@@ -128,6 +128,8 @@ def compare(
     if baseline not in (BEST_DEV, *arms):
         raise ConfigError(f"--baseline: no arm '{baseline}' (arms: {', '.join(arms)})")
     runs = {arm: run(one) for arm, one in arms.items()}
+    if any(_TEST not in done.metrics for done in runs.values()):
+        raise DataError("the test part has no labels, so no arm can be compared on it")
     largest = max(done.experiment.train_fraction for done in runs.values())
     tested = {arm: one for arm, one in runs.items() if one.experiment.train_fraction == largest}
     chosen = _best_dev(tested) if baseline == BEST_DEV else baseline

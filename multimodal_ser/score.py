@@ -49,6 +49,8 @@ def score(
         raise ConfigError(f"the task has no part '{part}' (has: {', '.join(folds[0].parts)})")
     owner = {row: fold.number for fold in folds for row in fold.parts[part]}
     rows = _predictions(Path(predictions), corpus, owner, classes).assign(part=part)
+    if rows["truth"].isna().all():
+        raise DataError(f"the {part} part of the task has no labels to score against")
     found = evaluation.evaluate(rows, experiment.metrics)[part]
     split_hash = splits.split_hash(splits.split_table(corpus.table, folds))
     difference = None

@@ -66,6 +66,14 @@ def test_scores_give_the_same_as_the_answers_they_mean(task, tmp_path):
     assert found.metrics["metrics"]["macro_f1"]["mean"] == pytest.approx(GOLDEN["macro_f1"])
 
 
+def test_a_test_part_without_labels_cannot_be_scored(task, tmp_path):
+    table = pd.read_csv(tmp_path / "task.csv")
+    table.loc[table["split"] == "test", "label"] = None
+    table.to_csv(tmp_path / "task.csv", index=False)
+    with pytest.raises(DataError, match="test part of the task has no labels"):
+        score(answers(tmp_path, golden()), task)
+
+
 def test_several_seeds_are_averaged(task, tmp_path):
     right = golden().assign(value=TRUTH, seed=1)
     found = score(answers(tmp_path, pd.concat([golden().assign(seed=0), right])), task)

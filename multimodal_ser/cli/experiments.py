@@ -34,7 +34,8 @@ def run(
 
     done = run_experiment(_load(config, overrides), open_test=not dev_only)
     _tables.show_run(done)
-    print(f"report: {reports.write(done.folder)}")
+    if done.metrics:  # else no part has labels, and there is nothing to report
+        print(f"report: {reports.write(done.folder)}")
 
 
 def compare(
