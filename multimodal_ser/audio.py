@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 from pathlib import Path
 
@@ -14,6 +15,11 @@ import soxr
 from multimodal_ser.types import DataError, Utterance
 
 _STREAMED = 2**31 - 1  # and above: a pipe wrote the header before it knew the length
+_UNKNOWN = 2**62  # frames, and above: a FLAC from a pipe does not say how many it has
+_BLOCK = 2**22  # frames read at a time, so that a header cannot ask for more than there is
+_OGG_PAGE = 65307  # bytes, the longest there is
+_LOUDEST = 1e9  # times full scale; beyond it the power of a spectrum overflows float32
+_CUT = r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)"
 _END_SLACK = 0.05  # seconds that a table's `end` may lie past the end of its file
 
 
@@ -23,19 +29,24 @@ def read(utterance: Utterance) -> tuple[np.ndarray, int]:
     try:
         with soundfile.SoundFile(str(path)) as sound:
             _refuse_truncated(sound, path)
+            if sound.format == "OGG":
+                _refuse_cut_ogg(path)
             rate = sound.samplerate
             start = round(utterance.start * rate)
             stop = _stop(utterance, sound.frames, rate)
             if start >= stop:
                 raise DataError(f"{path} has no samples from {utterance.start:g} s on")
-            sound.seek(start)
-            samples = sound.read(stop - start, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: raw, without a header
+            if start:  # some kinds (GSM) can only be read from their beginning
+                sound.seek(start)
+            samples = _frames(sound, stop - start)
+    except (soundfile.LibsndfileError, TypeError, UnicodeError) as error:  # TypeError: a raw file
         raise DataError(f"{path} is not readable as audio ({error})") from None
     if len(samples) < stop - start:
         raise DataError(f"{path} is truncated: {len(samples)} of {stop - start} samples")
     if not np.isfinite(samples).all():
         raise DataError(f"{path} holds NaN or infinite samples")
+    if np.abs(samples).max(initial=0) > _LOUDEST:
+        raise DataError(f"{path} holds samples beyond {_LOUDEST:g}, where full scale is 1")
     return _channel(samples, utterance), rate
 
 
@@ -64,10 +75,32 @@ def content_hash(samples: np.ndarray, rate: int) -> str:
 
 
 def _refuse_truncated(sound: soundfile.SoundFile, path: Path | None) -> None:
-    """libsndfile mends the header of a cut WAV or AIFF and says so in its log only."""
-    found = re.search(r"^data\s*: (\d+) \(should be (\d+)\)", sound.extra_info, re.MULTILINE)
+    """libsndfile mends the header of a cut WAV, AIFF or AU and says so in its log only."""
+    found = re.search(_CUT, sound.extra_info, re.MULTILINE)
     if found and int(found[2]) < int(found[1]) < _STREAMED:
         raise DataError(f"{path} is truncated: {found[2]} of {found[1]} bytes")
+    if sound.frames >= _UNKNOWN:
+        raise DataError(f"{path} does not say how long it is; write it anew, not through a pipe")
+
+
+def _refuse_cut_ogg(path: Path | None) -> None:
+    """An Ogg has no length, but its last page says that it is the last, and how long it is."""
+    with Path(str(path)).open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _OGG_PAGE))
+        page = file.read().rpartition(b"OggS")[2]  # version, flags …, count of segments, segments
+    sizes = page[23 : 23 + page[22]] if len(page) > 22 else b""
+    if not sizes or len(page) < 23 + len(sizes) + sum(sizes) or not page[1] & 4:
+        raise DataError(f"{path} is truncated: its last page is not the end of its stream")
+
+
+def _frames(sound: soundfile.SoundFile, count: int) -> np.ndarray:
+    """`[N, channels]`: the next `count` frames, or as many as there are."""
+    blocks = []
+    while count > 0:
+        block = sound.read(min(count, _BLOCK), dtype="float32", always_2d=True)
+        blocks.append(block)
+        count = count - len(block) if len(block) == min(count, _BLOCK) else 0
+    return np.concatenate(blocks)
 
 
 def _stop(utterance: Utterance, frames: int, rate: int) -> int:

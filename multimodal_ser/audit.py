@@ -1,28 +1,27 @@
 """The leak gate: what a model could know of the utterances it is tested on, found before training.
 
-And the probes: what a lookup without any model scores on the same split. A model that does not
-beat them has learned nothing that the split did not give away.
+With what it cannot refuse and a reader should know: nearly identical texts, identical sound, how
+much a lookup without any model scores (`probes`).
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import metrics
+from multimodal_ser import leaks, texts
 from multimodal_ser.clusters import clusters
+from multimodal_ser.probes import NOTHING, gain, guessed, probes, siblings, tie_range
 from multimodal_ser.statistics import mean_interval
+from multimodal_ser.targets import Target
+from multimodal_ser.texts import Alike
 from multimodal_ser.types import Fold, LeakError
 
 _EXAMPLES = 5
-_ROLES = ("train", "dev", "test")
 _ADVICE = {
     "speaker": "use a disjoint protocol (kfold, holdout, disjoint)",
     "group": "use a disjoint protocol, which keeps groups whole",
@@ -50,12 +49,18 @@ class Leak:
 
 @dataclass(frozen=True)
 class Audit:
-    """What the gate found: leaks that count, remarks that do not, scores of the probes."""
+    """What the gate found: leaks that count, remarks that do not, scores of the probes.
+
+    siblings: class → test items with one of their group in train, and all of its test items; ties:
+    the range of the lookup's macro-F1 over ways to break ties. Both empty where no group straddles.
+    """
 
     leaks: tuple[Leak, ...]
     remarks: tuple[str, ...]
     probes: dict[str, dict[str, float]]
     allowed: tuple[str, ...]
+    siblings: dict[str, tuple[int, int]]
+    ties: tuple[float, float] | None
 
     @property
     def stamps(self) -> list[str]:
@@ -78,181 +83,133 @@ class Audit:
             {**vars(leak), "examples": list(leak.examples), "allowed": leak.kind in self.allowed}
             for leak in self.leaks
         ]
-        return {"leaks": leaks, "remarks": list(self.remarks), "probes": self.probes}
+        return {
+            "leaks": leaks,
+            "remarks": list(self.remarks),
+            "probes": self.probes,
+            "siblings": {name: list(pair) for name, pair in self.siblings.items()},
+            "ties": None if self.ties is None else list(self.ties),
+        }
 
 
 def audit(
     table: pd.DataFrame,
     folds: Sequence[Fold],
-    classes: Sequence[str],
+    target: Target,
     *,
     allow: Sequence[str] = (),
     audio: Sequence[str] | None = None,
     reads_text: bool = False,
+    alike: Callable[[], Alike] | None = None,
 ) -> Audit:
-    """Look for every kind of leak in what the models will see.
+    """Look for every kind of leak in what the models will see, and for what gives `target` away.
 
     audio: the content hash of each row's segment (`""` without audio) when an encoder reads
-    audio; reads_text: an encoder reads the transcripts.
+    audio; reads_text: an encoder reads the transcripts; alike: `texts.begin`, if it was begun
+    before.
     """
-    copied = (table["group"] == table["speaker"]).groupby(table["group"]).transform("all")
-    own_group = table["group"].where(~copied.fillna(False).astype(bool))
+    alike = alike or texts.begin(table["text"])
+    group = table["group"].where(~_copied(table))
     found = [
-        _straddling("speaker", table["speaker"], table["speaker"], folds),
-        _straddling("group", own_group, own_group, folds),
+        _values("speaker", table["speaker"], table["speaker"], folds),
+        _values("group", group, group, folds),
     ]
+    remarks = []
     if audio is not None:
         keys = pd.Series(audio, dtype="str").replace("", None)
-        found += [_straddling("audio", keys, table["id"], folds), _overlapping(table, folds)]
-    transcript, remark = _transcripts(table, folds, classes, reads_text)
-    leaks = [leak for leak in [*found, transcript] if leak]
-    return Audit(tuple(leaks), tuple(remark), probes(table, folds, classes), tuple(allow))
+        found += [_values("audio", keys, table["id"], folds), _overlaps(table, folds)]
+        remarks += _one_sound(table, keys)
+    straddles = any(found[:2])
+    scores = probes(table, folds, target)
+    shared = siblings(table, folds, target) if straddles else {}
+    ties = tie_range(table, folds, target) if straddles else None
+    compared = alike()
+    transcript, remark = _transcripts(table, compared.codes, folds, target, reads_text)
+    return Audit(
+        leaks=tuple(leak for leak in [*found, transcript] if leak),
+        remarks=(*remarks, *remark, *_nearly_identical(table, compared, folds)),
+        probes=scores,
+        allowed=tuple(allow),
+        siblings=shared,
+        ties=ties,
+    )
 
 
-def probes(
-    table: pd.DataFrame, folds: Sequence[Fold], classes: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """Scores of the majority class, and of the group's commonest training label, on test."""
-    scores = {}
-    for name, keys in (("majority", _nothing(table)), ("same group", table["group"])):
-        truth, guesses, _ = _guesses(table, folds, classes, keys)
-        matrix = metrics.confusion_matrix(truth, guesses, len(classes))
-        scores[name] = {
-            metric: float(metrics.find(metric)(matrix))
-            for metric in ("macro_f1", "uar", "accuracy")
-        }
-    return scores
+def _copied(table: pd.DataFrame) -> pd.Series:
+    """`[N]` bool: the group only repeats the speaker."""
+    copied = (table["group"] == table["speaker"]).groupby(table["group"]).transform("all")
+    return copied.fillna(False).astype(bool)
 
 
-def lookup(keys: pd.Series, labels: np.ndarray, train: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """`[asked]` codes: the key's commonest training label (ties: first seen), else the majority."""
-    known = pd.DataFrame({"key": keys.to_numpy()[train], "label": labels[train], "row": train})
-    known = known[known["label"] >= 0]
-    counts = known.groupby(["key", "label"], sort=False)["row"].agg(["size", "min"]).reset_index()
-    best = counts.sort_values(["size", "min"], ascending=[False, True]).drop_duplicates("key")
-    answers = best.set_index("key")["label"]
-    majority = int(np.bincount(known["label"], minlength=1).argmax())
-    return keys.iloc[asked].map(answers).fillna(majority).to_numpy(dtype=np.int64)
-
-
-def normalized(texts: pd.Series) -> pd.Series:
-    """Texts as the gate compares them: case, punctuation, blanks and Unicode forms aside."""
-    return texts.map(_normalize, na_action="ignore")
-
-
-def _normalize(text: str) -> str:
-    words = re.sub(r"[^\w\s]", " ", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(words.split())
-
-
-def _straddling(
-    kind: str, values: pd.Series, shown: pd.Series, folds: Sequence[Fold]
-) -> Leak | None:
-    """A value of `values` that is in two of train, dev and test; `shown` names its rows."""
+def _values(kind: str, values: pd.Series, shown: pd.Series, folds: Sequence[Fold]) -> Leak | None:
+    """Values that are in two parts; `shown` names their rows."""
     codes = pd.factorize(values)[0]
-    straddles = np.zeros(len(values), dtype=bool)
-    where: dict[str, None] = {}
-    for fold in folds:
-        for (name, rows), (other, others) in combinations(_roles(fold).items(), 2):
-            shared = np.intersect1d(codes[rows], codes[others])
-            shared = shared[shared >= 0]
-            if len(shared):
-                where[f"{name}/{other}"] = None
-                straddles |= np.isin(codes, shared)
-    if not straddles.any():
-        return None
-    first = shown[straddles].unique()
-    count = len(np.unique(codes[straddles]))
-    return Leak(kind, count, " and ".join(where), tuple(map(str, first[:_EXAMPLES])))
+    rows, where = leaks.straddling(codes, folds)
+    return _leak(kind, codes, rows, where, shown[rows]) if where else None
 
 
-def _roles(fold: Fold) -> dict[str, np.ndarray]:
-    """train, dev and test, where test is all test parts together."""
-    tests = np.concatenate(list(fold.tests.values()))
-    return {"train": fold.train, "dev": fold.dev, "test": np.unique(tests)}
+def _leak(kind: str, codes: np.ndarray, rows: np.ndarray, where: str, shown: pd.Series) -> Leak:
+    examples = tuple(map(str, shown.unique()[:_EXAMPLES]))
+    return Leak(kind, len(np.unique(codes[rows])), where, examples)
 
 
-def _overlapping(table: pd.DataFrame, folds: Sequence[Fold]) -> Leak | None:
-    """Different segments of one file and channel that share some time, in different parts."""
-    pairs = _overlaps(table)
-    where: dict[str, None] = {}
-    straddles = np.zeros(len(pairs), dtype=bool)
-    for fold in folds:
-        role = np.full(len(table), "", dtype=object)
-        for name, rows in _roles(fold).items():
-            role[rows] = name
-        one, other = role[pairs[:, 0]], role[pairs[:, 1]]
-        apart = (one != other) & (one != "") & (other != "")
-        straddles |= apart
-        where |= {
-            "/".join(sorted(pair, key=_ROLES.index)): None
-            for pair in zip(one[apart], other[apart], strict=True)
-        }
-    if not straddles.any():
-        return None
+def _overlaps(table: pd.DataFrame, folds: Sequence[Fold]) -> Leak | None:
+    pairs, where = leaks.overlapping(table, folds)
     ids = table["id"].to_numpy()
-    shown = tuple(f"{ids[one]} and {ids[two]}" for one, two in pairs[straddles][:_EXAMPLES])
-    return Leak("overlap", int(straddles.sum()), " and ".join(where), shown)
-
-
-def _overlaps(table: pd.DataFrame) -> np.ndarray:
-    """`[P, 2]` row pairs of one file whose segments share time and sound but are not the same."""
-    known = table[table["audio"].notna()]
-    code = pd.factorize(known["audio"])[0]
-    channel = known["channel"].fillna("mix").to_numpy()
-    start = known["start"].fillna(0.0).to_numpy()
-    end = known["end"].fillna(np.inf).to_numpy()
-    order = np.lexsort((end, start, code))
-    rows, code, channel = known.index.to_numpy()[order], code[order], channel[order]
-    start, end = start[order], end[order]
-    pairs = [np.zeros((0, 2), dtype=np.int64)]
-    for step in range(1, len(rows)):
-        shares = (code[step:] == code[:-step]) & (start[step:] < end[:-step])
-        if not shares.any():
-            break
-        one, other = channel[:-step], channel[step:]
-        heard = (one == other) | (one == "mix") | (other == "mix")
-        same = (start[step:] == start[:-step]) & (end[step:] == end[:-step]) & (one == other)
-        at = np.flatnonzero(shares & heard & ~same)
-        pairs.append(np.stack([rows[at], rows[at + step]], axis=1))
-    return np.concatenate(pairs)
+    shown = tuple(f"{ids[one]} and {ids[two]}" for one, two in pairs[:_EXAMPLES])
+    return Leak("overlap", len(pairs), where, shown) if where else None
 
 
 def _transcripts(
-    table: pd.DataFrame, folds: Sequence[Fold], classes: Sequence[str], reads_text: bool
+    table: pd.DataFrame,
+    codes: np.ndarray,
+    folds: Sequence[Fold],
+    target: Target,
+    reads_text: bool,
 ) -> tuple[Leak | None, list[str]]:
-    """Identical texts on both sides leak when looking the label up by text beats the majority."""
-    texts = normalized(table["text"])
-    leak = _straddling("transcript", texts, texts, folds)
-    if leak is None:
+    """Identical texts on both sides leak when a lookup by text beats the majority (or mean)."""
+    rows, where = leaks.straddling(codes, folds)
+    if not where:
         return None, []
-
-    truth, guesses, rows = _guesses(table, folds, classes, texts)
-    plain = _guesses(table, folds, classes, _nothing(table))[1]
-    scored = truth >= 0
-    gain = (guesses == truth).astype(float) - (plain == truth)
-    cluster = clusters(table)[rows]
-    low, high = mean_interval(gain[scored], cluster[scored])
-    note = (
-        f"; a lookup by text gains {gain[scored].mean():+.3f} accuracy ({low:+.3f} to {high:+.3f})"
-    )
+    leak = _leak("transcript", codes, rows, where, texts.normalized(table["text"][rows]))
+    truth, guesses, asked = guessed(folds, target, codes)
+    plain = guessed(folds, target, NOTHING)[1]
+    better = gain(truth, guesses, plain, target)
+    scored = ~np.isnan(better)
+    low, high = mean_interval(better[scored], clusters(table)[asked][scored])
+    what = "accuracy" if target.classes else "in squared error"
+    mean = better[scored].mean()
+    note = f"; a lookup by text gains {mean:+.3f} {what} ({low:+.3f} to {high:+.3f})"
     if reads_text and low > 0:
-        return Leak("transcript", leak.count, leak.where, leak.examples, note), []
-    why = "they carry no label" if reads_text else "no encoder reads text"
-    return None, [f"identical texts in {leak.where}: {leak.count}, but {why}{note}"]
+        return replace(leak, note=note), []
+    why = f"they carry no {target.name}" if reads_text else "no encoder reads text"
+    return None, [f"identical texts in {where}: {leak.count}, but {why}{note}"]
 
 
-def _guesses(
-    table: pd.DataFrame, folds: Sequence[Fold], classes: Sequence[str], keys: pd.Series
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """truth, lookup by `keys`, and row of every test utterance of every fold."""
-    labels = pd.Categorical(table["label"], list(classes)).codes.astype(np.int64)
-    parts = [(fold.train, rows) for fold in folds for rows in fold.tests.values()]
-    guesses = [lookup(keys, labels, train, rows) for train, rows in parts]
-    rows = np.concatenate([rows for _, rows in parts])
-    return labels[rows], np.concatenate(guesses), rows
+def _nearly_identical(table: pd.DataFrame, alike: Alike, folds: Sequence[Fold]) -> list[str]:
+    """Pairs of nearly the same text of which one is in train and the other in dev or test."""
+    pairs = alike.pairs[leaks.nearly_identical(alike.codes, alike.pairs, folds)]
+    if not len(pairs):
+        return []
+    ids, text = table["id"].to_numpy(), table["text"].to_numpy()
+    shown = [
+        f"{ids[one]} “{_short(text[one])}” and {ids[two]} “{_short(text[two])}”"
+        for one, two in pairs[:_EXAMPLES]
+    ]
+    count = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
+    more = "; …" if len(pairs) > _EXAMPLES else ""
+    return [f"nearly identical texts in different parts: {count} ({'; '.join(shown)}{more})"]
 
 
-def _nothing(table: pd.DataFrame) -> pd.Series:
-    """A key that is never known, so that the lookup always says the majority."""
-    return pd.Series(np.nan, index=table.index, dtype="str")
+def _one_sound(table: pd.DataFrame, keys: pd.Series) -> list[str]:
+    """Different utterances that are the same sample by sample, in whatever part."""
+    sets = [" = ".join(ids) for ids in leaks.identical_sounds(table, keys)]
+    if not sets:
+        return []
+    more = ", …" if len(sets) > _EXAMPLES else ""
+    count = "one set" if len(sets) == 1 else f"{len(sets)} sets"
+    return [f"utterances of identical sound: {count} ({', '.join(sets[:_EXAMPLES])}{more})"]
+
+
+def _short(text: str, letters: int = 60) -> str:
+    return text if len(text) <= letters else text[: letters - 1] + "…"

@@ -101,36 +101,54 @@ def scale_by_speaker(rows: Ragged, speakers: np.ndarray) -> Ragged:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Some rows: encoder → features, target → truth `[B, C]` or `[B, 1]`, weights `[B]` or none."""
+
+    features: dict[str, Features]
+    targets: dict[str, Tensor]
+    weights: Tensor | None
+
+
+@dataclass(frozen=True)
 class Dataset:
     """What a learner gets of a part of a fold: no id, no text, no path.
 
     features: encoder → `Ragged`, or a CSR matrix `[N, D]` of a fitted encoder for learners that
     want pooled features; in sorted order of the names. targets: target → `[N, C]` distribution
-    over the classes. clusters: `[N]` ints, for learners that split their training data again.
+    over the classes (zeros: unknown), or `[N, 1]` numbers (NaN: unknown). clusters: `[N]` ints, for
+    learners that split their training data again. weights: how much each row counts `[N]`, None:
+    alike. sampling: how often each row is to be drawn for an epoch `[N]`, None: once.
     """
 
     features: Mapping[str, Ragged | sparse.csr_array]
     targets: Mapping[str, Tensor]
     clusters: np.ndarray
+    weights: Tensor | None = None
+    sampling: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.clusters)
 
-    def batch(self, rows: Tensor) -> tuple[dict[str, Features], dict[str, Tensor]]:
+    def batch(self, rows: Tensor) -> Batch:
         features = {
             name: part.batch(rows)
             for name, part in self.features.items()
             if isinstance(part, Ragged)
         }
-        return features, {name: target[rows] for name, target in self.targets.items()}
+        targets = {name: target[rows] for name, target in self.targets.items()}
+        return Batch(features, targets, None if self.weights is None else self.weights[rows])
 
-    def batches(
-        self, size: int, order: Tensor | None = None
-    ) -> Iterator[tuple[dict[str, Features], dict[str, Tensor]]]:
+    def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
         """All rows in batches, in file order or in the order given."""
         order = torch.arange(len(self)) if order is None else order
         for rows in order.split(size):
             yield self.batch(rows)
+
+    def epoch(self, generator: torch.Generator) -> Tensor:
+        """The rows of one epoch in a random order, or drawn with replacement by `sampling`."""
+        if self.sampling is None:
+            return torch.randperm(len(self), generator=generator)
+        return torch.multinomial(self.sampling, len(self), True, generator=generator)
 
     def pooled(self) -> np.ndarray | sparse.csr_array:
         """`[N, sum D]`: every encoder's vector side by side; zeros where one is missing."""

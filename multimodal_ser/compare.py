@@ -16,9 +16,10 @@ from typing import Any
 
 import pandas as pd
 
-from multimodal_ser import statistics
-from multimodal_ser.config import Experiment
+from multimodal_ser import metrics, statistics
+from multimodal_ser.config import with_fusion
 from multimodal_ser.contrast import Contrast, contrast, corrected
+from multimodal_ser.experiment import Experiment
 from multimodal_ser.run import Run, as_experiment, run
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.types import ConfigError, DataError
@@ -32,7 +33,8 @@ class Comparison:
     """The runs of a study by arm, and how each differs from the baseline.
 
     contrasts: arm − baseline on the first metric; those in `family` carry Holm's correction.
-    detectable: the gap in accuracy that this test part can show (see `smallest_detectable`).
+    detectable: the gap in accuracy that this test part can show (see `smallest_detectable`); None
+    for targets of numbers.
     """
 
     folder: Path
@@ -40,7 +42,7 @@ class Comparison:
     baseline: str
     contrasts: Mapping[str, Contrast]
     family: tuple[str, ...]
-    detectable: float
+    detectable: float | None
 
     @property
     def first(self) -> Run:
@@ -48,7 +50,8 @@ class Comparison:
 
     @property
     def metric(self) -> str:
-        return self.first.experiment.metrics[0]
+        experiment = self.first.experiment
+        return experiment.metrics_of(experiment.first)[0]
 
     @property
     def split_hash(self) -> str:
@@ -67,15 +70,17 @@ class Comparison:
             for key in ("mean", "sd", "low", "high", "ensemble"):
                 row[f"{name} {key}"] = value[key]
         small = done.metrics[part]["without small classes"]
-        row["macro_f1 without small classes"] = small.get("macro_f1")
+        if done.prepared.target.classes:
+            row["macro_f1 without small classes"] = small.get("macro_f1")
         if arm in self.contrasts:
             found = self.contrasts[arm].plain()
             row |= {key: found[key] for key in ("gap", "low", "high", "p", "holm", "mcnemar")}
         folder = RunFolder(done.folder)
         return row | {"parameters": folder.parameters(), "seconds": folder.seconds("train")}
 
-    def breakdown(self, column: str, metric: str = "accuracy", part: str = _TEST) -> pd.DataFrame:
-        """One row a value of the column, one column an arm."""
+    def breakdown(self, column: str, metric: str | None = None, part: str = _TEST) -> pd.DataFrame:
+        """One row a value of the column, one column an arm; accuracy, or the first of numbers."""
+        metric = metric or ("accuracy" if self.first.prepared.target.classes else self.metric)
         values = {
             arm: {
                 value: row[metric] for value, row in done.metrics[part]["breakdown"][column].items()
@@ -132,8 +137,8 @@ def compare(
         raise DataError("the test part has no labels, so no arm can be compared on it")
     largest = max(done.experiment.train_fraction for done in runs.values())
     tested = {arm: one for arm, one in runs.items() if one.experiment.train_fraction == largest}
-    chosen = _best_dev(tested) if baseline == BEST_DEV else baseline
-    metric = experiment.metrics[0]
+    metric = experiment.metrics_of(experiment.first)[0]
+    chosen = _best_dev(tested, metric) if baseline == BEST_DEV else baseline
     reference = runs[chosen].part(_TEST)
     contrasts = {
         arm: contrast(one.part(_TEST), reference, metric, margin=margin)
@@ -141,6 +146,7 @@ def compare(
         if arm != chosen
     }
     fused = [arm for arm in contrasts if len(runs[arm].experiment.encoders) > 1]
+    classes = runs[chosen].prepared.target.classes
     sizes = reference.drop_duplicates("id")["cluster"].value_counts().tolist()
     study = Comparison(
         folder=_folder(experiment, runs, [chosen, margin]),
@@ -148,7 +154,7 @@ def compare(
         baseline=chosen,
         contrasts=contrasts | corrected({arm: contrasts[arm] for arm in fused}),
         family=tuple(fused),
-        detectable=statistics.smallest_detectable(sizes),
+        detectable=statistics.smallest_detectable(sizes) if classes else None,
     )
     RunFolder(study.folder).write_json("comparison.json", study.plain())
     return study
@@ -170,7 +176,7 @@ def _arms(
                 name = "+".join(encoders)
                 name += f" [{fusion}]" if fusion != own else ""
                 name += f" @{fraction:g}" if fraction != experiment.train_fraction else ""
-                chosen = subset.with_fusion(fusion) if fusion else subset
+                chosen = with_fusion(subset, fusion) if fusion else subset
                 arms[name] = chosen.model_copy(update={"train_fraction": fraction})
     return arms
 
@@ -190,18 +196,22 @@ def _subsets(encoders: list[str], modalities: Sequence[str] | str | None) -> lis
     return list(dict.fromkeys(ordered))
 
 
-def _best_dev(runs: Mapping[str, Run]) -> str:
+def _best_dev(runs: Mapping[str, Run], metric: str) -> str:
     """The single encoder with the best dev value (of all arms, if none is single)."""
     single = {arm: one for arm, one in runs.items() if len(one.experiment.encoders) == 1} or runs
     if any("dev" not in one.metrics for one in single.values()):
         raise ConfigError(
             "the split has no dev part to choose a baseline on: name one (--baseline)"
         )
-    return max(single, key=lambda arm: _dev(single[arm], single[arm].experiment.metrics[0]))
+    return max(single, key=lambda arm: _dev(single[arm], metric))
 
 
 def _dev(done: Run, metric: str) -> float:
-    return done.metrics["dev"]["metrics"][metric]["mean"] if "dev" in done.metrics else 0.0
+    """The dev value, turned so that more is better."""
+    if "dev" not in done.metrics:
+        return 0.0
+    value = done.metrics["dev"]["metrics"][metric]["mean"]
+    return -value if metric in metrics.LOWER_IS_BETTER else value
 
 
 def _folder(experiment: Experiment, runs: Mapping[str, Run], asked: Sequence[Any]) -> Path:

@@ -1,4 +1,4 @@
-"""An experiment as the user writes it: YAML and `key=value`, every mistake found at once.
+"""Read an experiment from YAML and `key=value`, with every mistake found at once.
 
 `load` gives an `Experiment` whose component options are complete (defaults filled in), so that
 what a run writes down is what was run.
@@ -7,147 +7,35 @@ what a run writes down is what was run.
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ValidationError
 
-from multimodal_ser import __version__, components, metrics, splits
+from multimodal_ser import components, metrics, splits
+from multimodal_ser.experiment import EncoderPart, Experiment, Part
 from multimodal_ser.mistakes import explain
 from multimodal_ser.types import ConfigError
 
-Leak = Literal["speaker", "group", "audio", "overlap", "transcript"]
-_NOT_A_RESULT = {"name", "runs_dir", "seeds", "workers", "cache", "breakdown"}
+_CONDITIONS = ("corpus", "labels", "protocol", "outputs")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def load(
+    path: Path, overrides: Sequence[str] = (), *, allow_code: bool = True, card: bool = False
+) -> Experiment:
+    """Read a YAML config, apply `dotted.key=value`, check everything.
+
+    card: a task card will do, which has no encoders: enough to load, describe, audit and score.
+    """
+    raw = _override(_read(path), overrides)
+    return check(raw, source=str(path), allow_code=allow_code, card=card)
 
 
-class Part(BaseModel):
-    """A component by name; its options are checked against the component's own signature."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    name: str
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
-
-
-class EncoderPart(Part):
-    """An encoder and what happens to its features after the cache."""
-
-    normalize: Literal["none", "standard", "speaker"] = "none"
-
-
-class Head(_Section):
-    """A hidden layer before the output layer."""
-
-    hidden: int = Field(gt=0)
-    activation: Literal["relu", "gelu", "tanh"] = "relu"
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-
-
-class Output(_Section):
-    """One target. `classes` is the task's list; None: the corpus's own."""
-
-    kind: Literal["classes"] = "classes"
-    classes: list[str] | None = Field(default=None, min_length=2)
-    head: Literal["linear"] | Head = "linear"
-    loss: Literal["cross_entropy"] = "cross_entropy"
-
-
-class Labels(_Section):
-    """Other labels than the corpus ships; see `label_maps`."""
-
-    use: Literal["ekman6", "ekman6+neutral", "big4", "valence_sign"] | None = None
-    rename: dict[str, str] = {}
-    drop: list[str] = []
-
-
-class CacheSection(_Section):
-    """Where features are kept; None: `MSER_CACHE`, else the user's cache folder."""
-
-    dir: Path | None = None
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, Mapping) else value
-
-
-class Experiment(_Section):
-    """One experiment: a corpus, a protocol, encoders, a fusion, a learner, seeds, metrics."""
-
-    name: str = Field(pattern=r"^[\w.-]+$")
-    corpus: Annotated[list[Part], BeforeValidator(_as_list)] = Field(min_length=1)
-    labels: Labels | None = None
-    protocol: Part = Part(name="kfold")
-    allow_leak: list[Leak] = []
-    shuffle: Literal["audio", "text"] | None = None
-    train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
-    encoders: dict[Annotated[str, Field(pattern=r"^\w+$")], EncoderPart] = Field(min_length=1)
-    fusion: Part | None = None
-    outputs: dict[str, Output] = Field(default={"label": Output()}, min_length=1)
-    learner: Part = Part(name="neural")
-    seeds: list[int] = Field(default=[0], min_length=1)
-    metrics: list[str] = Field(default=["macro_f1", "uar", "accuracy"], min_length=1)
-    breakdown: list[str] = []
-    runs_dir: Path = Path("runs")
-    cache: CacheSection = CacheSection()
-    workers: int | None = Field(default=None, ge=1)
-
-    @field_validator("seeds")
-    @classmethod
-    def _distinct(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) < len(seeds):
-            raise ValueError("a seed is named twice")
-        return sorted(seeds)
-
-    @field_validator("metrics")
-    @classmethod
-    def _known(cls, chosen: list[str]) -> list[str]:
-        for name in chosen:
-            if name not in metrics.names():
-                near = components.nearest(name, metrics.names())
-                raise ValueError(f"'{name}' is no metric{near} ({', '.join(metrics.names())})")
-        return chosen
-
-    def resolved(self) -> dict[str, Any]:
-        """Plain data that `check` turns into the same experiment again."""
-        return self.model_dump(mode="json")
-
-    def with_encoders(self, chosen: Collection[str]) -> Experiment:
-        """The same experiment with some of its encoders only."""
-        kept = {key: part for key, part in self.encoders.items() if key in chosen}
-        return self.model_copy(update={"encoders": kept})
-
-    def with_fusion(self, name: str) -> Experiment:
-        """The same experiment with another fusion, at its defaults unless it is the one named."""
-        if self.fusion is None or self.fusion.name == name:
-            return self
-        return check(self.resolved() | {"fusion": {"name": name}}, source=f"fusion {name}")
-
-    def fingerprint(self, table_hash: str) -> str:
-        """Names what decides the result: not where things lie, nor which seeds were run."""
-        what = {key: value for key, value in self.resolved().items() if key not in _NOT_A_RESULT}
-        what["corpus"] = [
-            {key: part[key] for key in part if key != "root"} for part in what["corpus"]
-        ]
-        text = json.dumps([what, table_hash, __version__], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def load(path: Path, overrides: Sequence[str] = (), *, allow_code: bool = True) -> Experiment:
-    """Read a YAML config, apply `dotted.key=value`, check everything."""
-    return check(_override(_read(path), overrides), source=str(path), allow_code=allow_code)
-
-
-def check(raw: Mapping[str, Any], *, source: str = "config", allow_code: bool = True) -> Experiment:
+def check(
+    raw: Mapping[str, Any], *, source: str = "config", allow_code: bool = True, card: bool = False
+) -> Experiment:
     """The experiment with every default filled in; ConfigError with every problem at once."""
     problems: list[str] = []
     complete = copy.deepcopy(dict(raw))
@@ -159,14 +47,39 @@ def check(raw: Mapping[str, Any], *, source: str = "config", allow_code: bool = 
     except ValidationError as error:
         problems += [explain((), Experiment, one) for one in error.errors()]
     if experiment and not problems:
-        problems = list(_contradictions(experiment))
+        problems = list(_contradictions(experiment, card))
     if problems or experiment is None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError("\n  ".join([f"{source}: {count}", *problems]))
     return experiment
 
 
+def with_fusion(experiment: Experiment, name: str) -> Experiment:
+    """The same experiment with another fusion, at its defaults unless it is the one named."""
+    if experiment.fusion is None or experiment.fusion.name == name:
+        return experiment
+    return check(experiment.resolved() | {"fusion": {"name": name}}, source=f"fusion {name}")
+
+
 def _read(path: Path) -> dict[str, Any]:
+    """The config on top of the card that its `task` names, if it names one by its path."""
+    raw = _read_yaml(path)
+    card = raw.get("task")
+    if isinstance(card, str):
+        below = _read_yaml(path.parent / card)
+        if not isinstance(below.get("task"), dict):
+            raise ConfigError(f"{path.parent / card} is no task card: it has no task: section")
+        return {**below, **raw, "task": _conditioned(below)}
+    return {**raw, "task": _conditioned(raw)} if isinstance(card, dict) else raw
+
+
+def _conditioned(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The task section with what its card says of corpus, protocol and outputs."""
+    conditions = {key: copy.deepcopy(card[key]) for key in _CONDITIONS if key in card}
+    return {"conditions": conditions, **card["task"]}
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         raw = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
@@ -264,15 +177,31 @@ def _fill(path: str, part: dict[str, Any], options_of: OptionsOf, allow_code: bo
     return []
 
 
-def _contradictions(experiment: Experiment) -> Iterator[str]:
+def _contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
     """What each part allows and the whole does not."""
+    yield from _of_outputs(experiment)
+    if experiment.encoders or not card:
+        yield from _of_learning(experiment)
+
+
+def _of_outputs(experiment: Experiment) -> Iterator[str]:
+    kinds = {output.kind for output in experiment.outputs.values()}
     for name in experiment.metrics:
-        if name in metrics.NUMBER_METRICS:
-            yield f"metrics: '{name}' scores numbers, and the output is of kind classes"
+        if metrics.kind(name) not in kinds:
+            yield f"metrics: '{name}' scores {metrics.kind(name)}, and no output is of that kind"
     for target in experiment.outputs:
-        if target != "label":
-            yield f"outputs.{target}: unknown target; allowed: label"
+        if not experiment.metrics_of(target):
+            usual = ", ".join(metrics.DEFAULTS[experiment.outputs[target].kind])
+            yield f"outputs.{target}: no metric fits its kind (for example {usual})"
+    if "classes" not in kinds and experiment.balance != "none":
+        yield "balance: only classes can be balanced, and no output is of that kind"
+
+
+def _of_learning(experiment: Experiment) -> Iterator[str]:
+    if not experiment.encoders:
+        yield "encoders: name at least one, such as {audio: {name: mfcc}}"
     learner = components.find("learners", experiment.learner.name)
+    yield from _of_learner(experiment, learner)
     if learner.WANTS != "batches" and experiment.fusion:
         yield (
             f"fusion: only a learner that trains on batches uses one; '{experiment.learner.name}' "
@@ -280,6 +209,9 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
         )
     if learner.WANTS == "batches" and not experiment.fusion:
         yield f"fusion: '{experiment.learner.name}' needs one (for example concat)"
+    select = experiment.learner.options.get("select")
+    if select and metrics.kind(select) not in {one.kind for one in experiment.outputs.values()}:
+        yield f"learner.select: no output is of the kind that '{select}' scores"
     known = dict.fromkeys(("audio", "text"), False)
     for key, part in experiment.encoders.items():
         encoder = components.find("encoders", part.name)
@@ -289,3 +221,15 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
             yield f"encoders.{key}: a neural learner needs dense columns; set max_features or svd"
     if experiment.shuffle and not known[experiment.shuffle]:
         yield f"shuffle: no encoder reads {experiment.shuffle}, so it would have no effect"
+
+
+def _of_learner(experiment: Experiment, learner: Any) -> Iterator[str]:
+    """Whether the learner can predict what is asked for, and balance it as is asked for."""
+    name, able = experiment.learner.name, ", ".join(learner.TARGETS)
+    for target, output in experiment.outputs.items():
+        if output.kind not in learner.TARGETS:
+            yield f"outputs.{target}: '{name}' predicts {able}, no {output.kind}"
+    if learner.WANTS != "batches" and len(experiment.outputs) > 1:
+        yield f"outputs: '{name}' predicts one target; learner: {{name: neural}} takes several"
+    if learner.WANTS != "batches" and experiment.balance == "sampler":
+        yield f"balance: '{name}' does not draw batches; use weights"

@@ -21,9 +21,9 @@ class Contrast:
     """one − other on a metric: the gap with its interval, p of the cluster-swap test.
 
     holm: p corrected for its family, None outside one. equivalent: p of the two one-sided tests
-    that the scores are no further apart than a `margin` stated beforehand. mcnemar: first seed,
-    assuming independent utterances: a convention of the field, not a claim. by_cluster: the gap in
-    each cluster, where there are too few for a test to mean much.
+    that the scores are no further apart than a `margin` stated beforehand. mcnemar: of classes, in
+    the first seed, assuming independent utterances: a convention of the field, not a claim.
+    by_cluster: the gap in each cluster, where there are too few for a test to mean much.
     """
 
     metric: str
@@ -31,7 +31,7 @@ class Contrast:
     low: float
     high: float
     p: float
-    mcnemar: float
+    mcnemar: float | None
     clusters: int
     holm: float | None = None
     by_cluster: Mapping[str, float] | None = None
@@ -74,11 +74,12 @@ def contrast(
 ) -> Contrast:
     """Compare two prediction tables of one part; they must hold the same utterances and seeds."""
     one, other = (_aligned(rows) for rows in (one, other))
+    classes = evaluation.classes_of(one)
     _refuse_unlike(one, other)
     first, second = evaluation.tallies(one), evaluation.tallies(other)
     if len(first) != len(second):
         first, second = _paired(first, second)
-    score = statistics.of_confusions(metrics.find(metric), round(first.shape[2] ** 0.5))
+    score = evaluation.score_of(one, metric)
     sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
     gap = sign * float((score(first.sum(1)) - score(second.sum(1))).mean())
     drawn = sign * (statistics.resampled(first, score) - statistics.resampled(second, score))
@@ -90,9 +91,9 @@ def contrast(
         low=float(low),
         high=float(high),
         p=statistics.swap_test(first, second, score),
-        mcnemar=statistics.mcnemar(_right(one), _right(other)),
+        mcnemar=statistics.mcnemar(_right(one), _right(other)) if classes else None,
         clusters=first.shape[1],
-        by_cluster=_by_cluster(one, first, second, score) if few else None,
+        by_cluster=_by_cluster(one, sign * (score(first) - score(second)).mean(0)) if few else None,
         margin=margin,
         equivalent=statistics.equivalence(drawn, gap, first.shape[1], margin) if margin else None,
     )
@@ -143,11 +144,8 @@ def _right(rows: pd.DataFrame) -> np.ndarray:
     return (truth == guess)[truth >= 0]
 
 
-def _by_cluster(
-    rows: pd.DataFrame, first: np.ndarray, second: np.ndarray, score: statistics.Score
-) -> dict[str, float]:
+def _by_cluster(rows: pd.DataFrame, gaps: np.ndarray) -> dict[str, float]:
     names: Sequence[str] = sorted(rows["cluster"][rows["truth"].notna()].unique())
-    gaps = (score(first) - score(second)).mean(0)
     return {str(name): float(gap) for name, gap in zip(names, gaps, strict=True)}
 
 

@@ -59,20 +59,12 @@ class Corpus:
 
     def utterances(self) -> list[Utterance]:
         """Where each row's sound and text lie."""
-        columns = ["id", *_SOUND, "text", "language"]
-        rows = self.table[columns].astype(object)
-        rows = rows.where(rows.notna(), None)
+        columns = (self.table[name] for name in ["id", *_SOUND, "text", "language"])
+        cells = [one.astype(object).where(one.notna(), None).tolist() for one in columns]
+        paths = {path: self.root / path for path in set(cells[1]) - {None}}
         return [
-            Utterance(
-                id=row[0],
-                audio=None if row[1] is None else self.root / row[1],
-                channel=row[2] or "mix",
-                start=row[3] or 0.0,
-                end=row[4],
-                text=row[5],
-                language=row[6],
-            )
-            for row in rows.itertuples(index=False)
+            Utterance(row, paths.get(audio), channel or "mix", start or 0.0, end, text, language)
+            for row, audio, channel, start, end, text, language in zip(*cells, strict=True)
         ]
 
     def table_hash(self) -> str:

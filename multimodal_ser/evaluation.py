@@ -20,15 +20,33 @@ SCORE = "score:"
 FEW_CLUSTERS = 10
 SMALL_CLASS = 10  # test items under which a class tells more about chance than about a model
 _COLLAPSE = 0.9
+_FLAT = 0.1  # of the spread of the truth
 
 
 def classes_of(predictions: pd.DataFrame) -> list[str]:
-    """The task's classes, in the order of the score columns."""
-    return [
-        column.removeprefix(SCORE)
-        for column in map(str, predictions.columns)
-        if column.startswith(SCORE)
-    ]
+    """The classes of a target, in the order of the score columns; none for a target of numbers.
+
+    A table of several targets has the columns of all, empty where they are not of the target.
+    """
+    columns = [column for column in map(str, predictions.columns) if column.startswith(SCORE)]
+    filled = predictions[columns].notna().any() if len(predictions) else dict.fromkeys(columns, 1)
+    return [column.removeprefix(SCORE) for column in columns if filled[column]]
+
+
+def numbers(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Truth (NaN: not scored) and prediction of a target of numbers, both `[N]`."""
+    truth = pd.to_numeric(predictions["truth"], errors="coerce")
+    odd = predictions["truth"][truth.isna() & predictions["truth"].notna()]
+    if len(odd):
+        raise DataError(f"the truth holds {list(odd[:5])}, which are no numbers")
+    return truth.to_numpy(dtype=float), predictions["value"].to_numpy(dtype=float)
+
+
+def score_of(predictions: pd.DataFrame, metric: str) -> statistics.Score:
+    """A metric as a score of the tallies of such predictions."""
+    classes = classes_of(predictions)
+    found = metrics.find(metric)
+    return statistics.of_confusions(found, len(classes)) if classes else found
 
 
 def codes(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -46,21 +64,35 @@ def confusion(predictions: pd.DataFrame) -> np.ndarray:
     return metrics.confusion_matrix(*codes(predictions), len(classes_of(predictions)))
 
 
-def tallies(predictions: pd.DataFrame) -> np.ndarray:
-    """`[S, K, C·C]`: confusion counts by seed (and repeat) and cluster, both in sorted order.
+def ensemble(predictions: pd.DataFrame) -> pd.DataFrame:
+    """One row an utterance: its scores (or its number, as `value`) averaged over seeds and repeats.
 
-    A cluster without a scored utterance is no cluster: it would only feign certainty.
+    With `id` and `truth`.
+    """
+    columns = [SCORE + name for name in classes_of(predictions)] or ["value"]
+    grouped = predictions.astype(dict.fromkeys(columns, float)).groupby("id", sort=True)
+    return grouped[columns].mean().assign(truth=grouped["truth"].first()).reset_index()
+
+
+def tallies(predictions: pd.DataFrame) -> np.ndarray:
+    """`[S, K, M]`: confusion counts (moments of numbers) by seed and repeat, and by cluster.
+
+    Both in sorted order. A cluster without a scored utterance is no cluster: it would only feign
+    certainty.
     """
     classes = len(classes_of(predictions))
     predictions = predictions[predictions["truth"].notna()].reset_index(drop=True)
     cluster = pd.factorize(predictions["cluster"], sort=True)[0]
-    truth, guess = codes(predictions)
-    groups = predictions.groupby(["repeat", "seed"], sort=True).indices.values()
-    counts = [
-        statistics.confusion_tallies(truth[rows], guess[rows], cluster[rows], classes)
-        for rows in groups
-    ]
-    found = np.zeros((len(counts), int(cluster.max(initial=-1)) + 1, classes * classes))
+    truth, guess = codes(predictions) if classes else numbers(predictions)
+    counts = []
+    for rows in predictions.groupby(["repeat", "seed"], sort=True).indices.values():
+        of = (truth[rows], guess[rows])
+        if classes:
+            counts.append(statistics.confusion_tallies(*of, cluster[rows], classes))
+        else:
+            counts.append(statistics.summed(metrics.moments(*of), cluster[rows]))
+    width = classes * classes or 6
+    found = np.zeros((len(counts), int(cluster.max(initial=-1)) + 1, width))
     for place, count in zip(found, counts, strict=True):
         place[: len(count)] = count
     return found
@@ -71,28 +103,32 @@ def evaluate(
     chosen: Sequence[str],
     breakdown: Mapping[str, pd.Series] | None = None,
 ) -> dict[str, Any]:
-    """Part → metric values, per class, per value of the breakdown columns, notices.
+    """Part → metric values, per class, per value of the breakdown columns, notices; of one target.
 
-    breakdown: column → its value by utterance id. A part without any true label has no values.
+    breakdown: column → its value for each row of `predictions`. A part without any truth has no
+    values; a target of numbers has no classes.
     """
     result: dict[str, Any] = {}
     for part, rows in predictions.groupby("part", sort=True):
         if rows["truth"].isna().all():
             continue
         counts = tallies(rows)
+        classes = classes_of(rows)
         result[str(part)] = {
             "utterances": int(rows["id"].nunique()),
             "clusters": counts.shape[1],
             "unscored": int(rows[rows["truth"].isna()]["id"].nunique()),
-            "metrics": {name: _values(rows, name) | _bounds(counts, name) for name in chosen},
-            "without small classes": _without_small(rows, counts),
-            "classes": _per_class(rows, counts),
-            "confusion": counts.sum(1).mean(0).reshape(len(classes_of(rows)), -1).tolist(),
+            "metrics": {name: _values(rows, name) | _bounds(rows, counts, name) for name in chosen},
             "breakdown": {
-                column: _per_value(rows, rows["id"].map(values), chosen)
+                column: _per_value(rows, values[rows.index], chosen)
                 for column, values in (breakdown or {}).items()
             },
             "notices": list(notices(rows)),
+            "without small classes": _without_small(rows, counts) if classes else {},
+            "classes": _per_class(rows, counts) if classes else {},
+            "confusion": counts.sum(1).mean(0).reshape(len(classes), -1).tolist()
+            if classes
+            else [],
         }
     return result
 
@@ -110,6 +146,12 @@ def notices(rows: pd.DataFrame) -> Iterator[str]:
 
 def _collapses(rows: pd.DataFrame) -> Iterator[str]:
     classes = classes_of(rows)
+    if not classes:
+        truth, guess = numbers(rows)
+        deviation, wanted = float(guess.std()), float(np.nanstd(truth))
+        if deviation < _FLAT * wanted:
+            yield f"predicts nearly one number (sd {deviation:.2g}, of the truth {wanted:.2g})"
+        return
     guesses = rows[[SCORE + one for one in classes]].to_numpy().argmax(1)
     predicted = np.bincount(guesses, minlength=len(classes))
     never = [name for name, count in zip(classes, predicted, strict=True) if not count]
@@ -120,33 +162,31 @@ def _collapses(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _values(rows: pd.DataFrame, name: str) -> dict[str, Any]:
-    metric = metrics.find(name)
     by_seed = {
-        f"{seed}" if not repeat else f"{seed}/{repeat}": float(metric(confusion(some)))
+        f"{seed}" if not repeat else f"{seed}/{repeat}": _value(some, name)
         for (repeat, seed), some in rows.groupby(["repeat", "seed"], sort=True)
     }
     values = np.array(list(by_seed.values()))
-    folds = [float(metric(confusion(some))) for _, some in rows.groupby(["fold", "seed"])]
+    folds = [_value(some, name) for _, some in rows.groupby(["fold", "seed"])]
     return {
         "mean": float(values.mean()),
         "sd": float(values.std(ddof=1)) if len(values) > 1 else None,
         "by_seed": by_seed,
         "mean_of_folds": float(np.mean(folds)),
-        "ensemble": float(metric(confusion(_ensemble(rows)))),
+        "ensemble": _value(ensemble(rows), name),
     }
 
 
-def _ensemble(rows: pd.DataFrame) -> pd.DataFrame:
-    """The scores of an utterance averaged over seeds and repeats."""
-    scores = [SCORE + name for name in classes_of(rows)]
-    grouped = rows.groupby("id", sort=True)
-    return grouped[scores].mean().assign(truth=grouped["truth"].first()).reset_index()
+def _value(rows: pd.DataFrame, name: str) -> float:
+    """A metric of all rows together."""
+    if classes_of(rows):
+        return float(metrics.find(name)(confusion(rows)))
+    return float(metrics.find(name)(metrics.moments(*numbers(rows)).sum(0)))
 
 
-def _bounds(counts: np.ndarray, name: str) -> dict[str, float]:
+def _bounds(rows: pd.DataFrame, counts: np.ndarray, name: str) -> dict[str, float]:
     """The interval of a metric's mean over seeds."""
-    score = statistics.of_confusions(metrics.find(name), round(counts.shape[2] ** 0.5))
-    drawn = statistics.resampled(counts, score)
+    drawn = statistics.resampled(counts, score_of(rows, name))
     low, high = statistics.interval(drawn, counts.shape[1])
     return {"low": float(low), "high": float(high)}
 
@@ -181,11 +221,11 @@ def _per_class(rows: pd.DataFrame, counts: np.ndarray) -> dict[str, dict[str, fl
 def _per_value(
     rows: pd.DataFrame, values: pd.Series, chosen: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Accuracy first, then the chosen metrics, of the utterances with each value of a column."""
+    """Accuracy (of classes) first, then the chosen metrics, for each value of a column."""
     found = {}
+    first = ["accuracy"] if classes_of(rows) else []
+    names = [*first, *(name for name in chosen if name not in first)]
     for value, some in rows.groupby(values.fillna("unknown").to_numpy(), sort=True):
-        scored = {
-            name: _values(some, name)["mean"] for name in dict.fromkeys(["accuracy", *chosen])
-        }
+        scored = {name: _values(some, name)["mean"] for name in names}
         found[str(value)] = {"utterances": int(some["id"].nunique()), **scored}
     return found

@@ -2,44 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import cache, components, features, splits
+from multimodal_ser import cache, components, features, splits, texts
 from multimodal_ser import corpus as corpora
 from multimodal_ser.audit import Audit, audit
 from multimodal_ser.clusters import clusters
-from multimodal_ser.config import Experiment
 from multimodal_ser.corpus import Corpus
+from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Content, Encoded
 from multimodal_ser.label_maps import relabel
+from multimodal_ser.targets import Target, targets_of
 from multimodal_ser.training import Material
-from multimodal_ser.types import DataError, Fold, Input, listed
+from multimodal_ser.types import MODALITIES, DataError, Fold, Input, listed
 
 
 @dataclass(frozen=True)
 class Prepared:
     """A corpus that is cut and checked, before anything is learned from it.
 
-    `split` is the whole cut; the `folds` may train on a fraction of it.
+    `split` is the whole cut; the `folds` may train on a fraction of it. read: the modalities that
+    matter; sounds: what each segment holds, where sound is one of them.
     """
 
     experiment: Experiment
     corpus: Corpus
     folds: list[Fold]
     split: pd.DataFrame
-    classes: list[str]
-    contents: Mapping[str, list[Content | None]]
+    targets: Mapping[str, Target]
+    read: list[str]
+    sounds: list[Content | None] | None
     audit: Audit
+
+    @property
+    def target(self) -> Target:
+        """The one that decides."""
+        return next(iter(self.targets.values()))
 
     @property
     def missing(self) -> dict[str, int]:
         """Modality → how many utterances have none."""
-        counts = {key: some.count(None) for key, some in self.contents.items()}
+        counts = {key: int(self.corpus.table[key].isna().sum()) for key in self.read}
         return {key: count for key, count in counts.items() if count}
 
     @property
@@ -48,7 +57,13 @@ class Prepared:
         used = [rows for fold in self.folds for rows in fold.parts.values()]
         return len(self.corpus) - len(np.unique(np.concatenate(used)))
 
-    @property
+    def contents(self, modality: str) -> list[Content | None]:
+        """What each utterance holds of a modality."""
+        if modality == "audio" and self.sounds is not None:
+            return self.sounds
+        return [features.text_content(utterance) for utterance in self.corpus.utterances()]
+
+    @cached_property
     def split_hash(self) -> str:
         return splits.split_hash(self.split)
 
@@ -56,32 +71,37 @@ class Prepared:
 def prepare(experiment: Experiment) -> Prepared:
     """Load the corpus, cut it, and look for leaks; nothing is refused yet."""
     corpus = load_corpus(experiment)
-    classes = classes_of(experiment, corpus)
+    alike = texts.begin(corpus.table["text"])
+    targets = targets_of(experiment, corpus)
     folds = splits.make(corpus.table, experiment.protocol.name, experiment.protocol.options)
     split = splits.split_table(corpus.table, folds)
     folds = [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in folds]
-    contents = _contents(experiment, corpus)
+    read = _read(experiment, corpus)
+    sounds = _listen(experiment, corpus) if "audio" in read else None
     found = audit(
         corpus.table,
         folds,
-        classes,
+        targets[experiment.first],
         allow=experiment.allow_leak,
-        audio=_keys(contents["audio"]) if "audio" in contents else None,
-        reads_text="text" in contents,
+        audio=None if sounds is None else [one.key if one else "" for one in sounds],
+        reads_text="text" in read,
+        alike=alike,
     )
     return Prepared(
         experiment=experiment,
         corpus=corpus,
         folds=folds,
         split=split,
-        classes=classes,
-        contents=contents,
+        targets=targets,
+        read=read,
+        sounds=sounds,
         audit=found,
     )
 
 
-def _keys(contents: Sequence[Content | None]) -> list[str]:
-    return [one.key if one else "" for one in contents]
+def _listen(experiment: Experiment, corpus: Corpus) -> list[Content | None]:
+    root, workers = cache_root(experiment), experiment.workers
+    return features.audio_contents(corpus.utterances(), root, workers=workers)
 
 
 def load_corpus(experiment: Experiment) -> Corpus:
@@ -103,16 +123,20 @@ def load_corpus(experiment: Experiment) -> Corpus:
 def make_material(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Material:
     """What the workers get; DataError for training rows without a target."""
     table = prepared.corpus.table
-    targets = {"label": _distributions(table, prepared.classes)}
+    targets = prepared.targets
     trained = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
-    bare = trained[targets["label"][trained].sum(1) == 0]
+    known = np.any([target.known for target in targets.values()], axis=0)
+    bare = trained[~known[trained]]
     if len(bare):
-        raise DataError(listed([*table["id"].iloc[bare]], "training rows have no label"))
+        what = " and no ".join(targets)
+        raise DataError(listed([*table["id"].iloc[bare]], f"training rows have no {what}"))
+    coded = next((one for one in targets.values() if one.classes), prepared.target)
     utterances = prepared.corpus.utterances()
     return Material(
         encoded=encoded,
         inputs=[Input(text=one.text, language=one.language) for one in utterances],
-        targets=targets,
+        targets={name: target.learned for name, target in targets.items()},
+        codes=coded.codes,
         clusters=clusters(table),
         speakers=pd.factorize(table["speaker"])[0].astype(np.int64),
     )
@@ -122,47 +146,14 @@ def cache_root(experiment: Experiment) -> Path:
     return experiment.cache.dir or cache.default_root()
 
 
-def classes_of(experiment: Experiment, corpus: Corpus) -> list[str]:
-    """The task's list of classes; a label outside it is an error, not a dropped row."""
-    classes = experiment.outputs["label"].classes or list(corpus.labels)
-    labels = corpus.table["label"]
-    odd = corpus.table[labels.notna() & ~labels.isin(classes)]
-    if len(odd):
-        rows = [f"{one}: '{label}'" for one, label in zip(odd["id"], odd["label"], strict=True)]
-        raise DataError(listed(rows, f"labels are not among {', '.join(classes)}"))
-    if len(classes) < 2:
-        raise DataError(f"a corpus needs two classes or more to learn from; it has {classes}")
-    return classes
-
-
-def _contents(experiment: Experiment, corpus: Corpus) -> dict[str, list[Content | None]]:
-    """Modality → the content of each row, for the modalities that an encoder reads."""
-    read = {
-        components.find("encoders", part.name).modality for part in experiment.encoders.values()
-    }
-    utterances = corpus.utterances()
-    contents: dict[str, list[Content | None]] = {}
-    if "audio" in read:
-        contents["audio"] = features.audio_contents(
-            utterances, cache_root(experiment), workers=experiment.workers
-        )
-    if "text" in read:
-        contents["text"] = [features.text_content(utterance) for utterance in utterances]
-    empty = [modality for modality, some in contents.items() if not any(some)]
-    if empty:
-        raise DataError(f"an encoder reads {empty[0]}, and no row of the corpus has any")
-    return contents
-
-
-def _distributions(table: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
-    """`[N, C]` float32: one-hot for a label, else shares of the votes, else zeros."""
-    codes = pd.Categorical(table["label"], list(classes)).codes
-    truth = np.zeros((len(table), len(classes)), dtype=np.float32)
-    truth[np.flatnonzero(codes >= 0), codes[codes >= 0]] = 1
-    votes = np.zeros_like(truth)
-    for code, name in enumerate(classes):
-        if f"votes:{name}" in table:
-            votes[:, code] = table[f"votes:{name}"].fillna(0)
-    voted = (codes < 0) & (votes.sum(1) > 0)
-    truth[voted] = votes[voted] / votes[voted].sum(1, keepdims=True)
-    return truth
+def _read(experiment: Experiment, corpus: Corpus) -> list[str]:
+    """The modalities that an encoder reads; without one (a task card) all that the corpus has."""
+    has = [modality for modality in MODALITIES if corpus.table[modality].notna().any()]
+    if not experiment.encoders:
+        return has
+    parts = experiment.encoders.values()
+    read = {components.find("encoders", part.name).modality for part in parts}
+    absent = sorted(read - set(has))
+    if absent:
+        raise DataError(f"an encoder reads {absent[0]}, and no row of the corpus has any")
+    return [modality for modality in MODALITIES if modality in read]

@@ -18,11 +18,14 @@ import pandas as pd
 
 from multimodal_ser import components, evaluation, features, training
 from multimodal_ser.clusters import cluster_names
-from multimodal_ser.config import Experiment, check, load
+from multimodal_ser.config import check, load
 from multimodal_ser.engines.local import spread
+from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
 from multimodal_ser.run_folder import RunFolder
+from multimodal_ser.submission import pack
+from multimodal_ser.targets import Target
 from multimodal_ser.training import Material
 
 
@@ -37,14 +40,22 @@ class Run:
     metrics: dict[str, Any]
 
     def table(self, part: str = "test") -> pd.DataFrame:
-        """One row a metric: mean ± sd over seeds, 95 % interval, mean of folds, seed ensemble."""
-        values = self.metrics[part]["metrics"]
+        """One row a target and metric: mean ± sd over seeds, 95 % interval, other means."""
         columns = ["mean", "sd", "low", "high", "mean_of_folds", "ensemble"]
-        return pd.DataFrame(values).T[columns].astype(float).rename_axis("metric")
+        first = {self.experiment.first: self.metrics[part]}
+        rows = {
+            (target, metric): value
+            for target, found in (first | self.metrics[part]["others"]).items()
+            for metric, value in found["metrics"].items()
+        }
+        table = pd.DataFrame(rows).T[columns].astype(float).rename_axis(["target", "metric"])
+        return table if len(self.experiment.outputs) > 1 else table.droplevel("target")
 
-    def part(self, name: str) -> pd.DataFrame:
-        """The predictions of one part."""
-        return self.predictions[self.predictions["part"] == name]
+    def part(self, name: str, target: str | None = None) -> pd.DataFrame:
+        """The predictions of one part for one target, by default the one that decides."""
+        rows = self.predictions
+        wanted = target or self.experiment.first
+        return rows[(rows["part"] == name) & (rows["target"] == wanted)]
 
 
 def run(config: Experiment | Mapping[str, Any] | str | Path, *, open_test: bool = True) -> Run:
@@ -62,6 +73,9 @@ def run(config: Experiment | Mapping[str, Any] | str | Path, *, open_test: bool 
         predictions = _collect(prepared, experiment, folder, open_test)
         measured = _measure(prepared, experiment, predictions)
     folder.write_table("predictions.csv", predictions)
+    if experiment.submission is not None and open_test:
+        chosen = predictions[predictions["target"] == experiment.first]
+        folder.write("submission.zip", pack(chosen, experiment.submission))
     stamps = {"split": prepared.split_hash, "leaks allowed": prepared.audit.stamps}
     folder.write_json("metrics.json", {**stamps, "parts": measured})
     folder.write_environment(material)
@@ -87,7 +101,7 @@ def encode(prepared: Prepared) -> dict[str, Encoded]:
                 part.name,
                 part.options,
                 utterances,
-                prepared.contents[encoder.modality],
+                prepared.contents(encoder.modality),
                 cache_root(experiment),
                 workers=experiment.workers,
                 label=f"encode {name}",
@@ -121,28 +135,61 @@ def _collect(
     prepared: Prepared, experiment: Experiment, folder: RunFolder, open_test: bool
 ) -> pd.DataFrame:
     """All predictions in one long sorted table."""
-    table = prepared.corpus.table
-    ids, truth = table["id"].to_numpy(), table["label"].to_numpy()
-    cluster, classes = cluster_names(table), np.array(prepared.classes)
+    ids = prepared.corpus.table["id"].to_numpy()
+    cluster = cluster_names(prepared.corpus.table)
     frames = []
     for fold in prepared.folds:
         for part in fold.scored(open_test):
             rows = fold.parts[part]
             for seed in experiment.seeds:
-                scores = training.read_scores(folder.model(fold, seed), part)["label"]
-                frame = pd.DataFrame({"id": ids[rows], "cluster": cluster[rows], "part": part})
-                frame[["repeat", "fold", "seed"]] = fold.repeat, fold.number, seed
-                frame["target"], frame["truth"] = "label", truth[rows]
-                frame["value"] = classes[scores.argmax(1)]
-                frame[[evaluation.SCORE + name for name in classes]] = scores
-                frames.append(frame)
+                scores = training.read_scores(folder.model(fold, seed), part)
+                for name, target in prepared.targets.items():
+                    frame = pd.DataFrame({"id": ids[rows], "cluster": cluster[rows], "part": part})
+                    frame[["repeat", "fold", "seed"]] = fold.repeat, fold.number, seed
+                    frames.append(frame.assign(**_answers(target, rows, scores[name])))
     order = ["target", "part", "repeat", "fold", "seed", "id"]
     return pd.concat(frames).sort_values(order, ignore_index=True)
+
+
+def _answers(target: Target, rows: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    """The columns of a table of predictions that are about one target."""
+    known = {"target": target.name, "truth": target.written.to_numpy()[rows]}
+    if not target.classes:
+        return {**known, "value": [f"{number:.8g}" for number in scores[:, 0]]}
+    value = np.array(target.classes)[scores.argmax(1)]
+    columns = {evaluation.SCORE + name: scores[:, at] for at, name in enumerate(target.classes)}
+    return {**known, "value": value, **columns}
 
 
 def _measure(
     prepared: Prepared, experiment: Experiment, predictions: pd.DataFrame
 ) -> dict[str, Any]:
+    """Part → the numbers of the first target, and those of every other one under `others`."""
     table = prepared.corpus.table.set_index("id")
-    breakdown = {column: table[column] for column in experiment.breakdown}
-    return evaluation.evaluate(predictions, experiment.metrics, breakdown)
+    breakdown = {column: predictions["id"].map(table[column]) for column in experiment.breakdown}
+    if prepared.audit.siblings:
+        breakdown |= {"group in train": _seen(prepared, predictions)}
+    found = {
+        name: evaluation.evaluate(
+            predictions[predictions["target"] == name], experiment.metrics_of(name), breakdown
+        )
+        for name in experiment.outputs
+    }
+    first = found.pop(experiment.first)
+    for part, numbers in first.items():
+        numbers["others"] = {name: one[part] for name, one in found.items() if part in one}
+    return first
+
+
+def _seen(prepared: Prepared, predictions: pd.DataFrame) -> pd.Series:
+    """For each prediction: does train hold another utterance of the same speaker or video?"""
+    group = pd.factorize(prepared.corpus.table["group"])[0]
+    ids = prepared.corpus.table["id"].to_numpy()
+    known = {
+        fold.number: set(ids[np.isin(group, group[fold.train][group[fold.train] >= 0])])
+        for fold in prepared.folds
+    }
+    pairs = zip(predictions["fold"], predictions["id"], strict=True)
+    return pd.Series(
+        ["yes" if one in known[fold] else "no" for fold, one in pairs], index=predictions.index
+    )

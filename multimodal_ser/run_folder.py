@@ -18,7 +18,7 @@ import yaml
 
 from multimodal_ser import __version__
 from multimodal_ser.cache import write_atomically
-from multimodal_ser.config import Experiment
+from multimodal_ser.experiment import Experiment
 from multimodal_ser.preparation import Prepared
 from multimodal_ser.training import Material
 from multimodal_ser.types import Fold
@@ -54,20 +54,7 @@ class RunFolder:
         text = yaml.safe_dump(experiment.resolved(), sort_keys=False, allow_unicode=True)
         write_atomically(self.path / "config.yaml", text.encode())
         self.write_table("split.csv", prepared.split)
-        about = prepared.corpus.about
-        found = {
-            "split": prepared.split_hash,
-            "corpus": about.name,
-            "licence": about.licence,
-            "citation": about.citation,
-            "notice": about.notice,
-            "utterances": len(prepared.corpus),
-            "dropped": dict(prepared.corpus.dropped),
-            "unused": prepared.unused,
-            "missing": prepared.missing,
-            **prepared.audit.plain(),
-        }
-        self.write_json("audit.json", found)
+        self.write_json("audit.json", audited(prepared) | {"differs": experiment.differs})
 
     def write_environment(self, material: Material) -> None:
         found = {
@@ -97,9 +84,19 @@ class RunFolder:
         rows = [json.loads(line) for line in lines]
         return sum(row["seconds"] for row in rows if row["stage"] == stage)
 
+    def write(self, name: str, data: bytes) -> None:
+        write_atomically(self.path / name, data)
+
+    def seen(self) -> dict[str, Any]:
+        """Test scores where the group is in train and where not; nothing before there are any."""
+        written = self.path / "metrics.json"
+        if not written.exists():
+            return {}
+        tested = json.loads(written.read_text("utf-8"))["parts"].get("test", {})
+        return tested.get("breakdown", {}).get("group in train", {})
+
     def write_json(self, name: str, what: Any) -> None:
-        text = json.dumps(what, indent=1, ensure_ascii=False, sort_keys=True)
-        write_atomically(self.path / name, text.encode())
+        write_atomically(self.path / name, as_json(what).encode())
 
     def note_opening(self, split_hash: str) -> None:
         """One line each time test labels meet new scores, so that a report can count them."""
@@ -113,6 +110,30 @@ class RunFolder:
         yield
         seconds = round(time.monotonic() - began, 3)
         _append(self.path / "log.jsonl", {"time": _now(), "stage": name, "seconds": seconds})
+
+
+def audited(prepared: Prepared) -> dict[str, Any]:
+    """What is known of a corpus and its cut before anything is learned, as plain data."""
+    about = prepared.corpus.about
+    return {
+        "split": prepared.split_hash,
+        "protocol": prepared.experiment.protocol.name,
+        "target": prepared.target.name,
+        "corpus": about.name,
+        "licence": about.licence,
+        "citation": about.citation,
+        "notice": about.notice,
+        "utterances": len(prepared.corpus),
+        "dropped": dict(prepared.corpus.dropped),
+        "unused": prepared.unused,
+        "missing": prepared.missing,
+        **prepared.audit.plain(),
+    }
+
+
+def as_json(what: Any) -> str:
+    """Equal content, equal text."""
+    return json.dumps(what, indent=1, ensure_ascii=False, sort_keys=True)
 
 
 def _now() -> str:

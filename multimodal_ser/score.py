@@ -12,11 +12,12 @@ import yaml
 
 from multimodal_ser import evaluation, splits
 from multimodal_ser.clusters import cluster_names
-from multimodal_ser.config import Experiment
+from multimodal_ser.config import load
 from multimodal_ser.contrast import Contrast, contrast
 from multimodal_ser.corpus import Corpus
-from multimodal_ser.preparation import classes_of, load_corpus
-from multimodal_ser.run import as_experiment
+from multimodal_ser.experiment import Experiment
+from multimodal_ser.preparation import load_corpus
+from multimodal_ser.targets import Target, targets_of
 from multimodal_ser.types import ConfigError, DataError, listed
 
 
@@ -38,67 +39,73 @@ def score(
 ) -> Scored:
     """Score a CSV on a task's test part.
 
-    The file has a row an utterance: `id`, and either the class in `value` (or `label`) or a column
-    `score:<class>` for every class; `seed` where there are several runs. against: a run folder.
+    The file has a row an utterance: `id`, and either the answer in `value` (or in a column named
+    as the target, such as `label`) or a column `score:<class>` for every class; `seed` where there
+    are several runs. The task's first target is judged. against: a run folder.
     """
-    experiment = as_experiment(task)
+    experiment = load(Path(task), card=True) if isinstance(task, str | Path) else task
     corpus = load_corpus(experiment)
-    classes = classes_of(experiment, corpus)
+    target = targets_of(experiment, corpus)[experiment.first]
     folds = splits.make(corpus.table, experiment.protocol.name, experiment.protocol.options)
     if part not in folds[0].parts:
         raise ConfigError(f"the task has no part '{part}' (has: {', '.join(folds[0].parts)})")
     owner = {row: fold.number for fold in folds for row in fold.parts[part]}
-    rows = _predictions(Path(predictions), corpus, owner, classes).assign(part=part)
+    rows = _predictions(Path(predictions), corpus, owner, target).assign(part=part)
     if rows["truth"].isna().all():
         raise DataError(f"the {part} part of the task has no labels to score against")
-    found = evaluation.evaluate(rows, experiment.metrics)[part]
+    found = evaluation.evaluate(rows, experiment.metrics_of(target.name))[part]
     split_hash = splits.split_hash(splits.split_table(corpus.table, folds))
     difference = None
     if against is not None:
         other = _run(against, split_hash)
-        difference = contrast(rows, other[other["part"] == part], experiment.metrics[0])
+        chosen = (other["part"] == part) & (other["target"] == target.name)
+        difference = contrast(rows, other[chosen], experiment.metrics_of(target.name)[0])
     return Scored(found, split_hash, difference)
 
 
-def _predictions(
-    path: Path, corpus: Corpus, owner: dict[int, int], classes: list[str]
-) -> pd.DataFrame:
+def _predictions(path: Path, corpus: Corpus, owner: dict[int, int], target: Target) -> pd.DataFrame:
     """The file in the form of a run's own predictions; every id of the part, and no other."""
-    given = _read(path, classes)
+    given = _read(path, target)
     table = corpus.table
     rows = pd.DataFrame(
         {
             "id": table["id"].iloc[list(owner)],
             "cluster": cluster_names(table)[list(owner)],
-            "truth": table["label"].iloc[list(owner)],
+            "truth": target.written.iloc[list(owner)],
             "fold": list(owner.values()),
         }
     )
     for seed, some in given.groupby("seed"):
         _refuse_other_ids(rows["id"], some["id"], f"seed {seed}: ")
     joined = rows.merge(given, on="id")
-    return joined.assign(repeat=0, target="label")
+    return joined.assign(repeat=0, target=target.name)
 
 
-def _read(path: Path, classes: list[str]) -> pd.DataFrame:
+def _read(path: Path, target: Target) -> pd.DataFrame:
+    """id, seed, and the scores of every class, or the number in `value`."""
     try:
-        given = pd.read_csv(path, dtype={"id": "str", "value": "str", "label": "str"})
+        # every cell as a word, so that a label NA is not a missing one
+        given = pd.read_csv(path, dtype="str", keep_default_na=False)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
+    classes = target.classes
     columns = [evaluation.SCORE + name for name in classes]
     if "id" not in given:
         raise DataError(f"{path} has no column 'id' (has: {', '.join(given.columns)})")
     if "seed" not in given:
-        given["seed"] = 0
-    if set(columns) <= set(given.columns):
-        if not np.isfinite(given[columns].to_numpy(dtype=float)).all():
-            raise DataError(f"{path} holds scores that are no numbers")
-        return given[["id", "seed", *columns]]
-    answer = next((name for name in ("value", "label") if name in given), None)
+        given["seed"] = "0"
+    given["seed"] = _column_of_numbers(given, "seed", path).astype("int64")
+    if classes and set(columns) <= set(given.columns):
+        scores = {column: _column_of_numbers(given, column, path) for column in columns}
+        return given[["id", "seed"]].assign(**scores)
+    answer = next((name for name in ("value", target.name) if name in given), None)
     if answer is None:
         raise DataError(
-            f"{path} needs 'value' or {', '.join(columns)}; it has {', '.join(given.columns)}"
+            f"{path} needs {' or '.join(['value', target.name, *columns])}; "
+            f"it has {', '.join(given.columns)}"
         )
+    if not classes:
+        return given[["id", "seed"]].assign(value=_column_of_numbers(given, answer, path))
     odd = given[~given[answer].isin(classes)]
     if len(odd):
         wrong = [f"{one}: {label}" for one, label in zip(odd["id"], odd[answer], strict=True)]
@@ -110,6 +117,15 @@ def _read(path: Path, classes: list[str]) -> pd.DataFrame:
         }
     )
     return pd.concat([given[["id", "seed"]], chosen], axis=1)
+
+
+def _column_of_numbers(given: pd.DataFrame, column: str, path: Path) -> pd.Series:
+    values = pd.to_numeric(given[column], errors="coerce").astype("float64")
+    bad = given[~np.isfinite(values)]
+    if len(bad):
+        rows = [f"{one}: {value!r}" for one, value in zip(bad["id"], bad[column], strict=True)]
+        raise DataError(listed(rows, f"values of '{column}' of {path} are no numbers"))
+    return values
 
 
 def _refuse_other_ids(wanted: pd.Series, given: pd.Series, where: str) -> None:
@@ -128,7 +144,9 @@ def _run(folder: Path, split_hash: str) -> pd.DataFrame:
     """A run's predictions, if it stands on the same split."""
     try:
         text = (folder / "metrics.json").read_text("utf-8")
-        rows = pd.read_csv(folder / "predictions.csv", dtype={"id": "str", "cluster": "str"})
+        words = dict.fromkeys(("id", "cluster", "truth", "value"), "str")
+        path = folder / "predictions.csv"  # an id or a label NA is a word
+        rows = pd.read_csv(path, dtype=words, keep_default_na=False, na_values=[""])
     except OSError:
         raise DataError(f"{folder} is no finished run (it has no predictions.csv)") from None
     other = yaml.safe_load(text)["split"]

@@ -60,20 +60,25 @@ def thinned(table: pd.DataFrame, fold: Fold, fraction: float) -> Fold:
 
 def split_table(table: pd.DataFrame, folds: Sequence[Fold]) -> pd.DataFrame:
     """The split as it is written down: one row for each utterance of each part of each fold."""
-    ids = table["id"].to_numpy()
-    frames = [
-        pd.DataFrame(
-            {"repeat": fold.repeat, "fold": fold.number, "part": part, "id": ids[rows]},
-        )
-        for fold in folds
-        for part, rows in fold.parts.items()
+    ids = pd.Series(table["id"].to_numpy())
+    place = pd.factorize(ids, sort=True)[0]
+    parts = [
+        (fold.repeat, fold.number, part, rows[np.argsort(place[rows])])
+        for fold in sorted(folds, key=lambda fold: fold.number)
+        for part, rows in sorted(fold.parts.items())
     ]
-    return pd.concat(frames).sort_values(["fold", "part", "id"], ignore_index=True)
+    repeats, numbers, names, rows = zip(*parts, strict=True)
+    sizes, taken = [len(some) for some in rows], ids.array[np.concatenate(rows)]
+    counted = {"repeat": np.repeat(repeats, sizes), "fold": np.repeat(numbers, sizes)}
+    return pd.DataFrame({**counted, "part": pd.Series(names).repeat(sizes).array, "id": taken})
 
 
 def split_hash(written: pd.DataFrame) -> str:
     """Eight hex digits that every table shows: equal digits, equal split."""
-    return hashlib.sha256(written.to_csv(index=False).encode()).hexdigest()[:8]
+    digest = hashlib.sha256()
+    for key, ids in written.groupby(["repeat", "fold", "part"], sort=True)["id"]:
+        digest.update("\n".join([repr(key), *ids.tolist(), ""]).encode())
+    return digest.hexdigest()[:8]
 
 
 def official(table: pd.DataFrame, *, dev: Share = 0.1, seed: int = 0) -> list[Parts]:
@@ -233,15 +238,14 @@ def _three(
 ) -> list[Parts]:
     """One cut into train, dev and test."""
     shares = np.array([(1 - test) * (1 - dev), (1 - test) * dev, test])
-    found = len(np.unique(cluster))
-    if found < (shares > 0).sum():
+    if (found := len(np.unique(cluster))) < (shares > 0).sum():
         raise DataError(
             f"{found} speakers or groups cannot be cut into train, dev and test "
             "(dev: 0 needs one less)"
         )
     part_of = deal(cluster, _labels(table), shares, seed)
-    parts = enumerate(("train", "dev", "test"))
-    return [{part: np.flatnonzero(part_of == code) for code, part in parts}]
+    train, chosen, held = (np.flatnonzero(part_of == part) for part in range(3))
+    return [{"train": train, "dev": chosen, "test": held}]
 
 
 def _is_part(name: str) -> bool:
@@ -280,18 +284,17 @@ def _take(
 
 def _prove(table: pd.DataFrame, fold: Fold, cluster: np.ndarray) -> None:
     """No part empty, no cluster in two of train, dev and test, no label only in test."""
-    owner = np.full(cluster.max() + 1, "", dtype=object)
+    roles = {part: 0 if part in fold.tests else 1 + place for place, part in enumerate(fold.parts)}
+    owner = np.full(cluster.max() + 1, -1)
     for part, rows in fold.parts.items():
-        role = "test" if part in fold.tests else part
         if part != "dev" and not len(rows):
             raise DataError(f"fold {fold.number}: the {part} part is empty")
-        if not np.isin(owner[cluster[rows]], ["", role]).all():
+        if not np.isin(owner[cluster[rows]], [-1, roles[part]]).all():
             raise DataError(f"fold {fold.number}: {part} shares speakers or rows with another part")
-        owner[cluster[rows]] = role
-    labels = table["label"].to_numpy()
-    held = np.concatenate(list(fold.tests.values()))
-    unseen = set(pd.Series(labels[held]).dropna()) - set(pd.Series(labels[fold.train]).dropna())
-    if unseen:
-        raise DataError(
-            f"fold {fold.number}: tested but never trained on: {', '.join(sorted(unseen))}"
-        )
+        owner[cluster[rows]] = roles[part]
+    codes, labels = pd.factorize(table["label"])
+    held = codes[np.concatenate(list(fold.tests.values()))]
+    unseen = labels[np.setdiff1d(held[held >= 0], codes[fold.train])]
+    if len(unseen):
+        shown = ", ".join(sorted(unseen))
+        raise DataError(f"fold {fold.number}: tested but never trained on: {shown}")

@@ -11,7 +11,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ import torch
 from safetensors.numpy import load_file, save
 from scipy import sparse
 
-from multimodal_ser import components
+from multimodal_ser import components, losses
+from multimodal_ser.balance import balanced, truncated
 from multimodal_ser.batches import Dataset, Ragged, Scaling, scale_by_speaker
 from multimodal_ser.cache import write_atomically
-from multimodal_ser.config import Experiment, Head
+from multimodal_ser.experiment import Experiment, Head
 from multimodal_ser.features import Encoded, run_encoder
 from multimodal_ser.model import Model, head
 from multimodal_ser.types import Fold, Input, Predictions
@@ -34,13 +35,15 @@ from multimodal_ser.types import Fold, Input, Predictions
 class Material:
     """What training needs of the corpus, row by row, and where its features are.
 
-    encoded: the cached encoders; inputs: what the fitted encoders read; targets: target →
-    distribution over classes `[N, C]`; clusters and speakers: `[N]` codes.
+    encoded: the cached encoders; inputs: what the fitted encoders read; targets: target → what is
+    learned of it, `[N, C]` or `[N, 1]`; codes: `[N]` classes of the target that `balance` evens
+    out; clusters and speakers: `[N]` codes.
     """
 
     encoded: Mapping[str, Encoded]
     inputs: Sequence[Input]
     targets: Mapping[str, np.ndarray]
+    codes: np.ndarray
     clusters: np.ndarray
     speakers: np.ndarray
 
@@ -54,10 +57,14 @@ class Material:
 
 @dataclass(frozen=True)
 class Trained:
-    """All that turns features into scores: fitted encoders, scalings, the learner."""
+    """All that turns features into scores: fitted encoders, scalings, the learner.
+
+    units: target of numbers → mean and deviation in train; learners see numbers in those.
+    """
 
     fitted: Mapping[str, Any]
     scalings: Mapping[str, Scaling]
+    units: Mapping[str, tuple[float, float]]
     learner: Any
 
 
@@ -97,33 +104,41 @@ def read_scores(folder: Path, part: str) -> dict[str, np.ndarray]:
 
 
 def fit(experiment: Experiment, material: Material, fold: Fold, seed: int) -> Trained:
-    """Train on the fold's train part; the dev part only selects."""
+    """Train on the fold's train part, balanced if the config says so; dev only selects."""
+    chosen = fold.train
+    if experiment.balance == "truncate":
+        chosen = truncated(fold.train, material.codes, seed)
     fitted = {}
     for name, part in experiment.encoders.items():
         if name not in material.encoded:
             encoder = components.build("encoders", part.name, part.options)
-            encoder.fit([material.inputs[row] for row in fold.train])
+            encoder.fit([material.inputs[row] for row in chosen])
             fitted[name] = encoder.eval()
     scalings = {
-        name: Scaling.fit(_rows(experiment, material, fitted, name, fold.train))
+        name: Scaling.fit(_rows(experiment, material, fitted, name, chosen))
         for name, part in experiment.encoders.items()
         if part.normalize == "standard"
     }
-    start = Trained(fitted, scalings, None)
-    train = dataset(experiment, material, start, fold.train)
+    start = Trained(fitted, scalings, _units(experiment, material, chosen), None)
+    train = dataset(experiment, material, start, chosen)
+    if experiment.balance != "none":
+        train = balanced(train, experiment.balanced_target, experiment.balance)
     dev = dataset(experiment, material, start, fold.dev) if len(fold.dev) else None
     torch.manual_seed(seed)
     learner = _make_learner(experiment, *_shape(train), material)
     learner.fit(train, dev, seed=seed)
-    return Trained(fitted, scalings, learner)
+    return replace(start, learner=learner)
 
 
 def predict(
     experiment: Experiment, material: Material, trained: Trained, rows: np.ndarray
 ) -> Predictions:
-    """Scores of any rows, in their order."""
+    """Scores of any rows, in their order; numbers in the units of the corpus."""
     data = dataset(experiment, material, trained, rows)
-    return Predictions(rows, trained.learner.predict(data))
+    scores = dict(trained.learner.predict(data))
+    for name, (centre, spread) in trained.units.items():
+        scores[name] = scores[name] * spread + centre
+    return Predictions(rows, scores)
 
 
 def dataset(
@@ -137,6 +152,8 @@ def dataset(
             part = trained.scalings[name].apply(part)
         features[name] = part
     targets = {name: torch.from_numpy(truth[rows]) for name, truth in material.targets.items()}
+    for name, (centre, spread) in trained.units.items():
+        targets[name] = (targets[name] - centre) / spread
     return Dataset(features, targets, material.clusters[rows])
 
 
@@ -156,7 +173,8 @@ def load(experiment: Experiment, material: Material, folder: Path) -> Trained:
     }
     learner = _make_learner(experiment, written["dims"], written["absent"], material)
     learner.load_state(_files(folder / "learner"))
-    return Trained(fitted, scalings, learner)
+    units = {name: (pair[0], pair[1]) for name, pair in written["units"].items()}
+    return Trained(fitted, scalings, units, learner)
 
 
 def _rows(
@@ -211,7 +229,24 @@ def _make_learner(
         target: _make_head(fusion.out_dim, truth.shape[1], experiment.outputs[target].head)
         for target, truth in material.targets.items()
     }
-    return components.build("learners", name, options, Model(fusion, heads, dims, absent))
+    wanted = {
+        target: (losses.FOR[output.kind][output.loss or ""], output.weight)
+        for target, output in experiment.outputs.items()
+    }
+    model = Model(fusion, heads, dims, absent)
+    return components.build("learners", name, options, model, wanted)
+
+
+def _units(
+    experiment: Experiment, material: Material, rows: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    """Mean and deviation of each target of numbers over some rows; 1 where it does not vary."""
+    found = {}
+    for name, output in experiment.outputs.items():
+        if output.kind == "numbers":
+            values = material.targets[name][rows, 0].astype(np.float64)
+            found[name] = (float(np.nanmean(values)), float(np.nanstd(values)) or 1.0)
+    return found
 
 
 def _make_head(width: int, classes: int, kind: str | Head) -> torch.nn.Module:
@@ -243,6 +278,7 @@ def _contents(trained: Trained, material: Material) -> dict[str, bytes]:
         files[f"scalings/{name}.safetensors"] = save(arrays)
     files |= {f"learner/{file}": data for file, data in trained.learner.state().items()}
     written: dict[str, Any] = {"features": material.hash(), "dims": {}, "absent": []}
+    written["units"] = trained.units
     model = getattr(trained.learner, "model", None)
     if model is not None:
         written["dims"], written["absent"] = model.dims, sorted(model.absent)

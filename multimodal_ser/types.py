@@ -50,6 +50,9 @@ def listed(problems: Sequence[str], what: str, limit: int = 20) -> str:
     return "\n".join(lines)
 
 
+MODALITIES = ("audio", "text")
+
+
 @dataclass(frozen=True, slots=True)
 class Utterance:
     """Where one utterance lies. `start` and `end` in seconds, `end` None: to the end of file."""

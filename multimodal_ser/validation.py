@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from multimodal_ser.audio import has_sound
 from multimodal_ser.types import DataError, listed
@@ -18,7 +19,9 @@ TEXT_COLUMNS = (
     "language", "split", "corpus",
 )  # fmt: skip
 NUMBER_COLUMNS = ("start", "end", "valence", "arousal", "dominance", "age")
+_NAMES = ("label", "speaker", "group")  # those that look the same are the same, however encoded
 COLUMNS = (*TEXT_COLUMNS, *NUMBER_COLUMNS)
+_MAY_LEAVE = r"^[/\\]|:|\.\."  # without one of these a path is relative and never goes up
 
 
 def complete(table: pd.DataFrame, *, corpus: str, language: str | None) -> pd.DataFrame:
@@ -80,20 +83,34 @@ def _blank(table: pd.DataFrame) -> pd.Series:
 
 
 def _as_text(column: pd.Series) -> pd.Series:
-    odd = [one for one in column if isinstance(one, list | dict | tuple)]
+    strings = isinstance(column.dtype, pd.StringDtype)  # hold nothing else, however many they are
+    several = list | dict | tuple | np.ndarray
+    odd = [] if strings else [one for one in column if isinstance(one, several)]
     if odd:
         raise DataError(f"'{column.name}' holds {odd[0]!r}, where one value is expected")
-    text = column.astype("str").str.strip()
+    text = _words(column).str.strip()
+    if column.name in _NAMES:
+        text = text.str.normalize("NFC")
     return text.mask(column.isna() | (text == ""))
 
 
+def _words(column: pd.Series) -> pd.Series:
+    try:
+        return column.astype("str")
+    except UnicodeError as error:
+        raise DataError(f"'{column.name}' holds what is no text ({error})") from None
+
+
 def _as_number(table: pd.DataFrame, column: str) -> pd.Series:
-    numbers = pd.to_numeric(table[column], errors="coerce")
-    bad = table.index[numbers.isna() & table[column].notna()]
+    cells = table[column]
+    if is_bool_dtype(cells) or not is_numeric_dtype(cells):  # as words: a date is no number
+        cells = _words(cells)
+    numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
+    bad = table.index[~np.isfinite(numbers) & table[column].notna()]
     if len(bad):
         rows = [f"row {row}: {table[column][row]!r}" for row in bad]
         raise DataError(listed(rows, f"values of '{column}' are no numbers"))
-    return numbers.astype("float64")
+    return numbers
 
 
 def _check_ids(table: pd.DataFrame) -> None:
@@ -115,6 +132,7 @@ def check_times(table: pd.DataFrame) -> None:
 
 def check_inside(table: pd.DataFrame, root: Path) -> None:
     paths = table["audio"].dropna()
+    paths = paths[paths.str.contains(_MAY_LEAVE)]
     outside = [
         f"{name}: {path}"
         for name, path in zip(table["id"][paths.index], paths, strict=True)
@@ -134,8 +152,12 @@ def check_files(
     Only `allow_missing` opens every file, so that what is dropped does not depend on the encoders.
     """
     paths = table["audio"].dropna().unique()
-    usable = has_sound if allow_missing else os.path.isfile
-    absent = [path for path in paths if not usable(root / path)]
+    is_file = os.path.isfile  # False, not an error, for a name too long or with a NUL
+    absent = [
+        path
+        for path in paths
+        if not is_file(root / path) or (allow_missing and not has_sound(root / path))
+    ]
     missing = table["audio"].isin(absent)
     if not absent:
         return table, {}

@@ -1,5 +1,7 @@
 """Rows of frames in memory: batches, parts, scaling, the matrix for classical learners."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -163,8 +165,27 @@ def test_a_sequence_where_a_vector_is_wanted_names_the_encoder_and_the_remedy():
 def test_batches_give_every_row_once_with_its_own_target(order):
     data = dataset(audio=pooled_rows(0, 1, 2, 3, 4))
     batches = list(data.batches(2, None if order is None else torch.tensor(order)))
-    seen = torch.cat([features["audio"].x[:, 0, 0] for features, _ in batches]).tolist()
-    truth = torch.cat([targets["label"] for _, targets in batches])
-    assert [len(targets["label"]) for _, targets in batches] == [2, 2, 1]
+    seen = torch.cat([batch.features["audio"].x[:, 0, 0] for batch in batches]).tolist()
+    truth = torch.cat([batch.targets["label"] for batch in batches])
+    assert [len(batch.targets["label"]) for batch in batches] == [2, 2, 1]
+    assert [batch.weights for batch in batches] == [None] * 3
     assert seen == (order or [0, 1, 2, 3, 4])
     assert truth.argmax(1).tolist() == [int(row) % 3 for row in seen]
+
+
+def test_a_batch_has_the_weights_of_its_own_rows():
+    data = replace(dataset(audio=pooled_rows(0, 1, 2)), weights=torch.tensor([5.0, 6.0, 7.0]))
+    batches = data.batches(2, torch.tensor([2, 0, 1]))
+    assert [batch.weights.tolist() for batch in batches] == [[7, 5], [6]]
+
+
+def test_an_epoch_has_every_row_once_or_is_drawn_by_sampling():
+    plain = dataset(audio=pooled_rows(*range(50)))
+    assert sorted(plain.epoch(torch.Generator().manual_seed(0)).tolist()) == list(range(50))
+    often = torch.cat([torch.full((25,), 3.0), torch.ones(24), torch.zeros(1)])
+    drawn = replace(plain, sampling=often)
+    generator = torch.Generator().manual_seed(0)
+    counts = torch.stack([drawn.epoch(generator).bincount(minlength=50) for _ in range(400)])
+    shares = counts.sum(0) / counts.sum()
+    assert shares[49] == 0
+    np.testing.assert_allclose(shares[:25].sum(), 75 / 99, atol=0.01)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from multimodal_ser import components
+from multimodal_ser import components, losses
 from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.components import build, module, names, schema
 from multimodal_ser.model import Model, head
@@ -124,10 +124,10 @@ def features_of(rows=6, seed=0, dims=DIMS):
     return found
 
 
-def make_model(name, folder, dims=DIMS, absent=()):
+def make_model(name, folder, dims=DIMS, absent=(), width=3):
     torch.manual_seed(0)
     fusion = build("fusion", name, example("fusion", name, folder), dims)
-    return Model(fusion, {"label": head(fusion.out_dim, 3)}, dims, absent).eval()
+    return Model(fusion, {"label": head(fusion.out_dim, width)}, dims, absent).eval()
 
 
 def without(features, name, row):
@@ -246,12 +246,14 @@ def dataset_of(rows=16, seed=1, frames=1):
     return Dataset(features, {"label": truth}, np.arange(rows) % 8)
 
 
-def make_learner(name, folder, fusion="concat", **options):
+def make_learner(name, folder, fusion="concat", kind="classes", **options):
     find = components.find("learners", name)
     options = example("learners", name, folder) | options
     if find.WANTS != "batches":
         return build("learners", name, options)
-    return build("learners", name, options, make_model(fusion, folder))
+    loss = next(iter(losses.FOR[kind].values()))
+    model = make_model(fusion, folder, width=3 if kind == "classes" else 1)
+    return build("learners", name, options, model, {"label": (loss, 1.0)})
 
 
 @each_fusion
@@ -305,6 +307,39 @@ def test_the_same_seed_gives_the_same_bytes(name, tmp_path):
         learner.fit(dataset_of(), dataset_of(seed=2), seed=5)
         states.append(learner.predict(dataset_of(seed=3))["label"].tobytes())
     assert states[0] == states[1]
+
+
+@each_learner
+def test_a_class_that_weighs_more_is_predicted_more_often(name, tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    noise = {key: Ragged(torch.randn(60, dim, generator=generator), torch.ones(60, dtype=int))
+             for key, dim in DIMS.items()}  # fmt: skip
+    codes = (torch.arange(60) % 10 == 0).long()
+    truth = torch.nn.functional.one_hot(codes, 3).float()
+    answers = {}
+    for heavy in (1.0, 20.0):
+        weights = torch.where(codes == 1, heavy, 1.0)
+        learner = make_learner(name, tmp_path)
+        torch.manual_seed(0)
+        learner.fit(Dataset(noise, {"label": truth}, np.arange(60), weights), None, seed=0)
+        answers[heavy] = learner.predict(Dataset(noise, {"label": truth}, np.arange(60)))["label"][
+            :, 1
+        ].sum()
+    assert answers[20.0] > answers[1.0]
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in names("learners") if "numbers" in components.find("learners", n).TARGETS]
+)
+def test_a_learner_of_numbers_gives_one_for_each_row(name, tmp_path):
+    data = dataset_of(rows=24)
+    numbers = data.features["text"].frames[:, :1] * 2
+    train = Dataset(data.features, {"label": numbers}, data.clusters)
+    learner = make_learner(name, tmp_path, kind="numbers", epochs=200)
+    learner.fit(train, train, seed=0)
+    said = learner.predict(train)["label"]
+    assert said.shape == (24, 1)
+    assert np.corrcoef(said[:, 0], numbers[:, 0])[0, 1] > 0.9
 
 
 @each_dataset

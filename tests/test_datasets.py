@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from multimodal_ser import audit, splits
+from multimodal_ser import audit, probes, splits
 from multimodal_ser.corpus import join
 from multimodal_ser.datasets import (
     audiofolder,
@@ -18,6 +18,7 @@ from multimodal_ser.datasets import (
     meacorpus,
     ravdess,
 )
+from multimodal_ser.targets import of_classes
 from multimodal_ser.types import DataError, MserError
 
 LABELS = ("anger", "disgust", "fear", "joy", "neutral", "sadness")
@@ -553,7 +554,8 @@ def test_ravdess_has_its_1440_files_and_six_folds_of_four_actors():
     folds = splits.make(table, "official", {})
     tested = [{int(one) for one in table["speaker"].iloc[fold.parts["test"]]} for fold in folds]
     assert tested == EMOBOX
-    assert audit.audit(table, folds, corpus.labels).leaks == ()
+    target = of_classes("label", table["label"], corpus.labels)
+    assert audit.audit(table, folds, target).leaks == ()
 
 
 def test_emospeech_knows_every_label_and_its_split_shares_videos():
@@ -594,7 +596,8 @@ def test_a_lookup_of_the_video_scores_without_any_model(loader, expected):
     corpus = real(loader, "emospeech")
     for protocol, score in (("official", expected), ("disjoint", 0.093)):
         folds = splits.make(corpus.table, protocol, {"dev": 0.0})
-        found = audit.probes(corpus.table, folds, corpus.labels)
+        target = of_classes("label", corpus.table["label"], corpus.labels)
+        found = probes.probes(corpus.table, folds, target)
         assert found["same group"]["macro_f1"] == pytest.approx(score, abs=0.0005)
     if loader is emospeech:
         assert len(folds[0].train) == 2373

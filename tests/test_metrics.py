@@ -123,11 +123,19 @@ def test_no_order_of_the_classes_changes_a_metric(name):
     assert float(metric(BY_HAND[order][:, order])) == pytest.approx(float(metric(BY_HAND)))
 
 
+def ccc(truth, predicted):
+    return float(metrics.ccc(metrics.moments(truth, predicted).sum(0)))
+
+
+def mse(truth, predicted):
+    return float(metrics.mse(metrics.moments(truth, predicted).sum(0)))
+
+
 def test_ccc_and_mse_by_hand():
     truth, predicted = np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 5.0])
     # means 2 and 3, variances 2/3 and 2, covariance 1
-    assert metrics.ccc(truth, predicted) == pytest.approx(2 * 1 / (2 / 3 + 2 + 1))
-    assert metrics.mse(truth, predicted) == pytest.approx((1 + 0 + 4) / 3)
+    assert ccc(truth, predicted) == pytest.approx(2 * 1 / (2 / 3 + 2 + 1))
+    assert mse(truth, predicted) == pytest.approx((1 + 0 + 4) / 3)
 
 
 @settings(max_examples=50, deadline=None)
@@ -137,20 +145,48 @@ def test_ccc_is_lins_formula(seed, count):
     covariance = np.cov(truth, predicted, ddof=0)
     distance = (truth.mean() - predicted.mean()) ** 2
     expected = 2 * covariance[0, 1] / (covariance[0, 0] + covariance[1, 1] + distance)
-    assert metrics.ccc(truth, predicted) == pytest.approx(expected)
+    assert ccc(truth, predicted) == pytest.approx(expected)
 
 
 def test_ccc_falls_with_a_shift_that_correlation_does_not_see():
     truth = np.array([0.0, 1.0, 2.0, 3.0])
-    assert metrics.ccc(truth, truth) == pytest.approx(1)
-    assert metrics.ccc(truth, -truth + 3) == pytest.approx(-1)
-    assert metrics.ccc(truth, truth + 10) < 0.05
+    assert ccc(truth, truth) == pytest.approx(1)
+    assert ccc(truth, -truth + 3) == pytest.approx(-1)
+    assert ccc(truth, truth + 10) < 0.05
 
 
 def test_a_constant_prediction_has_no_concordance():
     constant = np.full(3, 2.0)
-    assert metrics.ccc(np.array([1.0, 2.0, 3.0]), constant) == 0
-    assert metrics.ccc(constant, constant) == 0
+    assert ccc(np.array([1.0, 2.0, 3.0]), constant) == 0
+    assert ccc(constant, constant) == 0
+
+
+def test_pearson_is_numpys_correlation_and_0_for_a_constant():
+    truth, predicted = np.random.default_rng(0).normal(size=(2, 30)) + 100
+    sums = metrics.moments(truth, predicted).sum(0)
+    assert metrics.pearson(sums) == pytest.approx(np.corrcoef(truth, predicted)[0, 1])
+    constant = metrics.moments(truth, np.full(30, 3.3)).sum(0)
+    assert (metrics.pearson(constant), metrics.ccc(constant)) == (0, 0)
+
+
+def test_a_truth_that_is_not_known_has_no_moments():
+    truth, predicted = np.array([1.0, np.nan, 3.0]), np.array([2.0, 9.0, 5.0])
+    expected = metrics.moments(truth[[0, 2]], predicted[[0, 2]]).sum(0)
+    np.testing.assert_array_equal(metrics.moments(truth, predicted).sum(0), expected)
+
+
+def test_many_sums_are_scored_in_one_call():
+    truth, predicted = np.random.default_rng(0).normal(size=(2, 4, 10))
+    moments = np.stack(
+        [metrics.moments(*pair).sum(0) for pair in zip(truth, predicted, strict=True)]
+    )
+    alone = [ccc(*pair) for pair in zip(truth, predicted, strict=True)]
+    np.testing.assert_allclose(metrics.ccc(moments), alone)
+
+
+def test_a_metric_says_what_it_scores():
+    assert {metrics.kind(name) for name in metrics.CLASS_METRICS} == {"classes"}
+    assert {metrics.kind(name) for name in metrics.NUMBER_METRICS} == {"numbers"}
 
 
 def test_only_a_listed_metric_is_found():

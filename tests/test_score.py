@@ -88,7 +88,10 @@ def test_several_seeds_are_averaged(task, tmp_path):
         (lambda table: table.replace("t0", "r0"), "no prediction"),
         (lambda table: table.replace("neutral", "calm"), r"(?s)not among joy.*t6: calm"),
         (lambda table: table.rename(columns={"id": "file"}), "no column 'id'"),
-        (lambda table: table.rename(columns={"value": "guess"}), "needs 'value' or score:joy"),
+        (
+            lambda table: table.rename(columns={"value": "guess"}),
+            "needs value or label or",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_scored_says_why(task, tmp_path, change, message):

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from multimodal_ser.compare import Comparison
 from multimodal_ser.contrast import Contrast
@@ -23,15 +24,17 @@ def show_run(run: Run) -> None:
     for part, found in run.metrics.items():
         for notice in found["notices"]:
             print(f"! {part}: the model {notice}")
+        targets = {run.experiment.first: found, **found["others"]}
         rows = [
             [
-                name,
+                name if len(targets) == 1 else f"{target}: {name}",
                 _value(value["mean"], value["sd"]),
                 _range(value),
                 f"{value['mean_of_folds']:.3f}",
                 f"{value['ensemble']:.3f}",
             ]
-            for name, value in found["metrics"].items()
+            for target, one in targets.items()
+            for name, value in one["metrics"].items()
         ]
         title = f"{part}: {found['utterances']} utterances, {found['clusters']} clusters"
         _table(title, ["metric", "mean ± sd over seeds", "95 %", "mean of folds", "ensemble"], rows)
@@ -50,7 +53,7 @@ def show_comparison(study: Comparison) -> None:
             print(f"! {arm}: the model {notice}")
     for sentence in study.verdict():
         print(f"→ {sentence}")
-    names = first.experiment.metrics
+    names = first.experiment.metrics_of(first.experiment.first)
     rows = [[arm, *_arm(run, names)] for arm, run in study.runs.items()]
     for probe, scores in first.prepared.audit.probes.items():
         values = (f"{scores[name]:.3f}" if name in scores else "" for name in names)
@@ -68,7 +71,10 @@ def show_comparison(study: Comparison) -> None:
     for column in first.experiment.breakdown:
         table = study.breakdown(column)
         values = [[str(value), *(f"{one:.3f}" for one in row)] for value, row in _rows(table)]
-        _table(f"accuracy by {column}", [column, *study.runs], values)
+        what = "accuracy" if first.prepared.target.classes else study.metric
+        _table(f"{what} by {column}", [column, *study.runs], values)
+    if study.detectable is None:
+        return
     if math.isfinite(study.detectable):
         gap = f"must differ by {study.detectable:.2f} accuracy to be told apart here"
     else:
@@ -121,13 +127,14 @@ def show_score(scored: Scored, part: str, against: Path | None) -> None:
         [label, *(f"{row[key]:.3f}" for key in keys), _range(row), f"{row['utterances']:g}"]
         for label, row in found["classes"].items()
     ]
-    _table("classes", ["class", *keys, "f1 95 %", "utterances"], classes)
+    if classes:
+        _table("classes", ["class", *keys, "f1 95 %", "utterances"], classes)
     if scored.contrast is not None:
         print(f"→ {scored.contrast.words('this', str(against))}")
 
 
-def show_audit(prepared: Prepared) -> None:
-    """What the gate found and what the probes score."""
+def show_audit(prepared: Prepared, seen: Mapping[str, Any] | None) -> None:
+    """What the gate found and what the probes score; `seen`: the run's scores, if it was run."""
     _head(prepared)
     found = prepared.audit
     for leak in found.leaks:
@@ -142,6 +149,23 @@ def show_audit(prepared: Prepared) -> None:
         for probe, scores in found.probes.items()
     ]
     _table("probes on test, without any model", ["probe", *names], rows)
+    if found.ties:
+        low, high = found.ties
+        print(f"the group's label seen first; other ways to break ties: {low:.4f} to {high:.4f}")
+    if found.siblings:
+        shares = [
+            [name, str(count), f"{inside}", f"{inside / count:.2f}" if count else ""]
+            for name, (inside, count) in found.siblings.items()
+        ]
+        header = [prepared.target.name, "test items", "group is in train", "share"]
+        _table("test items with a sibling in train", header, shares)
+    if seen:
+        names = [name for name in next(iter(seen.values())) if name != "utterances"]
+        rows = [
+            [value, str(one["utterances"]), *(f"{one[name]:.3f}" for name in names)]
+            for value, one in seen.items()
+        ]
+        _table("the run of this config, by group in train", ["in train", "items", *names], rows)
 
 
 def _head(prepared: Prepared) -> None:
@@ -174,9 +198,9 @@ def _rows(table: Any) -> Iterable[tuple[Any, Iterable[float]]]:
 def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(title=title, title_justify="left", title_style="bold")
     for place, name in enumerate(header):
-        table.add_column(name, justify="right" if place else "left", no_wrap=True)
+        table.add_column(Text(name), justify="right" if place else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # a label [/red] is a word, not a mark
     console = Console()
     console.width = console.width if console.is_terminal else 120
     console.print(table)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from multimodal_ser.config import Experiment
+    from multimodal_ser.experiment import Experiment
 
 ConfigPath = Annotated[Path, typer.Argument(help="A YAML file.", show_default=False)]
 Overrides = Annotated[
@@ -82,7 +82,7 @@ def score(
     from multimodal_ser.cli import _tables
     from multimodal_ser.score import score as score_predictions
 
-    found = score_predictions(predictions, _load(task, None), against=against, part=part)
+    found = score_predictions(predictions, _load(task, None, card=True), against=against, part=part)
     _tables.show_score(found, part, against)
 
 
@@ -106,13 +106,29 @@ def demo(overrides: Overrides = None) -> None:
     compare(bundled.config(), overrides)
 
 
-def audit(config: ConfigPath, overrides: Overrides = None) -> None:
-    """Look for leaks in the split and show what a lookup without a model scores; exit 3 on one."""
+def audit(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    json: Annotated[Path | None, typer.Option(help="Write what was found there.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page of it there.")] = None,
+) -> None:
+    """Look for leaks in the split and show what a lookup without a model scores; exit 3 on one.
+
+    A task card (a config without encoders) is searched in all that its corpus has.
+    """
+    from multimodal_ser.cache import write_atomically
     from multimodal_ser.cli import _tables
     from multimodal_ser.preparation import prepare
+    from multimodal_ser.report import audit_page
+    from multimodal_ser.run_folder import RunFolder, as_json, audited
 
-    prepared = prepare(_load(config, overrides))
-    _tables.show_audit(prepared)
+    prepared = prepare(_load(config, overrides, card=True))
+    found = audited(prepared) | {"seen": RunFolder.of(prepared).seen()}
+    _tables.show_audit(prepared, found["seen"])
+    for path, text in ((json, as_json(found)), (html, audit_page.page(found))):
+        if path is not None:
+            write_atomically(path, text.encode())
+            print(f"written: {path}")
     prepared.audit.refuse()
 
 
@@ -144,7 +160,7 @@ def _shares(text: str) -> list[float]:
     return shares
 
 
-def _load(config: Path, overrides: list[str] | None) -> Experiment:
+def _load(config: Path, overrides: list[str] | None, *, card: bool = False) -> Experiment:
     from multimodal_ser.config import load
 
-    return load(config, overrides or [])
+    return load(config, overrides or [], card=card)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import wave
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pandas as pd
 
 from multimodal_ser.types import DataError, MissingError, listed
 from multimodal_ser.validation import COLUMNS
+
+_LONGEST_CELL = 2**31 - 1  # characters; csv's own limit is 128 Ki
 
 
 def read(path: Path, what: str = "table") -> pd.DataFrame:
@@ -94,6 +97,9 @@ def sounds(folder: Path, endings: Collection[str], home: str) -> list[str]:
         for name in names
     ]
     known = [path for path in paths if path.suffix.lower() in endings]
+    odd = [repr(os.fsencode(path)) for path in known if not _is_text(str(path))]
+    if odd:
+        raise DataError(listed(odd, f"names of files under {folder} are not UTF-8; rename them"))
     shown = sorted(
         path.as_posix() for path in known if not any(part.startswith(".") for part in path.parts)
     )
@@ -101,6 +107,15 @@ def sounds(folder: Path, endings: Collection[str], home: str) -> list[str]:
         kinds = sorted({path.suffix or path.name for path in paths}) or "nothing"
         raise DataError(f"{folder} has no {' or '.join(endings)} files, but {kinds} ({home})")
     return shown
+
+
+def _is_text(name: str) -> bool:
+    """False where a name of the file system, or a JSON escape, holds what is no character."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse(error: OSError) -> NoReturn:
@@ -139,10 +154,11 @@ def _separated(separator: str) -> Callable[[Path], pd.DataFrame]:
 
 def _check_rows(path: Path, separator: str) -> None:
     """ValueError for a quote that never closes, a row of another width or two columns of a name."""
+    csv.field_size_limit(_LONGEST_CELL)
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=separator, strict=True)
         try:
-            header = next(reader, [])
+            header = next((row for row in reader if row), [])
             twice = sorted({name for name in header if header.count(name) > 1})
             if twice:
                 raise ValueError(f"the header names {twice} twice")
@@ -160,23 +176,45 @@ def _lines(path: Path) -> pd.DataFrame:
     rows = []
     for number, line in enumerate(path.read_text("utf-8-sig").split("\n"), 1):
         if line.strip():
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise ValueError(f"line {number} is no JSON object")
-            rows.append(row)
+            rows.append(_object(line, number))
     table = pd.DataFrame(rows, dtype=object)
     words = [name for name in table if all(isinstance(one, str) for one in table[name].dropna())]
     return table.astype(dict.fromkeys(words, "str"))
 
 
+def _object(line: str, number: int) -> dict[str, Any]:
+    """The JSON object of a line; ValueError with its number if it is none, or names a key twice."""
+    try:
+        row = json.loads(line, object_pairs_hook=_distinct)
+        if not isinstance(row, dict):
+            raise ValueError("it is no JSON object")
+        json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"line {number}: {error}") from None
+    return row
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"it names {sorted({key for key in keys if keys.count(key) > 1})} twice")
+    return dict(pairs)
+
+
 def _parquet(path: Path) -> pd.DataFrame:
     try:
-        from pyarrow import parquet
+        from pyarrow import DictionaryType, parquet
     except ImportError:
         raise MissingError("Parquet needs: pip install 'multimodal_ser[scale]'") from None
     table = parquet.read_table(path)
     table.validate(full=True)  # else a bad byte is found only where a cell is read
-    return table.to_pandas()
+    for place, column in enumerate(table.schema):
+        if isinstance(column.type, DictionaryType):
+            plain = table.column(place).cast(column.type.value_type)
+            table = table.set_column(place, column.name, plain)
+    # an index is a column of the file as any other; whole numbers stay whole beside a missing one
+    frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    return frame[[name for name in frame if not re.fullmatch(r"__index_level_\d+__", name)]]
 
 
 _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {

@@ -24,7 +24,8 @@ ABOUT = About(
     citation="as the files' owner says",
     home="your own",
 )
-_SOUND = (".wav", ".flac", ".mp3", ".ogg")
+_SOUND = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au")
+_FOREIGN = (".m4a", ".aac", ".mp4", ".wma", ".amr", ".webm")
 
 
 def load(
@@ -80,7 +81,11 @@ def _metadata(folder: Path, columns: dict[str, str] | None) -> pd.DataFrame | No
 
 def _classes(folder: Path) -> pd.DataFrame:
     """A row a file of `<class>/<file>`; a file that lies elsewhere has no class."""
-    paths = sounds(folder, _SOUND, "or write a metadata.csv with the column file_name")
+    hint = "or write a metadata.csv with the column file_name"
+    paths = sounds(folder, (*_SOUND, *_FOREIGN), hint)
+    foreign = [path for path in paths if path.lower().endswith(_FOREIGN)]
+    if foreign:
+        raise DataError(listed(foreign, "files are of a kind that cannot be read (make them FLAC)"))
     astray = [path for path in paths if path.count("/") != 1]
     if astray:
         wanted = f"files are not in {folder}/<class>/ (move them, or write a metadata.csv)"

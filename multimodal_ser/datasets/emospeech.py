@@ -66,13 +66,15 @@ def load(
     parts = [_part(folder / _TRAIN, "train"), _part(folder / _TESTS[test], "test")]
     table = pd.concat(parts, ignore_index=True)
     beside = _beside(folder, meacorpus)
+    about = replace(ABOUT, notice=_ALONE)
     if beside is not None:
         table = _joined(table, beside)
+        about = replace(ABOUT, notice=_overlap(table))
     if audio_folder is not None:
         table["audio"] = f"{audio_folder}/" + table["id"]
     return build(
         table,
-        ABOUT if beside is not None else replace(ABOUT, notice=_ALONE),
+        about,
         root=folder,
         allow_missing=allow_missing,
         allow_outside=allow_outside,
@@ -100,7 +102,7 @@ def _part(path: Path, split: str) -> pd.DataFrame:
 def _joined(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """With the video, the gender and, where there is none yet, the label that MEACorpus gives."""
     theirs = read(path)
-    require(theirs, ["filename", "youtube_key", "label", "gender"], path)
+    require(theirs, ["filename", "youtube_key", "label", "gender", "split"], path)
     names = stripped(theirs["filename"])
     twice = names[names.duplicated()].unique()
     if len(twice):
@@ -116,7 +118,22 @@ def _joined(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     known = theirs.assign(label=recoded(theirs, "label", _LABELS, path)).iloc[at]
     known = known.reset_index(drop=True)
     _check_agreement(table, known["label"], path)
-    return table.assign(group=known["youtube_key"], gender=known["gender"], label=known["label"])
+    return table.assign(
+        group=known["youtube_key"],
+        gender=known["gender"],
+        label=known["label"],
+        meacorpus_split=known["split"],
+    )
+
+
+def _overlap(table: pd.DataFrame) -> str:
+    """What a model that was trained on MEACorpus has seen of the test."""
+    tested = table["split"] == "test"
+    seen = int((tested & (table["meacorpus_split"] == "train")).sum())
+    return (
+        f"{seen} of the {int(tested.sum())} test segments are in the training part of MEACorpus: "
+        "a model that was trained there has seen them"
+    )
 
 
 def _check_agreement(table: pd.DataFrame, labels: pd.Series, path: Path) -> None:

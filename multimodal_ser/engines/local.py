@@ -69,6 +69,11 @@ def spread(
             future.cancel()
 
 
+def alongside(function: Callable[..., Any], *job: Any) -> Callable[[], Any]:
+    """Begin one job in a worker while the caller goes on; what is returned waits for its result."""
+    return _pool(1).submit(function, *job).result
+
+
 def shut_down() -> None:
     """End the workers; the next stage starts new ones."""
     for pool in _pools.values():

@@ -16,11 +16,13 @@ from pydantic import Field
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from multimodal_ser import losses, metrics
+from multimodal_ser import metrics
 from multimodal_ser.batches import Dataset
+from multimodal_ser.losses import Loss
 from multimodal_ser.types import DataError
 
 Positive = Annotated[int, Field(gt=0)]
+Select = Literal["macro_f1", "uar", "accuracy", "weighted_f1", "ccc", "pearson", "mse"]
 _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
@@ -37,33 +39,35 @@ class Optimizer:
 class Learner:
     """Trains a `Model`; one epoch sees every training row once, in a seeded order.
 
-    select: the metric on dev whose best epoch is kept (the first of equals; without a dev part
-    the last epoch); patience: epochs without gain before training ends, None: never.
+    losses: target → its loss and how much that counts. select: the metric on dev whose best epoch
+    is kept (the first of equals; without a dev part the last epoch), averaged over the targets that
+    it fits; None: macro-F1 of classes and CCC of numbers. patience: epochs without gain before
+    training ends, None: never.
     """
 
     WANTS = "batches"
-    TARGETS = ("classes",)
+    TARGETS = ("classes", "numbers")
 
     def __init__(
         self,
         model: nn.Module,
+        losses: Mapping[str, tuple[Loss, float]],
         *,
         optimizer: Optimizer = Optimizer(),
         epochs: Positive = 50,
         batch_size: Positive = 64,
-        select: Literal["macro_f1", "uar", "accuracy", "weighted_f1"] = "macro_f1",
+        select: Select | None = None,
         patience: Positive | None = None,
         clip: Annotated[float, Field(gt=0)] | None = 1.0,
-        class_weights: Literal["none", "balanced"] = "none",
     ) -> None:
         self.model = model
+        self.losses = dict(losses)
         self.optimizer = optimizer
         self.epochs = epochs
         self.batch_size = batch_size
         self.select = select
         self.patience = patience
         self.clip = clip
-        self.class_weights = class_weights
         self.curve: list[dict[str, float]] = []
 
     def fit(self, train: Dataset, dev: Dataset | None, *, seed: int) -> None:
@@ -71,18 +75,17 @@ class Learner:
         generator = torch.Generator().manual_seed(seed)
         optimizer = self._make_optimizer()
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._share)
-        weights = self._weights(train)
         best, best_value, since = None, -math.inf, 0
         self.curve = []
         for epoch in range(self.epochs):
-            order = torch.randperm(len(train), generator=generator)
-            loss = self._epoch(train, order, optimizer, weights, epoch)
+            loss = self._epoch(train, train.epoch(generator), optimizer, epoch)
             schedule.step()
             row = {"epoch": epoch, "loss": loss}
             self.curve.append(row)
             if dev is None:
                 continue
-            row[self.select] = value = self._score(dev)
+            value, scores = self._score(dev)
+            row |= scores
             since += 1
             if value > best_value:
                 best, best_value, since = copy.deepcopy(self.model.state_dict()), value, 0
@@ -92,13 +95,14 @@ class Learner:
             self.model.load_state_dict(best)
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
-        """Target → probabilities `[N, C]`."""
+        """Target → probabilities `[N, C]`, or numbers `[N, 1]`."""
         self.model.eval()
         with torch.inference_mode():
-            parts = [self.model(features) for features, _ in data.batches(256)]
+            parts = [self.model(batch.features) for batch in data.batches(256)]
+        said = {target: torch.cat([part[target] for part in parts]) for target in data.targets}
         return {
-            target: torch.cat([part[target] for part in parts]).double().softmax(-1).numpy()
-            for target in data.targets
+            target: (one.double().softmax(-1) if one.shape[1] > 1 else one.double()).numpy()
+            for target, one in said.items()
         }
 
     def state(self) -> dict[str, bytes]:
@@ -114,20 +118,18 @@ class Learner:
         train: Dataset,
         order: Tensor,
         optimizer: torch.optim.Optimizer,
-        weights: Mapping[str, Tensor | None],
         epoch: int,
     ) -> float:
         """The mean loss over all batches."""
         self.model.train()
         total = 0.0
-        for features, targets in train.batches(self.batch_size, order):
-            logits = self.model(features)
-            loss = torch.stack(
-                [
-                    losses.cross_entropy(logits[name], targets[name], weights[name])
-                    for name in targets
-                ]
-            ).sum()
+        for batch in train.batches(self.batch_size, order):
+            said = self.model(batch.features)
+            parts = [
+                weight * loss(said[name], batch.targets[name], batch.weights)
+                for name, (loss, weight) in self.losses.items()
+            ]
+            loss = torch.stack(parts).sum()
             value = loss.item()
             if not math.isfinite(value):
                 raise DataError(
@@ -138,18 +140,22 @@ class Learner:
             if self.clip is not None:
                 nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
             optimizer.step()
-            total += value * len(next(iter(targets.values())))
+            total += value * len(next(iter(batch.targets.values())))
         return total / len(train)
 
-    def _score(self, dev: Dataset) -> float:
-        """The selecting metric, averaged over the targets."""
-        metric = metrics.find(self.select)
-        values = []
+    def _score(self, dev: Dataset) -> tuple[float, dict[str, float]]:
+        """What selects (higher is better), and each metric's mean over the targets that it fits."""
+        found: dict[str, list[float]] = {}
         for target, scores in self.predict(dev).items():
-            truth = class_codes(dev.targets[target].numpy())
-            matrix = metrics.confusion_matrix(truth, scores.argmax(1), scores.shape[1])
-            values.append(float(metric(matrix)))
-        return sum(values) / len(values)
+            kind = "classes" if scores.shape[1] > 1 else "numbers"
+            name = self.select or metrics.DEFAULTS[kind][0]
+            if metrics.kind(name) == kind:
+                sums = _sums(dev.targets[target].numpy(), scores)
+                found.setdefault(name, []).append(float(metrics.find(name)(sums)))
+        signs = {name: -1 if name in metrics.LOWER_IS_BETTER else 1 for name in found}
+        signed = [signs[name] * value for name, values in found.items() for value in values]
+        means = {name: sum(values) / len(values) for name, values in found.items()}
+        return sum(signed) / len(signed), means
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
         options: dict[str, Any] = {
@@ -166,10 +172,13 @@ class Learner:
         shares = {"none": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
         return shares[self.optimizer.decay]
 
-    def _weights(self, train: Dataset) -> dict[str, Tensor | None]:
-        if self.class_weights == "none":
-            return dict.fromkeys(train.targets)
-        return {name: losses.balanced_weights(truth) for name, truth in train.targets.items()}
+
+def _sums(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """What a metric is computed from: a confusion matrix, or the moments of two numbers."""
+    if scores.shape[1] > 1:
+        codes = class_codes(truth)
+        return metrics.confusion_matrix(codes, scores.argmax(1), scores.shape[1])
+    return metrics.moments(truth[:, 0].astype(np.float64), scores[:, 0]).sum(0)
 
 
 def class_codes(truth: np.ndarray) -> np.ndarray:

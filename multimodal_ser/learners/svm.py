@@ -23,7 +23,7 @@ class Learner:
     """Probabilities by sigmoids fitted on cluster-disjoint parts of the training rows.
 
     `scores: margin` skips that: the scores are a softmax of the margins, so the decisions are the
-    machine's own, and the values are no probabilities.
+    machine's own, and the values are no probabilities. `balance: weights` becomes class weights.
     """
 
     WANTS = "pooled"
@@ -34,23 +34,26 @@ class Learner:
         *,
         kernel: Literal["linear", "rbf"] = "linear",
         C: Annotated[float, Field(gt=0)] = 1.0,
-        class_weight: Literal["none", "balanced"] = "balanced",
         scores: Scores = "probability",
     ) -> None:
-        weight = None if class_weight == "none" else "balanced"
         self.machine: Any = (
-            LinearSVC(C=C, class_weight=weight, random_state=0)
+            LinearSVC(C=C, random_state=0)
             if kernel == "linear"
-            else SVC(C=C, class_weight=weight, decision_function_shape="ovr")
+            else SVC(C=C, decision_function_shape="ovr")
         )
         self.scores = scores
 
     def fit(self, train: Dataset, dev: Dataset | None, *, seed: int) -> None:
         """`dev` is not used: nothing is selected."""
-        x, truth = train.pooled(), train.targets["label"].numpy()
+        (target,) = train.targets.values()
+        x, truth = train.pooled(), target.numpy()
         labelled = truth.max(1) == 1
         x, codes = x[labelled], truth[labelled].argmax(1)
         self.classes = truth.shape[1]
+        if len(np.unique(codes)) < 2:
+            raise DataError(f"the training part has {len(np.unique(codes))} class; svm needs two")
+        if train.weights is not None:
+            self.machine.set_params(class_weight=_by_class(codes, train.weights.numpy()[labelled]))
         if self.scores == "probability":
             parts = _cluster_parts(codes, train.clusters[labelled])
             calibration: dict[str, Any] = {"cv": parts, "ensemble": False}
@@ -60,7 +63,7 @@ class Learner:
             self.machine.cv = None  # row numbers, of no use after the fit
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
-        """`[N, C]` for the target `label`; 0 for a class that was not in train."""
+        """Target → `[N, C]`; 0 for a class that was not in train."""
         x = data.pooled()
         if self.scores == "probability":
             values = self.machine.predict_proba(x)
@@ -68,7 +71,7 @@ class Learner:
             values = _softmax(self.machine.decision_function(x))
         scores = np.zeros((len(data), self.classes))
         scores[:, self.machine.classes_] = values
-        return {"label": scores}
+        return dict.fromkeys(data.targets, scores)
 
     def state(self) -> dict[str, bytes]:
         return {
@@ -90,6 +93,13 @@ _TRUSTED = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
 )
+
+
+def _by_class(codes: np.ndarray, weights: np.ndarray) -> dict[int, float]:
+    """Class → its mean weight. A linear machine of one class against the rest weighs the class
+    alone, not the rest; weights of rows would weigh both.
+    """
+    return {int(code): float(weights[codes == code].mean()) for code in np.unique(codes)}
 
 
 def _cluster_parts(codes: np.ndarray, clusters: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

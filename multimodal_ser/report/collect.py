@@ -12,11 +12,13 @@ import pandas as pd
 import yaml
 
 from multimodal_ser.evaluation import SCORE, classes_of
+from multimodal_ser.metrics import LOWER_IS_BETTER
 from multimodal_ser.types import DataError, listed
 
 STUDY = "comparison.json"
 _NUMBERS = {
-    "breakdown", "classes", "clusters", "confusion", "metrics", "notices", "unscored", "utterances"
+    "breakdown", "classes", "clusters", "confusion", "metrics", "notices", "others", "unscored",
+    "utterances",
 }  # fmt: skip
 _REQUIRED = ("config.yaml", "metrics.json", "audit.json")
 
@@ -25,8 +27,9 @@ _REQUIRED = ("config.yaml", "metrics.json", "audit.json")
 class Record:
     """The files of one run, read.
 
-    opened: how often the test part of this split was opened in this folder of runs. classes: in
-    the order of the confusion matrix, which JSON objects do not keep. curves: a row an epoch for
+    opened: how often the test part of this split was opened in this folder of runs. classes: of
+    the target that decides, in the order of the confusion matrix, which JSON objects do not keep;
+    none where it is a number. curves: a row an epoch for
     each trained model, none for classical learners.
     """
 
@@ -54,8 +57,18 @@ class Record:
 
     @property
     def metric(self) -> str:
-        """The metric that decides: the first of the config's."""
-        return self.config["metrics"][0]
+        """The metric that decides: the first of the config's that fits the first target."""
+        return self.names[0]
+
+    @property
+    def names(self) -> list[str]:
+        """The metrics of the target that decides."""
+        return [name for name in self.config["metrics"] if name in self.found["metrics"]]
+
+    @property
+    def target(self) -> str:
+        """The target that decides: the first of the config's."""
+        return next(iter(self.config["outputs"]))
 
     @property
     def encoders(self) -> list[str]:
@@ -141,7 +154,7 @@ def read_run(folder: Path) -> Record:
         environment=_json(environment) if environment.exists() else {},
         log=_lines(folder / "log.jsonl"),
         opened=sum(row["split"] == metrics["split"] for row in openings),
-        classes=classes_of(_predictions(folder, rows=0)),
+        classes=_classes(folder, metrics),
         parameters=models[0].get("parameters") if models else None,
         curves=[_json(path) for path in sorted(folder.glob("models/*/learner/curve.json"))],
     )
@@ -165,22 +178,39 @@ def _refuse_foreign(folder: Path, metrics: Any) -> None:
 def mistakes(record: Record) -> pd.DataFrame:
     """Wrong utterances of the part, surest first: id, cluster, truth, guess, confidence.
 
-    The guess is the ensemble's: scores averaged over seeds and repeats.
+    The guess is the ensemble's: scores averaged over seeds and repeats. Of numbers all are wrong;
+    the furthest off come first, and `off` stands for the confidence.
     """
     answers = ensemble(record)
-    wrong = answers[(answers["truth"] != "") & (answers["truth"] != answers["guess"])]
-    return wrong.sort_values(["confidence", "id"], ascending=[False, True], ignore_index=True)
+    answers = answers[answers["truth"] != ""]
+    column = "confidence"
+    if record.classes:
+        wrong = answers[answers["truth"] != answers["guess"]]
+    else:
+        column = "off"
+        wrong = answers.assign(off=(answers["guess"] - answers["truth"].astype(float)).abs())
+    return wrong.sort_values([column, "id"], ascending=[False, True], ignore_index=True)
 
 
 def ensemble(record: Record) -> pd.DataFrame:
     """One row an utterance of the part, by id; an empty truth is not scored."""
     table = _predictions(record.folder)
-    rows = table[(table["part"] == record.part) & (table["target"] == "label")]
+    rows = table[(table["part"] == record.part) & (table["target"] == record.target)]
+    if not record.classes:
+        rows = rows.assign(value=rows["value"].astype(float))
     grouped = rows.groupby("id", sort=True)
-    scores = grouped[[SCORE + name for name in record.classes]].mean()
     answers = grouped[["cluster", "truth"]].first()
+    if not record.classes:
+        return answers.assign(guess=grouped["value"].mean()).reset_index()
+    scores = grouped[[SCORE + name for name in record.classes]].mean()
     answers["guess"] = [record.classes[code] for code in scores.to_numpy().argmax(1)]
     return answers.assign(confidence=scores.max(axis=1)).reset_index()
+
+
+def _classes(folder: Path, metrics: Mapping[str, Any]) -> list[str]:
+    """Those of the first target, out of the score columns of all."""
+    own = next(iter(metrics["parts"].values()))["classes"]
+    return [name for name in classes_of(_predictions(folder, rows=0)) if name in own]
 
 
 def _study(folder: Path) -> Report:
@@ -206,7 +236,10 @@ def _place(item: tuple[str, Record], widest: Sequence[str]) -> tuple[int, list[i
 
 def _dev(record: Record) -> float:
     found = record.metrics["parts"].get("dev")
-    return found["metrics"][record.metric]["mean"] if found else 0.0
+    if not found:
+        return 0.0
+    value = found["metrics"][record.metric]["mean"]
+    return -value if record.metric in LOWER_IS_BETTER else value
 
 
 def _predictions(folder: Path, rows: int | None = None) -> pd.DataFrame:

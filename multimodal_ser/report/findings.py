@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from multimodal_ser.evaluation import FEW_CLUSTERS
+from multimodal_ser.metrics import LOWER_IS_BETTER
 from multimodal_ser.report.cells import interval, spread
 from multimodal_ser.report.collect import Record, Report
 
@@ -25,6 +26,8 @@ HOW = (
     "p: the outputs of the two models are swapped in whole clusters. Holm corrects over one "
     "family: the fused arms against one baseline, on the first metric.",
     "The baseline is chosen on dev unless it was named; p is given inside the family only.",
+    "Numbers are scored by ccc (Lin's concordance), pearson and mse (less is better); gaps are "
+    "turned so that more is better.",
     "McNemar's p takes utterances as independent: a convention of the field, not a claim.",
     f"Under {FEW_CLUSTERS} clusters a test means little: every cluster is shown, and the word few.",
     "Probes look labels up without any model: a model that does not beat them has learned nothing "
@@ -35,10 +38,8 @@ HOW = (
 
 def warnings(report: Report) -> list[str]:
     """What a reader must know before any number."""
-    notice = report.first.audit.get("notice")
-    corpus = [f"{report.first.audit['corpus']}: {notice}"] if notice else []
-    shared = _shared({arm: list(_of_corpus(one)) for arm, one in report.arms.items()})
-    return [*corpus, *shared, *_of_arms(report)]
+    shared = _shared({arm: list(_of_run(one)) for arm, one in report.arms.items()})
+    return [*shared, *_of_arms(report)]
 
 
 def verdict(report: Report) -> list[str]:
@@ -46,10 +47,12 @@ def verdict(report: Report) -> list[str]:
     if report.comparison is not None:
         return list(report.comparison["verdict"])
     record = report.first
+    values = {name: record.found["metrics"][name] for name in record.names}
+    for target, other in record.found["others"].items():
+        values |= {f"{target}: {name}": value for name, value in other["metrics"].items()}
     return [
-        f"{name} {spread(record.found['metrics'][name])} on {record.part} "
-        f"(95 % {interval(record.found['metrics'][name])})"
-        for name in record.config["metrics"]
+        f"{name} {spread(value)} on {record.part} (95 % {interval(value)})"
+        for name, value in values.items()
     ]
 
 
@@ -79,13 +82,26 @@ def facts(report: Report) -> dict[str, str]:
 def audit(report: Report) -> list[str]:
     """Leaks, remarks, how often the test was opened, and the gap that it can show."""
     found = {arm: one.audit for arm, one in report.arms.items()}
-    leaks = _shared({arm: [_leak(leak) for leak in one["leaks"]] for arm, one in found.items()})
+    leaks = _shared({arm: [leak(row) for row in one["leaks"]] for arm, one in found.items()})
     lines = leaks or ["No leak was found."]
     lines += _shared({arm: [f"Remark: {r}." for r in one["remarks"]] for arm, one in found.items()})
+    lines += ties(report.first.audit)
     opened = report.first.opened
     times = "once" if opened == 1 else f"{opened} times"
     lines.append(f"The test part of this split was opened {times} in this folder of runs.")
-    return [*lines, _detectable(report.comparison["detectable"])] if report.comparison else lines
+    gap = report.comparison["detectable"] if report.comparison else None
+    return lines if gap is None else [*lines, _detectable(gap)]
+
+
+def ties(audit: Mapping[str, Any]) -> list[str]:
+    """What other ways to break ties make of the lookup by group."""
+    found = audit.get("ties")
+    if not found:
+        return []
+    return [
+        "The probe 'same group' takes the first seen of equally common labels; other ways to "
+        f"break ties give macro_f1 {found[0]:.3f} to {found[1]:.3f}."
+    ]
 
 
 def _detectable(gap: float) -> str:
@@ -138,17 +154,23 @@ def _marked(arm: str) -> bool:
     return arm.endswith("]") or "@" in arm
 
 
-def _of_corpus(record: Record) -> Iterator[str]:
-    found = record.audit
-    if record.metrics["leaks allowed"]:
-        kinds = ", ".join(record.metrics["leaks allowed"])
-        yield f"Leaks allowed by the config: {kinds}. The numbers may be too good."
-    for reason, count in (found.get("dropped") or {}).items():
+def of_corpus(audit: Mapping[str, Any]) -> Iterator[str]:
+    """What the corpus and its cut warn of."""
+    allowed = [leak["kind"] for leak in audit["leaks"] if leak["allowed"]]
+    if allowed:
+        yield f"Leaks allowed by the config: {', '.join(allowed)}. The numbers may be too good."
+    if audit.get("notice"):
+        yield f"{audit['corpus']}: {audit['notice']}"
+    for reason, count in (audit.get("dropped") or {}).items():
         yield f"{count} rows dropped: {reason}"
-    if found.get("unused"):
-        yield f"{found['unused']} utterances are in no part of the split"
-    for modality, count in (found.get("missing") or {}).items():
+    if audit.get("unused"):
+        yield f"{audit['unused']} utterances are in no part of the split"
+    for modality, count in (audit.get("missing") or {}).items():
         yield f"{count} utterances have no {modality}"
+
+
+def _of_run(record: Record) -> Iterator[str]:
+    yield from of_corpus(record.audit)
     if not record.part.startswith("test"):
         yield f"The test part is sealed: all numbers are of {record.part}, where models were chosen"
     if record.found["unscored"]:
@@ -165,12 +187,17 @@ def _of_arms(report: Report) -> Iterator[str]:
             yield f"{arm} {notice}"
         value = record.found["metrics"][record.metric]
         scores = _probes(record)
-        best = max(scores, key=lambda name: scores[name], default=None)
-        if best is not None and value["low"] <= scores[best]:
+        sign = -1 if record.metric in LOWER_IS_BETTER else 1
+        best = max(scores, key=lambda name: sign * scores[name], default=None)
+        if best is not None and not _beats(record.metric, value, scores[best]):
             yield (
-                f"{arm} cannot be told from the probe '{best}' "
-                f"({record.metric} {scores[best]:.3f}, the interval starts at {value['low']:.3f})"
+                f"{arm} cannot be told from the probe '{best}' ({record.metric} "
+                f"{scores[best]:.3f}, the interval is {value['low']:.3f} to {value['high']:.3f})"
             )
+
+
+def _beats(metric: str, value: Mapping[str, float], probe: float) -> bool:
+    return value["high"] < probe if metric in LOWER_IS_BETTER else value["low"] > probe
 
 
 def _probes(record: Record) -> dict[str, float]:
@@ -181,7 +208,7 @@ def _probes(record: Record) -> dict[str, float]:
     return {name: scores[record.metric] for name, scores in found if record.metric in scores}
 
 
-def _leak(leak: Mapping[str, Any]) -> str:
+def leak(leak: Mapping[str, Any]) -> str:
     more = ", …" if leak["count"] > len(leak["examples"]) else ""
     shown = ", ".join(leak["examples"]) + more
     allowed = "allowed by the config" if leak["allowed"] else "not allowed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -23,9 +24,15 @@ _TEMPLATES = Environment(
 )
 
 
+def render(template: str, **words: Any) -> str:
+    """A template of this folder, filled; whatever is absent is an error."""
+    return _TEMPLATES.get_template(template).render(**words)
+
+
 def page(report: Report, chapters: Sequence[Section]) -> str:
     """A run or a study as HTML."""
-    return _TEMPLATES.get_template("report.html.j2").render(
+    return render(
+        "report.html.j2",
         title=report.title,
         warnings=findings.warnings(report),
         verdict=findings.verdict(report),
@@ -42,7 +49,8 @@ def index(
     studies = [one for one in reports if one.comparison is not None]
     tables = {"Studies": _studies(folder, studies)} if studies else {}
     tables |= {"Runs": _runs(folder, runs)} if runs else {}
-    return _TEMPLATES.get_template("index.html.j2").render(
+    return render(
+        "index.html.j2",
         title=f"Runs in {folder.resolve().name}",
         tables=tables,
         stopped=[one.relative_to(folder).as_posix() for one in stopped],

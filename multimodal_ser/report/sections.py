@@ -45,11 +45,16 @@ def sections(
 ) -> list[Section]:
     """wrong: the errors that are shown; clips: id → what is known of its utterance; why not."""
     found = [
-        Section("results", "Results", tables=[tables.results(report)]),
+        Section("results", "Results", tables=[tables.results(report), *tables.others(report)]),
         _gaps(report),
-        Section("audit", "Audit", findings.audit(report), tables=[tables.probes(report)]),
-        _classes(report),
-        Section("confusion", "Confusion", _CONFUSION, tables=tables.confusions(report), grid=True),
+        _published(report),
+        Section(
+            "audit",
+            "Audit",
+            findings.audit(report),
+            tables=[tables.probes(report.first.audit), *tables.siblings(report.first.audit)],
+        ),
+        *(_of_classes(report) if report.first.classes else [_numbers(report)]),
         Section("breakdown", "Breakdown", tables=tables.breakdowns(report)),
         _curves(report),
         _errors(report, wrong, clips, why),
@@ -66,6 +71,27 @@ _CONFUSION = (
 )
 
 
+def _of_classes(report: Report) -> list[Section]:
+    shares = tables.confusions(report)
+    return [
+        _classes(report),
+        Section("confusion", "Confusion", _CONFUSION, tables=shares, grid=True),
+    ]
+
+
+def _numbers(report: Report) -> Section:
+    """Truth against prediction, where the target is a number."""
+    panels = []
+    for arm, record in report.arms.items():
+        answers = collect.ensemble(record)
+        answers = answers[answers["truth"] != ""]
+        pairs = list(zip(answers["truth"].astype(float), answers["guess"], strict=True))
+        drawn = figures.density(f"Truth and prediction: {arm}", pairs)
+        panels.append(figures.captioned(drawn, arm))
+    lines = ["Truth across, prediction upwards, on one scale; darker: more utterances."]
+    return Section("numbers", "Truth and prediction", lines, panels, grid=True)
+
+
 def wrong_answers(report: Report, limit: int = SHOWN_ERRORS) -> pd.DataFrame:
     """The surest errors of the leading arm, with what every other arm says of them."""
     wrong = collect.mistakes(report.arms[report.leading]).head(limit)
@@ -74,6 +100,25 @@ def wrong_answers(report: Report, limit: int = SHOWN_ERRORS) -> pd.DataFrame:
             answers = collect.ensemble(record).set_index("id")["guess"]
             wrong[f"arm:{arm}"] = wrong["id"].map(answers)
     return wrong
+
+
+def _published(report: Report) -> Section:
+    """The task's published results and ours among them, where it is the same task."""
+    task = report.first.config.get("task")
+    if not task:
+        return Section("published", "Published results")
+    differs = [*report.first.audit.get("differs", [])]
+    if report.first.part != task["part"]:
+        differs.append(f"part ({report.first.part}, not {task['part']})")
+    lines = [f"{task['title']}: {task['averaging']} ({task['home']})"]
+    if differs:
+        lines.append(
+            f"This is not that task ({', '.join(differs)} differ), so its values are not drawn "
+            "among the published ones."
+        )
+    lines.append("Published values are their authors' own; nobody has run them here.")
+    drawn = [tables.published(report, task, ours=not differs)]
+    return Section("published", "Published results", lines, tables=drawn)
 
 
 def _gaps(report: Report) -> Section:
@@ -124,11 +169,12 @@ def _errors(report: Report, wrong: pd.DataFrame, clips: Mapping[str, Clip], why:
     arms = [str(name) for name in wrong.columns if str(name).startswith("arm:")]
     others = [name.removeprefix("arm:") for name in arms]
     header = ["id", "cluster", "truth", report.leading if report.comparison else "predicted"]
-    header += [*others, "confidence", *(["transcript", "sound"] if clips else [])]
+    measure = "confidence" if report.first.classes else "off"
+    header += [*others, measure, *(["transcript", "sound"] if clips else [])]
     rows = [
         [
-            *(Cell(str(row[key])) for key in ("id", "cluster", "truth", "guess", *arms)),
-            number(row["confidence"]),
+            *(_answer(row[key]) for key in ("id", "cluster", "truth", "guess", *arms)),
+            number(row[measure]),
             *(_clip(clips.get(row["id"], Clip(""))) if clips else ()),
         ]
         for row in wrong.to_dict("records")
@@ -142,6 +188,10 @@ def _errors(report: Report, wrong: pd.DataFrame, clips: Mapping[str, Clip], why:
         why_it = "the arm that is best on dev" if "dev" in record.metrics["parts"] else "shown"
         lines.append(f"{report.leading} is {why_it}; beside it, what the other arms answer.")
     return Section("errors", "Errors", lines, tables=[Table(caption, header, rows)] if rows else ())
+
+
+def _answer(value: str | float) -> Cell:
+    return number(value) if isinstance(value, float) else Cell(str(value))
 
 
 def _clip(clip: Clip) -> list[Cell]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multimodal_ser.evaluation import FEW_CLUSTERS
+from multimodal_ser.metrics import LOWER_IS_BETTER
 from multimodal_ser.report.cells import (
     NONE,
     Cell,
@@ -23,7 +24,7 @@ _TESTS = ("p", "holm", "mcnemar")
 
 def results(report: Report) -> Table:
     """The main table: a row an arm, the probes below."""
-    names = list(report.first.config["metrics"])
+    names = report.first.names
     header = ["arm"]
     for name in names:
         header += [name, "seed ensemble"]
@@ -37,8 +38,65 @@ def results(report: Report) -> Table:
     probes = report.first.audit["probes"] if report.first.part.startswith("test") else {}
     foot = [_probe(name, scores, names, len(header) + 2) for name, scores in probes.items()]
     over = f"{_count(report.first)} on {report.first.part}"
-    caption = f"Mean ± sd over {over}, with the 95 % interval below"
+    caption = f"{report.first.target}: mean ± sd over {over}, with the 95 % interval below"
     return Table(caption, [*header, "parameters", "seconds"], rows, foot)
+
+
+def others(report: Report) -> list[Table]:
+    """The same for every further target, without tests: the study is about the first."""
+    tables = []
+    for target, first in report.first.found["others"].items():
+        names = list(first["metrics"])
+        rows = []
+        for arm, record in report.arms.items():
+            values = record.found["others"][target]["metrics"]
+            rows.append([Cell(arm), *_measured(values, names)])
+        header = ["arm", *(one for name in names for one in (name, "seed ensemble"))]
+        over = f"{_count(report.first)} on {report.first.part}"
+        tables.append(Table(f"{target}: mean ± sd over {over}", header, rows))
+    return tables
+
+
+def published(report: Report, task: Mapping[str, Any], *, ours: bool) -> Table:
+    """Best first, by the metric that decides; values without it come last."""
+    known = {name for one in task["published"] for name in one["values"]}
+    names = [name for name in report.first.names if name in known]
+    rows = [
+        [
+            Cell(one["system"], one["note"]),
+            *(number(one["values"].get(name)) for name in names),
+            Cell(one["source"]),
+        ]
+        for one in task["published"]
+    ]
+    if ours:
+        rows += [
+            [
+                Cell(f"here: {arm}", "with its 95 % interval"),
+                *_ours(record, names),
+                Cell("this run"),
+            ]
+            for arm, record in report.arms.items()
+        ]
+    sign = 1 if names and names[0] in LOWER_IS_BETTER else -1
+    rows.sort(key=lambda row: (row[1].value is None, sign * (row[1].value or 0)))
+    return Table("Published results of the task", ["system", *names, "source"], rows)
+
+
+def _ours(record: Record, names: Sequence[str]) -> Cells:
+    values = [record.found["metrics"][name] for name in names]
+    return [Cell(f"{one['mean']:.3f}", interval(one), one["mean"]) for one in values]
+
+
+def siblings(audit: Mapping[str, Any]) -> list[Table]:
+    """Class by class: the test items of which train holds another of the same group."""
+    found = audit.get("siblings") or {}
+    rows = [
+        [Cell(name), number(seen, "d"), number(count, "d"), number(seen / count if count else None)]
+        for name, (seen, count) in found.items()
+    ]
+    header = ["class", "with a sibling in train", "test items", "share"]
+    return [Table("Test items whose speaker or group is in train", header, rows)] if rows else []
 
 
 def gaps(report: Report) -> Table | None:
@@ -82,9 +140,9 @@ def contrasts(report: Report) -> dict[str, Mapping[str, Any]]:
     return {arm: found[arm] for arm in report.arms if arm in found}
 
 
-def probes(report: Report) -> Table:
+def probes(audit: Mapping[str, Any]) -> Table:
     """What a lookup without any model scores."""
-    found = report.first.audit["probes"]
+    found = audit["probes"]
     names = list(next(iter(found.values()), {}))
     rows = [[Cell(name), *(number(scores[key]) for key in names)] for name, scores in found.items()]
     return Table("Probes on test: no model, only a lookup", ["probe", *names], rows)
@@ -133,15 +191,16 @@ def breakdowns(report: Report) -> list[Table]:
         if report.comparison:
             header = [column, "utterances", *report.arms]
             records = list(report.arms.values())
+            shown = "accuracy" if report.first.classes else report.first.metric
             rows = [
                 [
                     Cell(value),
                     number(one["utterances"], "g"),
-                    *(number(r.found["breakdown"][column][value]["accuracy"]) for r in records),
+                    *(number(r.found["breakdown"][column][value][shown]) for r in records),
                 ]
                 for value, one in values.items()
             ]
-            tables.append(Table(f"Accuracy by {column}", header, rows))
+            tables.append(Table(f"{shown.capitalize()} by {column}", header, rows))
         else:
             names = [key for key in next(iter(values.values()), {}) if key != "utterances"]
             rows = [
@@ -162,6 +221,12 @@ def parts(report: Report) -> list[Table]:
             [Cell(part), Cell(name), *_values(value), *_sizes(found)]
             for part, found in sorted(record.metrics["parts"].items())
             for name, value in found["metrics"].items()
+        ]
+        rows += [
+            [Cell(part), Cell(f"{target}: {name}"), *_values(value), *_sizes(other)]
+            for part, found in sorted(record.metrics["parts"].items())
+            for target, other in found["others"].items()
+            for name, value in other["metrics"].items()
         ]
         tables.append(Table(f"Every part and seed of {arm}", header, rows, folded=True))
     return tables
@@ -184,9 +249,13 @@ def small_free(found: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _metrics(record: Record, names: Sequence[str]) -> Cells:
+    return _measured(record.found["metrics"], names)
+
+
+def _measured(values: Mapping[str, Any], names: Sequence[str]) -> Cells:
     cells = []
     for name in names:
-        value = record.found["metrics"][name]
+        value = values[name]
         cells += [Cell(spread(value), interval(value), value["mean"]), number(value["ensemble"])]
     return cells
 

@@ -37,9 +37,9 @@ _LATEX = {
     "→": r"$\rightarrow$",
 }
 _COLUMNS: tuple[str, ...] = (
-    "arm", "part", "metric", "class", "mean", "sd", "low", "high", "mean_of_folds", "ensemble",
-    "gap", "gap_low", "gap_high", "p", "holm", "mcnemar", "utterances", "clusters", "parameters",
-    "seconds", "run", "split", "leaks_allowed",
+    "arm", "target", "part", "metric", "class", "mean", "sd", "low", "high", "mean_of_folds",
+    "ensemble", "gap", "gap_low", "gap_high", "p", "holm", "mcnemar", "utterances", "clusters",
+    "parameters", "seconds", "run", "split", "leaks_allowed",
 )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def _rows(report: Report) -> Iterator[dict[str, Any]]:
     for arm, record in report.arms.items():
         for part, found in sorted(record.metrics["parts"].items()):
             sizes = {key: found[key] for key in ("utterances", "clusters")}
-            head = {"arm": arm, "part": part, **sizes, **_stamps(record)}
+            head = {"arm": arm, "target": record.target, "part": part, **sizes, **_stamps(record)}
             for name, value in found["metrics"].items():
                 compared = part == record.part and name == record.metric
                 gap = _gap(tested[arm]) if compared and arm in tested else {}
@@ -95,6 +95,10 @@ def _rows(report: Report) -> Iterator[dict[str, Any]]:
                     "mean": small["macro_f1"],
                 }
             yield from _class_rows(record, found, head)
+            for target, other in found["others"].items():
+                sizes = {key: other[key] for key in ("utterances", "clusters")}
+                for name, value in other["metrics"].items():
+                    yield {**head, "target": target, **sizes, "metric": name, **_chosen(value)}
     for probe, scores in report.first.audit["probes"].items():
         for name, value in scores.items():
             yield {"arm": f"probe: {probe}", "part": "test", "metric": name, "mean": value}

@@ -1,0 +1,34 @@
+"""Rare classes among the rows that train: cut down, weighted or drawn alike. Never dev or test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from multimodal_ser.batches import Dataset
+from multimodal_ser.losses import balanced_weights
+
+
+def truncated(rows: np.ndarray, codes: np.ndarray, seed: int) -> np.ndarray:
+    """As many rows of every class as the rarest has, drawn at random; rows `[N]` of `codes`.
+
+    Rows without a single class are left out: they belong to none that could be counted.
+    """
+    labelled = rows[codes[rows] >= 0]
+    order = np.random.default_rng(seed).permutation(labelled)
+    by_class = [order[codes[order] == code] for code in np.unique(codes[labelled])]
+    fewest = min(len(some) for some in by_class)
+    return np.sort(np.concatenate([some[:fewest] for some in by_class]))
+
+
+def balanced(train: Dataset, target: str, how: str) -> Dataset:
+    """`weights`: each class counts alike in the loss; `sampler`: each is drawn alike."""
+    if how not in ("weights", "sampler"):
+        return train
+    truth = train.targets[target]
+    rows = truth @ balanced_weights(truth)
+    if how == "weights":
+        return replace(train, weights=torch.where(truth.any(1), rows, torch.ones_like(rows)))
+    return replace(train, sampling=rows)

@@ -1,0 +1,271 @@
+"""An experiment in pydantic models: what a YAML file may say, and nothing else.
+
+Everything here is plain data. `config` reads it, completes it and finds what contradicts itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)  # fmt: skip
+
+from multimodal_ser import __version__, components, metrics
+from multimodal_ser.losses import FOR
+
+Leak = Literal["speaker", "group", "audio", "overlap", "transcript"]
+_NOT_A_RESULT = {
+    "name", "runs_dir", "seeds", "workers", "cache", "breakdown", "task", "submission",
+}  # fmt: skip
+_NOT_THE_TASK = ("root", "dev", "seed")  # where it lies, and how somebody selects
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Part(BaseModel):
+    """A component by name; its options are checked against the component's own signature."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class EncoderPart(Part):
+    """An encoder and what happens to its features after the cache."""
+
+    normalize: Literal["none", "standard", "speaker"] = "none"
+
+
+class Head(_Section):
+    """A hidden layer before the output layer."""
+
+    hidden: int = Field(gt=0)
+    activation: Literal["relu", "gelu", "tanh"] = "relu"
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+class Output(_Section):
+    """One target: a column of the corpus, by default the one of its own name.
+
+    classes: the task's list, None: the corpus's own; with `edges`, a column of numbers is cut there
+    into that many classes and one more. loss: None takes the usual one of the kind. weight: how
+    much it counts beside other targets.
+    """
+
+    kind: Literal["classes", "numbers"] = "classes"
+    column: str | None = None
+    classes: list[str] | None = Field(default=None, min_length=2)
+    edges: list[float] | None = Field(default=None, min_length=1)
+    head: Literal["linear"] | Head = "linear"
+    loss: Literal["cross_entropy", "ccc", "mse"] | None = None
+    weight: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Output:
+        allowed = list(FOR[self.kind])
+        if self.loss is not None and self.loss not in allowed:
+            raise ValueError(f"kind {self.kind} has the losses {', '.join(allowed)}")
+        if self.kind == "numbers" and (self.classes or self.edges):
+            raise ValueError("numbers have no classes and no edges")
+        if self.edges and (len(self.classes or ()) != len(self.edges) + 1 or _falls(self.edges)):
+            raise ValueError("edges must rise, and classes must name one class more than edges")
+        return self
+
+
+def _falls(edges: Sequence[float]) -> bool:
+    return any(low >= high for low, high in pairwise(edges))
+
+
+class Labels(_Section):
+    """Other labels than the corpus ships; see `label_maps`."""
+
+    use: Literal["ekman6", "ekman6+neutral", "big4", "valence_sign"] | None = None
+    rename: dict[str, str] = {}
+    drop: list[str] = []
+
+
+class Published(_Section):
+    """What others report on a task: metric → value, and where that stands."""
+
+    system: str
+    values: dict[str, float] = Field(min_length=1)
+    source: str
+    note: str = ""
+
+
+class Task(_Section):
+    """A task that others have worked on. conditions: what its card says of corpus, protocol and
+    outputs; a run that differs there is not drawn among the published results.
+    """
+
+    title: str
+    home: str
+    averaging: str
+    part: str = "test"
+    published: list[Published] = []
+    conditions: dict[str, Any] = {}
+
+
+class Submission(_Section):
+    """The file that a task wants, in a zip: its columns, by our name (id, value) → theirs.
+
+    verified: the layout was accepted by the task's own page; False is said wherever it is written.
+    """
+
+    file: str = Field(pattern=r"^[\w.-]+$")
+    columns: dict[Literal["id", "value"], str] = {"id": "id", "value": "label"}
+    separator: str = Field(default=",", min_length=1, max_length=1)
+    header: bool = True
+    part: str = "test"
+    verified: bool = False
+
+
+class CacheSection(_Section):
+    """Where features are kept; None: `MSER_CACHE`, else the user's cache folder."""
+
+    dir: Path | None = None
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, Mapping) else value
+
+
+class Experiment(_Section):
+    """One experiment: a corpus, a protocol, encoders, a fusion, a learner, seeds, metrics."""
+
+    name: str = Field(pattern=r"^[\w.-]+$")
+    corpus: Annotated[list[Part], BeforeValidator(_as_list)] = Field(min_length=1)
+    labels: Labels | None = None
+    protocol: Part = Part(name="kfold")
+    allow_leak: list[Leak] = []
+    shuffle: Literal["audio", "text"] | None = None
+    train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    encoders: dict[Annotated[str, Field(pattern=r"^\w+$")], EncoderPart] = {}
+    fusion: Part | None = None
+    outputs: dict[str, Output] = Field(default={"label": Output()}, min_length=1)
+    balance: Literal["none", "truncate", "weights", "sampler"] = "none"
+    learner: Part = Part(name="neural")
+    seeds: list[int] = Field(default=[0], min_length=1)
+    metrics: list[str] = Field(default=["macro_f1", "uar", "accuracy"], min_length=1)
+    breakdown: list[str] = []
+    task: Task | None = None
+    submission: Submission | None = None
+    runs_dir: Path = Path("runs")
+    cache: CacheSection = CacheSection()
+    workers: int | None = Field(default=None, ge=1)
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("a seed is named twice")
+        return sorted(seeds)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual(cls, raw: Any) -> Any:
+        """Metrics that fit the outputs, and losses that fit their kind, where none are named."""
+        if not isinstance(raw, Mapping):
+            return raw
+        raw = dict(raw)
+        outputs = raw.get("outputs", {"label": {}})
+        if not isinstance(outputs, Mapping):
+            return raw
+        raw["outputs"] = {name: _with_loss(output) for name, output in outputs.items()}
+        if "metrics" not in raw:
+            kinds = dict.fromkeys(_kind(output) for output in outputs.values())
+            raw["metrics"] = [name for kind in kinds for name in metrics.DEFAULTS.get(kind, ())]
+        return raw
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, chosen: list[str]) -> list[str]:
+        for name in chosen:
+            if name not in metrics.names():
+                near = components.nearest(name, metrics.names())
+                raise ValueError(f"'{name}' is no metric{near} ({', '.join(metrics.names())})")
+        return chosen
+
+    def metrics_of(self, target: str) -> list[str]:
+        """Those that fit the kind of a target."""
+        kind = self.outputs[target].kind
+        return [name for name in self.metrics if metrics.kind(name) == kind]
+
+    @property
+    def first(self) -> str:
+        """The target that decides."""
+        return next(iter(self.outputs))
+
+    @property
+    def balanced_target(self) -> str:
+        """The first target of classes: the one that `balance` evens out."""
+        return next(name for name, one in self.outputs.items() if one.kind == "classes")
+
+    @property
+    def differs(self) -> list[str]:
+        """Where the experiment is not the task that its card describes."""
+        if self.task is None:
+            return []
+        mine = self.resolved()
+        return [
+            key for key, theirs in self.task.conditions.items() if not _says(mine.get(key), theirs)
+        ]
+
+    def resolved(self) -> dict[str, Any]:
+        """Plain data that `check` turns into the same experiment again."""
+        return self.model_dump(mode="json")
+
+    def with_encoders(self, chosen: Collection[str]) -> Experiment:
+        """The same experiment with some of its encoders only."""
+        kept = {key: part for key, part in self.encoders.items() if key in chosen}
+        return self.model_copy(update={"encoders": kept})
+
+    def fingerprint(self, table_hash: str) -> str:
+        """Names what decides the result: not where things lie, nor which seeds were run."""
+        what = {key: value for key, value in self.resolved().items() if key not in _NOT_A_RESULT}
+        what["corpus"] = [
+            {key: part[key] for key in part if key != "root"} for part in what["corpus"]
+        ]
+        text = json.dumps([what, table_hash, __version__], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _as_plain(output: Any) -> dict[str, Any]:
+    return dict(output) if isinstance(output, Mapping) else {}
+
+
+def _kind(output: Any) -> str:
+    return output.kind if isinstance(output, Output) else _as_plain(output).get("kind", "classes")
+
+
+def _with_loss(output: Any) -> Any:
+    known = FOR.get(_kind(output)) if isinstance(output, Mapping) else None
+    if not known or output.get("loss"):
+        return output
+    return {**output, "loss": next(iter(known))}
+
+
+def _says(mine: Any, theirs: Any) -> bool:
+    """All that the card says is said here, too; how a dev part is held out is left open."""
+    if isinstance(mine, list) and isinstance(theirs, Mapping):
+        return len(mine) == 1 and _says(mine[0], theirs)
+    if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
+        keys = [key for key in theirs if key not in _NOT_THE_TASK]
+        return all(_says(mine.get(key), theirs[key]) for key in keys)
+    return mine == theirs

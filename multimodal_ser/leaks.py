@@ -1,0 +1,108 @@
+"""Where a split lets train, dev and test share something: pure searches, no judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser.types import Fold
+
+_ROLES = ("train", "dev", "test")
+
+
+def straddling(codes: np.ndarray, folds: Sequence[Fold]) -> tuple[np.ndarray, str]:
+    """Values that are in two of train, dev and test: a flag for each row, and in which parts.
+
+    codes: `[N]` values, −1 for none.
+    """
+    straddles = np.zeros(codes.max(initial=-1) + 2, dtype=bool)  # the last: no value
+    where: dict[str, None] = {}
+    for fold in folds:
+        held_by = {name: held(codes[rows], len(straddles)) for name, rows in roles(fold).items()}
+        for one, other in combinations(held_by, 2):
+            shared = held_by[one] & held_by[other]
+            if shared.any():
+                where[f"{one}/{other}"] = None
+                straddles |= shared
+    return straddles[codes], " and ".join(where)
+
+
+def held(codes: np.ndarray, count: int) -> np.ndarray:
+    """`[count]` bool: which values are there; −1 is none of them."""
+    flags = np.zeros(count, dtype=bool)
+    flags[codes] = True
+    flags[-1] = False
+    return flags
+
+
+def roles(fold: Fold) -> dict[str, np.ndarray]:
+    """train, dev and test, where test is all test parts together."""
+    return {"train": fold.train, "dev": fold.dev, "test": np.concatenate([*fold.tests.values()])}
+
+
+def overlapping(table: pd.DataFrame, folds: Sequence[Fold]) -> tuple[np.ndarray, str]:
+    """Segments of one file and channel that share some time, in different parts: pairs, and where.
+
+    `[P, 2]` row positions; identical segments are another leak.
+    """
+    pairs = _overlaps(table)
+    where: dict[str, None] = {}
+    straddles = np.zeros(len(pairs), dtype=bool)
+    for fold in folds:
+        role = np.full(len(table), "", dtype=object)
+        for name, rows in roles(fold).items():
+            role[rows] = name
+        one, other = role[pairs[:, 0]], role[pairs[:, 1]]
+        apart = (one != other) & (one != "") & (other != "")
+        straddles |= apart
+        where |= {
+            "/".join(sorted(pair, key=_ROLES.index)): None
+            for pair in zip(one[apart], other[apart], strict=True)
+        }
+    return pairs[straddles], " and ".join(where)
+
+
+def _overlaps(table: pd.DataFrame) -> np.ndarray:
+    """`[P, 2]` row pairs of one file whose segments share time and sound but are not the same."""
+    known = table[table["audio"].notna()]
+    code = pd.factorize(known["audio"])[0]
+    channel = known["channel"].fillna("mix").to_numpy()
+    start = known["start"].fillna(0.0).to_numpy()
+    end = known["end"].fillna(np.inf).to_numpy()
+    order = np.lexsort((end, start, code))
+    rows, code, channel = known.index.to_numpy()[order], code[order], channel[order]
+    start, end = start[order], end[order]
+    pairs = [np.zeros((0, 2), dtype=np.int64)]
+    for step in range(1, len(rows)):
+        shares = (code[step:] == code[:-step]) & (start[step:] < end[:-step])
+        if not shares.any():
+            break
+        one, other = channel[:-step], channel[step:]
+        heard = (one == other) | (one == "mix") | (other == "mix")
+        same = (start[step:] == start[:-step]) & (end[step:] == end[:-step]) & (one == other)
+        at = np.flatnonzero(shares & heard & ~same)
+        pairs.append(np.stack([rows[at], rows[at + step]], axis=1))
+    return np.concatenate(pairs)
+
+
+def identical_sounds(table: pd.DataFrame, keys: pd.Series) -> list[list[str]]:
+    """Ids of utterances that are the same sample by sample, in whatever part."""
+    ids = pd.Series(table["id"].to_numpy())
+    twice = keys.duplicated(keep=False) & keys.notna()
+    return [some.tolist() for _, some in ids[twice].groupby(keys[twice], sort=False)]
+
+
+def nearly_identical(codes: np.ndarray, pairs: np.ndarray, folds: Sequence[Fold]) -> np.ndarray:
+    """`[P]` bool: one text of the pair is in one part and the other in another.
+
+    codes: `[N]`, equal where texts are, so that every row of a text counts.
+    """
+    apart = np.zeros(len(pairs), dtype=bool)
+    for fold in folds if len(pairs) else ():
+        parts = np.stack([held(codes[rows], codes.max() + 2) for rows in roles(fold).values()])
+        one, other = parts[:, codes[pairs[:, 0]]], parts[:, codes[pairs[:, 1]]]
+        apart |= (one[:, None] & other[None] & ~np.eye(3, dtype=bool)[..., None]).any((0, 1))
+    return apart

@@ -1,0 +1,152 @@
+"""What a lookup without any model scores: the rows that are not tested, asked by a key.
+
+A model that does not beat the probes has learned nothing that the split did not give away. The
+lookups know the dev part as well: they select nothing, and what they score must not hang on how
+much was held out for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser import metrics
+from multimodal_ser.targets import Target
+from multimodal_ser.types import Fold
+
+Ties = Literal["first seen", "last seen", "first class", "last class"]
+NOTHING = None
+TIES: tuple[Ties, ...] = ("first seen", "last seen", "first class", "last class")
+
+
+def probes(
+    table: pd.DataFrame, folds: Sequence[Fold], target: Target
+) -> dict[str, dict[str, float]]:
+    """Scores on test of the majority (or mean), and of the group's commonest (or mean) answer."""
+    groups = pd.factorize(table["group"])[0]
+    keys = {"majority" if target.classes else "mean": NOTHING, "same group": groups}
+    scores = {}
+    for name, key in keys.items():
+        truth, guesses, _ = guessed(folds, target, key)
+        sums = _sums(truth, guesses, target)
+        chosen = metrics.DEFAULTS[target.kind]
+        scores[name] = {metric: float(metrics.find(metric)(sums)) for metric in chosen}
+    return scores
+
+
+def tie_range(
+    table: pd.DataFrame, folds: Sequence[Fold], target: Target
+) -> tuple[float, float] | None:
+    """Lowest and highest macro-F1 of the lookup by group over the ways to break ties."""
+    if not target.classes:
+        return None
+    groups, found = pd.factorize(table["group"])[0], []
+    for ties in TIES:
+        truth, guesses, _ = guessed(folds, target, groups, ties)
+        found.append(float(metrics.macro_f1(_sums(truth, guesses, target))))
+    return min(found), max(found)
+
+
+def siblings(
+    table: pd.DataFrame, folds: Sequence[Fold], target: Target
+) -> dict[str, tuple[int, int]]:
+    """Class (or `all`) → how many test items have one of their group in train, of how many."""
+    seen = in_train(table, folds)
+    rows = np.concatenate([rows for fold in folds for rows in fold.tests.values()])
+    found = {"all": (int(seen.sum()), len(rows))}
+    for code, name in enumerate(target.classes):
+        own = target.codes[rows] == code
+        found[name] = (int(seen[own].sum()), int(own.sum()))
+    return found
+
+
+def in_train(table: pd.DataFrame, folds: Sequence[Fold]) -> np.ndarray:
+    """bool for every test row of every fold, in their order: its group is in train as well."""
+    codes = pd.factorize(table["group"])[0]
+    parts = [
+        np.isin(codes[rows], codes[fold.train][codes[fold.train] >= 0])
+        for fold in folds
+        for rows in fold.tests.values()
+    ]
+    return np.concatenate(parts)
+
+
+def guessed(
+    folds: Sequence[Fold], target: Target, keys: np.ndarray | None, ties: Ties = "first seen"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """truth, lookup by `keys`, and row of every test utterance of every fold.
+
+    keys: `[N]` codes, −1 for none; `NOTHING` is no key at all, so that the answer is the plain one.
+    """
+    codes = np.full(len(target.codes), -1) if keys is None else keys
+    parts = [
+        (np.concatenate([fold.train, fold.dev]), rows)
+        for fold in folds
+        for rows in fold.tests.values()
+    ]
+    rows = np.concatenate([rows for _, rows in parts])
+    if not target.classes:
+        numbers = target.numbers
+        means = [mean_lookup(codes, numbers, known, asked) for known, asked in parts]
+        return numbers[rows], np.concatenate(means), rows
+    guesses = [lookup(codes, target.codes, known, asked, ties) for known, asked in parts]
+    return target.codes[rows], np.concatenate(guesses), rows
+
+
+def lookup(
+    keys: np.ndarray,
+    labels: np.ndarray,
+    known: np.ndarray,
+    asked: np.ndarray,
+    ties: Ties = "first seen",
+) -> np.ndarray:
+    """`[asked]` class codes: the key's commonest label among the known rows, else the majority.
+
+    keys: `[N]` codes, −1 for none; labels: `[N]` class codes, −1 for none.
+    """
+    known = known[labels[known] >= 0]
+    majority = int(np.bincount(labels[known], minlength=1).argmax())
+    known = known[keys[known] >= 0]
+    if not len(known):
+        return np.full(len(asked), majority)
+    rows = pd.DataFrame({"key": keys[known], "label": labels[known], "row": known})
+    counts = rows.groupby(["key", "label"])["row"].agg(["size", "min", "max"]).reset_index()
+    column, rising = {
+        "first seen": ("min", True),
+        "last seen": ("max", False),
+        "first class": ("label", True),
+        "last class": ("label", False),
+    }[ties]
+    ordered = counts.sort_values(["size", column], ascending=[False, rising])
+    best = ordered.drop_duplicates("key").set_index("key")["label"]
+    return pd.Series(keys[asked]).map(best).fillna(majority).to_numpy(dtype=np.int64)
+
+
+def mean_lookup(
+    keys: np.ndarray, numbers: np.ndarray, known: np.ndarray, asked: np.ndarray
+) -> np.ndarray:
+    """`[asked]`: the mean number of the key's known rows, else the mean of all known rows."""
+    known = known[~np.isnan(numbers[known])]
+    named = known[keys[known] >= 0]
+    means = pd.Series(numbers[named]).groupby(keys[named]).mean()
+    return pd.Series(keys[asked]).map(means).fillna(numbers[known].mean()).to_numpy()
+
+
+def gain(truth: np.ndarray, guesses: np.ndarray, plain: np.ndarray, target: Target) -> np.ndarray:
+    """`[N]`: by how much each answer is better than the plain one; NaN where nothing is scored.
+
+    Classes: right answers more; numbers: squared error less.
+    """
+    if target.classes:
+        right = (guesses == truth).astype(float) - (plain == truth)
+        return np.where(truth >= 0, right, np.nan)
+    return (plain - truth) ** 2 - (guesses - truth) ** 2
+
+
+def _sums(truth: np.ndarray, guesses: np.ndarray, target: Target) -> np.ndarray:
+    if target.classes:
+        return metrics.confusion_matrix(truth, guesses, len(target.classes))
+    return metrics.moments(truth, guesses).sum(0)

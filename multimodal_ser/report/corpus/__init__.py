@@ -1,0 +1,1 @@
+"""A corpus as one page: what there is, how it sounds, what a lookup gives away."""

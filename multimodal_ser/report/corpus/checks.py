@@ -1,0 +1,116 @@
+"""The chapters about what can be scored: the split, its probes, and how far people agree."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multimodal_ser import explore, targets
+from multimodal_ser.explore import Ceiling
+from multimodal_ser.probes import probes
+from multimodal_ser.report.cells import Cell, Table, number
+from multimodal_ser.report.corpus import figures
+from multimodal_ser.report.corpus.view import View
+from multimodal_ser.report.figures import captioned
+from multimodal_ser.report.sections import Section
+from multimodal_ser.targets import Target
+
+_VOTES = "votes:"
+_NUMBERS = ("arousal", "dominance", "valence")
+_FOLDS = 6  # and more are folded away
+
+
+def split(view: View) -> Section:
+    """The parts of every fold, and what a lookup without a model scores on test."""
+    named = _protocol(view)
+    if not view.folds:
+        lines = [f"The protocol {named} cannot cut this corpus: {view.refused}"]
+        return Section("split", "Split and probes", lines)
+    lines = [f"Protocol {named}, split {view.split_hash}."]
+    tested = np.concatenate([rows for fold in view.folds for rows in fold.tests.values()])
+    known = [one for one in _targets(view) if one.known[tested].any()]
+    lines.append(_PROBES if known else "No test utterance has a label to look up.")
+    tables = [_parts(view), *(_probes(view, one) for one in known)]
+    return Section("split", "Split and probes", lines, tables=tables)
+
+
+def _targets(view: View) -> list[Target]:
+    """The label, and the dimensions of emotion that are known."""
+    found = [targets.of_classes("label", view.table["label"], view.classes)] if view.classes else []
+    numbers = [name for name in _NUMBERS if name in view.columns.numbers]
+    return [*found, *(targets.of_numbers(name, view.table[name]) for name in numbers)]
+
+
+_PROBES = (
+    "Probes use no model, only a lookup: the commonest training label (or the mean), and that of "
+    "the utterances of the same group."
+)
+
+
+def _protocol(view: View) -> str:
+    options = ", ".join(f"{key}: {value}" for key, value in view.protocol.options.items())
+    return f"{view.protocol.name} ({options})" if options else view.protocol.name
+
+
+def _parts(view: View) -> Table:
+    names = list(dict.fromkeys(name for fold in view.folds for name in fold.parts))
+    rows = [
+        [
+            Cell(f"{fold.number}"),
+            *(number(len(fold.parts[one]) if one in fold.parts else None, "g") for one in names),
+        ]
+        for fold in view.folds
+    ]
+    caption = f"Utterances of each part, {len(rows)} {'fold' if len(rows) == 1 else 'folds'}"
+    return Table(caption, ["fold", *names], rows, folded=len(rows) > _FOLDS)
+
+
+def _probes(view: View, target: Target) -> Table:
+    found = probes(view.table, view.folds, target)
+    names = list(next(iter(found.values())))
+    rows = [[Cell(name), *(number(scores[key]) for key in names)] for name, scores in found.items()]
+    caption = f"Probes of {target.name} on test"
+    return Table(caption, ["probe", *names], rows)
+
+
+def raters(view: View) -> Section:
+    """What people agree on bounds what a score against their majority can mean."""
+    names = [str(name) for name in view.table.columns if str(name).startswith(_VOTES)]
+    title = "How far people agree"
+    if not names:
+        return Section("raters", title)
+    votes = view.table[names].fillna(0).to_numpy(float)
+    if (votes != np.round(votes)).any():
+        return Section(
+            "raters", title, ["Some votes are no whole numbers: raters are not counted."]
+        )
+    found = explore.ceiling(votes.astype(np.int64))
+    if found is None:
+        return Section("raters", title, ["No utterance has two votes."])
+    labels = [name.removeprefix(_VOTES) for name in names]
+    given = {name: int(count) for name, count in zip(labels, votes.sum(0), strict=True)}
+    by_number = {str(key): count for key, count in found.raters.items()}
+    drawn = [
+        captioned(figures.counts("utterances by votes", by_number), "votes of an utterance"),
+        captioned(figures.counts("votes by class", given), "votes for a class"),
+    ]
+    return Section("raters", title, _HOW, drawn, [_ceiling(found)])
+
+
+_HOW = (
+    "Agreement: the share of an utterance's votes that its majority has. Fleiss' kappa: the share "
+    "of pairs of raters that agree, beyond chance.",
+    "A left-out rater: every vote is judged by the majority of the other votes on its utterance "
+    "(a tie counts as equal parts): what one person scores against the rest.",
+)
+
+
+def _ceiling(found: Ceiling) -> Table:
+    rows = [
+        [Cell("agreement with the majority"), number(found.agreement)],
+        [Cell("Fleiss' kappa"), number(found.kappa)],
+        [Cell("left-out rater: accuracy"), number(found.accuracy)],
+        [Cell("left-out rater: macro F1"), number(found.macro_f1)],
+        [Cell("utterances with a tie"), number(found.ties / found.rated, ".1%")],
+    ]
+    caption = f"Raters, over {found.rated} utterances with two votes or more"
+    return Table(caption, ["measure", "value"], rows)

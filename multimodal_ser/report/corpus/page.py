@@ -1,0 +1,156 @@
+"""A corpus as one page: facts, counts, sound, words, raters, probes. No model, no request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser import components, explore, preparation
+from multimodal_ser.cache import write_atomically
+from multimodal_ser.clusters import clusters
+from multimodal_ser.corpus import Corpus
+from multimodal_ser.experiment import Experiment, Part
+from multimodal_ser.report.corpus import checks, sections, speech
+from multimodal_ser.report.corpus.sound import measure
+from multimodal_ser.report.corpus.view import View, cut
+from multimodal_ser.report.html import render
+from multimodal_ser.types import DataError, listed
+
+_WITHOUT_LABELS, _MOST = 4, 16
+
+
+def write(
+    experiment: Experiment,
+    *,
+    output: Path | None = None,
+    show: Sequence[str] = (),
+    players: int | None = None,
+) -> tuple[Path, list[str]]:
+    """Where the page of the config's corpus is, and its first lines; see `page`."""
+    view = look(preparation.load_corpus(experiment), experiment.protocol)
+    path = output or experiment.runs_dir / experiment.name / "corpus.html"
+    write_atomically(path, page(view, show=show, players=players).encode())
+    return path, [*_warnings(view), *_verdict(view)]
+
+
+def look(corpus: Corpus, protocol: Part) -> View:
+    """Cut the corpus and listen to all of it once."""
+    folds, refused = cut(corpus, protocol)
+    return View(corpus, protocol, measure(corpus.utterances()), folds, refused)
+
+
+def page(view: View, *, show: Sequence[str] = (), players: int | None = None) -> str:
+    """The HTML.
+
+    show: ids to draw and hear. players: so many utterances besides; by default, where none is
+    asked for by id, one of each class (of the first 16).
+    """
+    chapters = [
+        sections.classes(view),
+        speech.utterances(view, chosen(view, show, players)),
+        speech.durations(view),
+        speech.words(view),
+        sections.crosses(view),
+        sections.columns(view),
+        sections.numbers(view),
+        checks.raters(view),
+        checks.split(view),
+        sections.missing(view),
+        sections.first_rows(view),
+    ]
+    return render(
+        "report.html.j2",
+        title=f"Corpus {view.corpus.about.name}",
+        warnings=_warnings(view),
+        verdict=_verdict(view),
+        facts=_facts(view),
+        sections=[chapter for chapter in chapters if chapter.filled],
+    )
+
+
+def chosen(view: View, show: Sequence[str], players: int | None) -> list[int]:
+    """Row positions: those asked for by id, then the first of each class, the second of each …
+
+    Utterances with sound, unless the corpus has none.
+    """
+    known = [str(name) for name in view.table["id"]]
+    ids = pd.Index(known)
+    unknown = [name for name in show if name not in ids]
+    if unknown:
+        near = [f"{name}{components.nearest(name, known)}" for name in unknown]
+        raise DataError(listed(near, "ids to show are not in the corpus"))
+    asked = [int(place) for place in ids.get_indexer(pd.Index(list(show)))]
+    if players is None:
+        players = 0 if asked else min(len(view.classes) or _WITHOUT_LABELS, _MOST)
+    sound = view.table["audio"].notna()
+    pool = view.table[sound] if sound.any() else view.table
+    pool = pool.drop(index=asked, errors="ignore")
+    order = pd.Categorical(pool["label"], view.corpus.labels).codes
+    turn = pool.groupby(order).cumcount().to_numpy()
+    unlabelled = (order < 0) & bool(view.classes)
+    best = np.lexsort((order, turn, unlabelled))
+    return [*asked, *map(int, pool.index[best[:players]])]
+
+
+def _warnings(view: View) -> list[str]:
+    corpus = view.corpus
+    found = [corpus.about.notice] if corpus.about.notice else []
+    found += [f"{count} rows dropped: {reason}" for reason, count in corpus.dropped.items()]
+    bare = int(view.table["label"].isna().sum())
+    if view.classes and bare:
+        found.append(f"{bare} utterances have no label")
+    unused = 0 if view.tested is None else int((view.tested == "in no part").sum())
+    if unused:
+        found.append(f"{unused} utterances are in no part of the split")
+    if view.refused:
+        found.append(f"the protocol {view.protocol.name} cannot cut this corpus: {view.refused}")
+    return found
+
+
+def _verdict(view: View) -> list[str]:
+    """What the corpus is, in a line or two."""
+    table = view.table
+    heard, read = int(table["audio"].notna().sum()), int(table["text"].notna().sum())
+    hours = f"{view.sounds['seconds'].sum() / 3600:.2f} hours of sound" if heard else "no sound"
+    speakers = table["speaker"].nunique()
+    lines = [
+        f"{len(table)} utterances, {speakers or 'unknown'} speakers, "
+        f"{len(view.classes) or 'no'} classes, {hours}, {read} transcripts"
+    ]
+    if view.classes:
+        lines.append(_balance(explore.counted(table["label"].dropna(), view.classes)))
+    return lines
+
+
+def _balance(counts: pd.Series) -> str:
+    most, least, total = counts.max(), counts.min(), counts.sum()
+    if most == least:
+        return f"every class has {most} utterances"
+    return (
+        f"{counts.idxmax()} is the commonest class ({most / total:.1%}), {counts.idxmin()} the "
+        f"rarest ({least / total:.1%})"
+    )
+
+
+def _facts(view: View) -> dict[str, str]:
+    about, table = view.corpus.about, view.table
+    heard = table["audio"].notna().any()
+    found = {
+        "licence": about.licence,
+        "citation": about.citation,
+        "home": about.home,
+        "rows": str(len(table)),
+        "dropped rows": str(sum(view.corpus.dropped.values())),
+        "languages": ", ".join(sorted(table["language"].dropna().unique())) or "unknown",
+        "speakers": str(table["speaker"].nunique() or "unknown"),
+        "groups": str(table["group"].nunique() or "unknown"),
+        "clusters (of speaker and group)": str(len(np.unique(clusters(table)))),
+        "hours of sound": f"{view.sounds['seconds'].sum() / 3600:.3f}" if heard else "none",
+        "protocol": view.protocol.name,
+        "split": view.split_hash or "none",
+        "table": view.corpus.table_hash()[:12],
+    }
+    return {name: value for name, value in found.items() if value}

@@ -1,0 +1,169 @@
+"""The chapters about the table of a corpus: its rows, its columns, what they lack."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser import explore
+from multimodal_ser.explore import MISSING
+from multimodal_ser.report.cells import Cell, Cells, Table, number
+from multimodal_ser.report.corpus.figures import counts_figure, histogram_figure
+from multimodal_ser.report.corpus.view import View
+from multimodal_ser.report.sections import Section
+from multimodal_ser.validation import COLUMNS
+
+_WIDE = 12  # columns that a table of counts may have before it is turned round
+_FILES = 10
+_SPEAKERS = 30
+
+
+def classes(view: View) -> Section:
+    """How many utterances each class, part and speaker has."""
+    drawn = []
+    if view.classes:
+        found = explore.counted(view.table["label"], view.corpus.labels)
+        drawn.append(counts_figure("class", found))
+    if view.tested is not None:
+        drawn.append(counts_figure(view.tested_by, explore.counted(view.tested)))
+    lines, speakers = [], explore.counted(view.table["speaker"]).drop(MISSING, errors="ignore")
+    if len(speakers) > _SPEAKERS:
+        drawn.append(
+            histogram_figure("utterances of a speaker", speakers.to_numpy(float), "utterances")
+        )
+    elif len(speakers):
+        drawn.append(counts_figure("speaker", speakers))
+    if len(speakers):
+        least, most = speakers.min(), speakers.max()
+        each = f"{most}" if least == most else f"{least} to {most} (median {speakers.median():g})"
+        lines.append(f"{len(speakers)} speakers, {each} utterances each.")
+    return Section("classes", "Classes, parts, speakers", lines, drawn, grid=True)
+
+
+def columns(view: View) -> Section:
+    """Bars of every other column that has few values."""
+    found = view.columns
+    few = {name: one for name, one in found.few.items() if name not in ("label", "speaker")}
+    same = view.table["group"].equals(view.table["speaker"])
+    shown = {name: one for name, one in few.items() if not (same and name == "group")}
+    lines = []
+    if found.constant:
+        pairs = (f"{name} = {value}" for name, value in found.constant.items())
+        lines.append(f"The same in every row: {', '.join(pairs)}.")
+    many = {name: count for name, count in found.many.items() if not (same and name == "group")}
+    if many:
+        counts = (f"{name} ({count})" for name, count in many.items())
+        lines.append(f"With more than {explore.FEW} values: {', '.join(counts)}.")
+    drawn = [counts_figure(name, one) for name, one in shown.items()]
+    return Section("columns", "Columns", lines, drawn, grid=True)
+
+
+def crosses(view: View) -> Section:
+    """Class × part, class × speaker, class × every column with few values."""
+    if not view.classes:
+        return Section("crosses", "Classes against columns")
+    cuts = {view.tested_by: view.tested} if view.tested is not None else {}
+    cuts |= {name: view.table[name] for name in view.columns.few if name != "label"}
+    across, lines = {"class": view.table["label"]}, []
+    for name, column in cuts.items():
+        twin = next((key for key, one in across.items() if explore.alike(one, column)), None)
+        if twin is None:
+            across[name] = column
+        else:
+            lines.append(f"{name} divides the utterances exactly as {twin} does.")
+    tables = [_cross(view, name, column) for name, column in list(across.items())[1:]]
+    if tables:
+        lines.insert(0, "Utterances, and below them the share of their row.")
+    narrow = [one for one in tables if not one.folded]
+    wide = [one for one in tables if one.folded]
+    return Section("crosses", "Classes against columns", lines, (), [*narrow, *wide], grid=True)
+
+
+def _cross(view: View, name: str, column: pd.Series) -> Table:
+    """The classes are the rows, unless the column has many values."""
+    found = explore.crossed(view.table["label"], column)
+    order = [one for one in (*view.corpus.labels, MISSING) if one in found.index]
+    found = found.reindex(order)
+    caption = f"class × {name}"
+    turned = len(found.columns) > _WIDE
+    if turned:
+        found, caption = found.T, f"{name} × class"
+    rows = [
+        [Cell(str(row)), *(_share(int(one), int(values.sum())) for one in values)]
+        for row, values in zip(found.index, found.to_numpy(), strict=True)
+    ]
+    head = name if turned else "class"
+    return Table(caption, [head, *map(str, found.columns)], rows, folded=turned)
+
+
+def _share(count: int, total: int) -> Cell:
+    share = count / total if total else 0.0
+    return Cell(str(count), f"{share:.0%}", count, share)
+
+
+def numbers(view: View) -> Section:
+    """Histograms of the columns that hold numbers."""
+    found = view.columns.numbers
+    drawn = [histogram_figure(name, values, name) for name, values in found.items()]
+    rows = [[Cell(name), *_summary(values)] for name, values in found.items()]
+    header = ["column", "known", "mean", "sd", "least", "median", "greatest"]
+    tables = [Table("Columns of numbers", header, rows)] if rows else []
+    return Section("numbers", "Numbers", (), drawn, tables, grid=True)
+
+
+def _summary(values: np.ndarray) -> Cells:
+    one = explore.summary(values)
+    return [
+        number(one.count, "g"),
+        *(number(value, ".4g") for value in (one.mean, one.sd, one.low, one.median, one.high)),
+    ]
+
+
+def missing(view: View) -> Section:
+    """What every column lacks."""
+    table = view.table
+    empty = [str(name) for name in table.columns if table[name].isna().all()]
+    rows = [
+        [
+            Cell(name),
+            Cell(
+                "of the format"
+                if name in COLUMNS or name.startswith("votes:")
+                else "passes through"
+            ),
+            _gap(int(table[name].isna().sum()), len(table)),
+            number(table[name].map(str, na_action="ignore").nunique(), "g"),
+        ]
+        for name in map(str, table.columns)
+        if name not in empty
+    ]
+    lines = [f"Empty columns: {', '.join(empty)}."] if empty else []
+    header = ["column", "kind", "missing", "distinct values"]
+    lines.append("A column that passes through is kept, and read by nothing that has not named it.")
+    caption = "Columns with values"
+    return Section("missing", "Missing values", lines, tables=[Table(caption, header, rows)])
+
+
+def _gap(count: int, total: int) -> Cell:
+    return Cell(f"{count}", f"{count / total:.1%}" if count else "", count)
+
+
+def first_rows(view: View) -> Section:
+    """The first rows, as the loader read them from names and tables."""
+    said = {"id", *view.columns.constant}
+    names = [
+        name
+        for name in map(str, view.table.columns)
+        if name not in said and not name.startswith("votes:") and view.table[name].notna().any()
+    ][:_WIDE]
+    rows = [
+        [Cell(str(row["id"])), *(Cell(_brief(row[name])) for name in names)]
+        for row in view.table.head(_FILES).to_dict("records")
+    ]
+    caption = f"The first {len(rows)} of {len(view.table)} rows"
+    return Section("rows", "First rows", tables=[Table(caption, ["id", *names], rows)])
+
+
+def _brief(value: object) -> str:
+    text = "" if value is None or value != value else str(value)
+    return text if len(text) <= 80 else text[:79] + "…"

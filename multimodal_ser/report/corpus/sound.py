@@ -1,0 +1,128 @@
+"""What the page of a corpus takes from its sound: numbers of every segment, clips of a few."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser import audio
+from multimodal_ser.engines.local import spread
+from multimodal_ser.report.players import wav
+from multimodal_ser.types import DataError, Utterance, listed
+
+SILENCE = 30.0  # dB below the loudest frame
+SOUND = ["seconds", "trimmed", "rate", "silent"]
+RATE = 16000  # Hz, of what is heard and of the spectrogram
+LONGEST = 10.0  # seconds of one clip
+_TOGETHER = 80.0  # seconds of all clips, so that the page stays under 5 MB
+_BLOCK = 32
+_COLUMNS, _BANDS, _WINDOW, _STEP, _RANGE = 300, 64, 1024, 160, 80.0
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The begin of a segment that lasts `seconds`.
+
+    low, high `[300]`: the envelope, relative to the loudest sample; mel `[64, frames]`: dB below
+    the loudest cell, −80 to 0, low bands first; player: a data URI; shown: seconds of the clip.
+    """
+
+    seconds: float
+    shown: float
+    low: np.ndarray
+    high: np.ndarray
+    mel: np.ndarray
+    player: str
+
+
+def measure(utterances: Sequence[Utterance], *, workers: int | None = None) -> pd.DataFrame:
+    """A row an utterance: seconds, seconds without silent ends, rate in Hz, all zeros or not.
+
+    NaN where there is no sound. Every file is read once, and only these numbers are kept;
+    DataError lists all that cannot be read.
+    """
+    heard = [place for place, one in enumerate(utterances) if one.audio is not None]
+    blocks = [heard[first : first + _BLOCK] for first in range(0, len(heard), _BLOCK)]
+    jobs = [([utterances[place] for place in block],) for block in blocks]
+    label = f"measure {len(heard)} segments" if len(heard) > _BLOCK else ""
+    found = [one for block in spread(_measure, jobs, workers=workers, label=label) for one in block]
+    failed = [one for one in found if isinstance(one, str)]
+    if failed:
+        raise DataError(listed(failed, "segments cannot be read"))
+    return pd.DataFrame(found, index=heard, columns=SOUND, dtype=float).reindex(
+        range(len(utterances))
+    )
+
+
+def _measure(utterances: Sequence[Utterance]) -> list[tuple[float, ...] | str]:
+    """The numbers of some segments, or what is wrong with one."""
+    found: list[tuple[float, ...] | str] = []
+    for one in utterances:
+        try:
+            samples, rate = audio.read(one)
+        except DataError as error:
+            found.append(f"{one.id}: {error}")
+            continue
+        silent = not samples.any()
+        kept = 0 if silent else _loud(samples)
+        found.append((len(samples) / rate, kept / rate, float(rate), float(silent)))
+    return found
+
+
+def _loud(samples: np.ndarray) -> int:
+    """How many samples are left when both ends are cut at 30 dB below the loudest frame."""
+    import librosa
+
+    return len(librosa.effects.trim(samples, top_db=SILENCE)[0])
+
+
+def clips(utterances: Sequence[Utterance]) -> list[Clip | None]:
+    """Of each utterance at most 10 s, and 80 s of all together; None where there is no sound."""
+    heard = sum(one.audio is not None for one in utterances)
+    longest = min(LONGEST, _TOGETHER / max(heard, 1))
+    return [_clip(one, longest) if one.audio is not None else None for one in utterances]
+
+
+def _clip(utterance: Utterance, longest: float) -> Clip:
+    samples, rate = audio.read(utterance)
+    short = samples[: round(longest * rate)]
+    heard = audio.resample(short, rate, RATE)
+    low, high = envelope(heard, _COLUMNS)
+    return Clip(
+        seconds=len(samples) / rate,
+        shown=len(short) / rate,
+        low=low,
+        high=high,
+        mel=log_mel(heard),
+        player="data:audio/wav;base64," + base64.b64encode(wav(heard, RATE)).decode(),
+    )
+
+
+def envelope(samples: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """`[count]` least and greatest of equal stretches of samples `[N]`, in −1 to 1 of the peak."""
+    edges = np.linspace(0, len(samples), count + 1).astype(int)[:-1]
+    edges = np.minimum(edges, len(samples) - 1)
+    peak = max(float(np.abs(samples).max()), 1e-9)
+    low, high = np.minimum.reduceat(samples, edges), np.maximum.reduceat(samples, edges)
+    return low / peak, high / peak
+
+
+def log_mel(samples: np.ndarray) -> np.ndarray:
+    """`[64, frames]` dB below the loudest cell, cut at −80, of 16 kHz mono; some 300 frames."""
+    import librosa
+
+    long_enough = np.pad(samples, (0, max(_WINDOW - len(samples), 0)))
+    power = librosa.feature.melspectrogram(
+        y=long_enough,
+        sr=RATE,
+        n_fft=_WINDOW,
+        hop_length=max(_STEP, -(-len(long_enough) // _COLUMNS)),
+        n_mels=_BANDS,
+        fmax=RATE / 2,
+    )
+    decibels = 10 * np.log10(np.maximum(power, 1e-10) / max(float(power.max()), 1e-10))
+    return np.maximum(decibels, -_RANGE)

@@ -1,0 +1,82 @@
+"""A corpus and its cut, as every chapter of its page sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser import explore, splits
+from multimodal_ser.corpus import Corpus
+from multimodal_ser.experiment import Part
+from multimodal_ser.explore import MISSING
+from multimodal_ser.types import DataError, Fold
+
+_UNUSED = "in no part"
+
+
+@dataclass(frozen=True)
+class View:
+    """sounds: a row an utterance, as `sound.measure` gives it.
+
+    folds: none where the protocol cannot cut the corpus; `refused` says why not.
+    """
+
+    corpus: Corpus
+    protocol: Part
+    sounds: pd.DataFrame
+    folds: Sequence[Fold]
+    refused: str
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        return self.corpus.table.reset_index(drop=True)
+
+    @cached_property
+    def columns(self) -> explore.Columns:
+        return explore.columns(self.table)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """None where no utterance has a label."""
+        return list(self.corpus.labels) if self.table["label"].notna().any() else []
+
+    @cached_property
+    def tested(self) -> pd.Series | None:
+        """`[N]`: the part of each row, or with several folds the one that tests it (no repeats)."""
+        if not self.folds:
+            return None
+        one = np.full(len(self.table), _UNUSED, dtype=object)
+        first = [fold for fold in self.folds if fold.repeat == self.folds[0].repeat]
+        for fold in first:
+            for part, rows in (fold.parts if len(first) == 1 else fold.tests).items():
+                one[rows] = part if len(first) == 1 else f"fold {fold.number}"
+        return pd.Series(one)
+
+    @property
+    def tested_by(self) -> str:
+        """What `tested` holds."""
+        return "part" if len({fold.number for fold in self.folds}) == 1 else "fold that tests it"
+
+    @cached_property
+    def split_hash(self) -> str:
+        return splits.split_hash(splits.split_table(self.table, self.folds)) if self.folds else ""
+
+    def places(self) -> dict[str, np.ndarray]:
+        """Class → row positions, those without a label last; empty without classes."""
+        labels = self.table["label"]
+        found = {name: np.flatnonzero(labels == name) for name in self.classes}
+        if self.classes and labels.isna().any():
+            found[MISSING] = np.flatnonzero(labels.isna())
+        return found
+
+
+def cut(corpus: Corpus, protocol: Part) -> tuple[list[Fold], str]:
+    """The folds, or why there are none."""
+    try:
+        return splits.make(corpus.table, protocol.name, protocol.options), ""
+    except DataError as error:
+        return [], str(error)

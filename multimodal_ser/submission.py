@@ -1,0 +1,42 @@
+"""The file that a task wants of its participants: a table of answers in a zip.
+
+The answers are those of the seed ensemble: scores (or numbers) averaged over seeds and repeats.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pandas as pd
+
+from multimodal_ser.evaluation import SCORE, classes_of, ensemble
+from multimodal_ser.experiment import Submission
+from multimodal_ser.types import DataError
+
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first date of a zip, so that equal answers are equal bytes
+
+
+def pack(predictions: pd.DataFrame, layout: Submission) -> bytes:
+    """A zip of one table: the answers of the layout's part, a row an utterance, by id."""
+    rows = predictions[predictions["part"] == layout.part]
+    if rows.empty:
+        parts = ", ".join(sorted(predictions["part"].unique()))
+        raise DataError(f"submission: there is no part '{layout.part}' (there is {parts})")
+    table = answers(rows)[list(layout.columns)].rename(columns=dict(layout.columns))
+    text = table.to_csv(
+        index=False, sep=layout.separator, header=layout.header, lineterminator="\n"
+    )
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(zipfile.ZipInfo(layout.file, _LONG_AGO), text, zipfile.ZIP_DEFLATED)
+    return held.getvalue()
+
+
+def answers(rows: pd.DataFrame) -> pd.DataFrame:
+    """id and value of the seed ensemble, of one target's predictions."""
+    found, classes = ensemble(rows), classes_of(rows)
+    if classes:
+        scores = found[[SCORE + name for name in classes]].to_numpy()
+        found["value"] = [classes[code] for code in scores.argmax(1)]
+    return found[["id", "value"]]
