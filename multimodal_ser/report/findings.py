@@ -47,9 +47,11 @@ def verdict(report: Report) -> list[str]:
     if report.comparison is not None:
         return list(report.comparison["verdict"])
     record = report.first
-    values = {name: record.found["metrics"][name] for name in record.names}
+    several = f"{record.target}: " if record.found["others"] else ""
+    values = {f"{several}{name}": record.found["metrics"][name] for name in record.names}
     for target, other in record.found["others"].items():
-        values |= {f"{target}: {name}": value for name, value in other["metrics"].items()}
+        known = [name for name in record.config["metrics"] if name in other["metrics"]]
+        values |= {f"{target}: {name}": other["metrics"][name] for name in known}
     return [
         f"{name} {spread(value)} on {record.part} (95 % {interval(value)})"
         for name, value in values.items()

@@ -116,6 +116,9 @@ def _published(report: Report) -> Section:
             f"This is not that task ({', '.join(differs)} differ), so its values are not drawn "
             "among the published ones."
         )
+    if not task["published"]:
+        lines.append("The card holds no published value.")
+        return Section("published", "Published results", lines)
     lines.append("Published values are their authors' own; nobody has run them here.")
     drawn = [tables.published(report, task, ours=not differs)]
     return Section("published", "Published results", lines, tables=drawn)
@@ -180,7 +183,8 @@ def _errors(report: Report, wrong: pd.DataFrame, clips: Mapping[str, Clip], why:
         for row in wrong.to_dict("records")
     ]
     record = report.arms[report.leading]
-    caption = f"The surest errors of {report.leading} on {record.part}, the ensemble over seeds"
+    what = "The surest errors" if record.classes else "The predictions furthest off"
+    caption = f"{what} of {report.leading} on {record.part}, the ensemble over seeds"
     lines = [f"No sound here: {why}"] if why else []
     if not rows:
         lines = [f"{report.leading} makes no error on {record.part}."]

@@ -46,7 +46,7 @@ def others(report: Report) -> list[Table]:
     """The same for every further target, without tests: the study is about the first."""
     tables = []
     for target, first in report.first.found["others"].items():
-        names = list(first["metrics"])
+        names = [name for name in report.first.config["metrics"] if name in first["metrics"]]
         rows = []
         for arm, record in report.arms.items():
             values = record.found["others"][target]["metrics"]
