@@ -15,7 +15,10 @@ from multimodal_ser.types import ConfigError, Features
 
 @dataclass(frozen=True)
 class Ragged:
-    """Rows of frames end to end: frames `[sum T, D]`, lengths `[N]`; length 0 is missing."""
+    """Rows of frames end to end: frames `[sum T, D]`, lengths `[N]`; length 0 is missing.
+
+    Frames of all layers are `[sum T, L, D]`.
+    """
 
     frames: Tensor
     lengths: Tensor
@@ -33,7 +36,12 @@ class Ragged:
 
     @property
     def dim(self) -> int:
-        return self.frames.shape[1]
+        return self.frames.shape[-1]
+
+    @property
+    def layers(self) -> int:
+        """How many there are to be mixed; 0 where each frame is one vector."""
+        return self.frames.shape[1] if self.frames.ndim == 3 else 0
 
     @property
     def pooled(self) -> bool:
@@ -50,12 +58,13 @@ class Ragged:
         return positions.masked_fill(~mask, 0), mask
 
     def batch(self, rows: Tensor) -> Features:
-        """The rows, padded with zeros to the longest."""
+        """The rows, padded with zeros to the longest: `[B, T, D]`, all layers `[B, L, T, D]`."""
         positions, mask = self._positions(rows)
         if not len(self.frames):
             return Features(torch.zeros(*mask.shape, self.dim), mask)
-        x = self.frames[positions].masked_fill(~mask.unsqueeze(-1), 0.0)
-        return Features(x, mask)
+        x = self.frames[positions]
+        x = x.masked_fill(~mask.reshape(*mask.shape, *[1] * (x.ndim - 2)), 0.0)
+        return Features(x.transpose(1, 2) if self.layers else x, mask)
 
     def take(self, rows: np.ndarray) -> Ragged:
         """A part of the rows, in the order asked for."""
@@ -162,6 +171,10 @@ class Dataset:
 def _columns(name: str, part: Ragged | sparse.csr_array) -> np.ndarray | sparse.csr_array:
     if not isinstance(part, Ragged):
         return part
+    if part.layers:
+        raise ConfigError(
+            f"encoders.{name} gives all layers, which neural learners mix; name one (layer: last)"
+        )
     if not part.pooled:
         raise ConfigError(
             f"encoders.{name} gives a vector for every frame, and this learner wants one for an "

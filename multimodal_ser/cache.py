@@ -3,7 +3,8 @@
 A store is a folder named by a hash of the component, its options, version and libraries; the
 rows in it are named by a hash of their input. Rows lie in shards: safetensors files that are
 written under a temporary name and renamed, so a kill loses at most the shard being written and
-any number of processes may fill one store. Every shard carries its own index and checksum.
+any number of processes may fill one store. Every shard carries its own index and checksum: opening
+a store reads the indices alone, and whoever wants rows checks the shards that hold them, once.
 """
 
 from __future__ import annotations
@@ -86,30 +87,45 @@ class Store:
             write_atomically(described, text.encode())
         os.utime(described)  # says when the store was last used
         self._shard_of: dict[str, Path] = {}
+        self.remarks: dict[str, str] = {}
         self.refresh()
 
     def refresh(self) -> None:
-        """See what other processes have written; set damaged shards aside."""
+        """See what other processes have written; a shard that cannot be opened is removed."""
         known = set(self._shard_of.values())
         for shard in sorted(self.folder.glob("*.safetensors")):
             if shard not in known:
-                for key in _index(shard):
+                keys, remarks = _index(shard)
+                self.remarks |= remarks
+                for key in keys:
                     self._shard_of.setdefault(key, shard)
+
+    def drop_damaged(self, keys: Sequence[str]) -> None:
+        """Check the shards that hold these keys; the rows of a damaged one are computed again."""
+        held = {self._shard_of[key] for key in keys if key in self._shard_of}
+        bad = {shard for shard in held if damaged(shard)}
+        for shard in bad:
+            shard.unlink(missing_ok=True)
+        if bad:
+            self._shard_of = {key: at for key, at in self._shard_of.items() if at not in bad}
+            self.refresh()
 
     def __contains__(self, key: str) -> bool:
         return key in self._shard_of
 
-    def put(self, rows: Mapping[str, np.ndarray]) -> None:
-        """Add rows `[T, D]`, all of one width, as one shard."""
+    def put(self, rows: Mapping[str, np.ndarray], remarks: Mapping[str, str] | None = None) -> None:
+        """Add rows `[T, D]` or `[T, L, D]` of one width as one shard; remarks: key → words."""
         if not rows:
             return
+        remarks = dict(remarks or {})
         frames = np.ascontiguousarray(np.concatenate(list(rows.values())))
         lengths = np.array([len(row) for row in rows.values()])
-        keys = json.dumps(list(rows))
+        keys = json.dumps([list(rows), remarks])
         meta = {"keys": keys, "crc": str(_checksum(keys, frames, lengths))}
         shard = self.folder / f"{uuid.uuid4().hex}.safetensors"
         write_atomically(shard, save({"frames": frames, "lengths": lengths}, metadata=meta))
         self._shard_of.update(dict.fromkeys(rows, shard))
+        self.remarks |= remarks
 
     def get(self, keys: Sequence[str]) -> dict[str, np.ndarray]:
         """Rows by key; every key must be in the store."""
@@ -137,18 +153,27 @@ def damaged(shard: Path) -> str | None:
     return None
 
 
-def _index(shard: Path) -> list[str]:
-    """The keys of a sound shard; a damaged one is removed, so its rows are computed again."""
-    if damaged(shard):
+def _index(shard: Path) -> tuple[list[str], dict[str, str]]:
+    """The keys of a shard and the remarks on them; one that cannot be opened is removed."""
+    try:
+        with safe_open(shard, framework="numpy") as opened:
+            return _keys(opened.metadata())
+    except (SafetensorError, OSError, ValueError):
         shard.unlink(missing_ok=True)
-        return []
-    with safe_open(shard, framework="numpy") as opened:
-        return json.loads(opened.metadata()["keys"])
+        return [], {}
+
+
+def _keys(metadata: Mapping[str, str] | None) -> tuple[list[str], dict[str, str]]:
+    """ValueError where the index is not one."""
+    found = json.loads((metadata or {}).get("keys", ""))
+    if not (isinstance(found, list) and [type(one) for one in found] == [list, dict]):
+        raise ValueError("no index")
+    return found[0], found[1]
 
 
 def _rows(shard: Path) -> Iterator[tuple[str, np.ndarray]]:
     with safe_open(shard, framework="numpy") as opened:
-        keys = json.loads(opened.metadata()["keys"])
+        keys, _ = _keys(opened.metadata())
         frames, lengths = opened.get_tensor("frames"), opened.get_tensor("lengths")
     yield from zip(keys, np.split(frames, np.cumsum(lengths)[:-1]), strict=True)
 

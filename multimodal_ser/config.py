@@ -216,6 +216,10 @@ def _of_learning(experiment: Experiment) -> Iterator[str]:
     for key, part in experiment.encoders.items():
         encoder = components.find("encoders", part.name)
         known[encoder.modality] = True
+        if learner.WANTS != "batches" and (
+            part.attended or part.options.get("layer") == "weighted"
+        ):
+            yield f"encoders.{key}: weighted layers and pool: attention are learned by neural alone"
         columns = getattr(encoder, "columns", None)
         if learner.WANTS == "batches" and columns and columns(part.options) is None:
             yield f"encoders.{key}: a neural learner needs dense columns; set max_features or svd"

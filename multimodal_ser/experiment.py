@@ -51,6 +51,11 @@ class EncoderPart(Part):
 
     normalize: Literal["none", "standard", "speaker"] = "none"
 
+    @property
+    def attended(self) -> bool:
+        """Its frames are pooled by a learned query, behind the cache."""
+        return self.options.get("pool") == "attention"
+
 
 class Head(_Section):
     """A hidden layer before the output layer."""

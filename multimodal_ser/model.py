@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
+from multimodal_ser.pooling import Attention
 from multimodal_ser.types import ConfigError, Features, MissingError
 
 MERGES = ("mean", "max", "weights", "product")
@@ -17,9 +18,10 @@ class Model(nn.Module):
     """features → logits `[B, C]` for each target.
 
     dims: encoder → D. absent: the encoders that miss some training rows; each gets a learned
-    vector that stands in for it. A fusion with a `merge` decides per encoder and needs none: its
-    `[B, M, H]` goes through the heads one encoder at a time, and the probabilities of those
-    present are merged.
+    vector that stands in for it. layers: encoder → L, where all layers are given and their mix is
+    learned; attended: the encoders whose frames a learned query pools before the fusion. A fusion
+    with a `merge` decides per encoder and needs no absent vectors: its `[B, M, H]` goes through the
+    heads one encoder at a time, and the probabilities of those present are merged.
     """
 
     def __init__(
@@ -28,9 +30,16 @@ class Model(nn.Module):
         heads: Mapping[str, nn.Module],
         dims: Mapping[str, int],
         absent: Collection[str] = (),
+        *,
+        layers: Mapping[str, int] | None = None,
+        attended: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.dims = dict(dims)
+        self.mixes = nn.ModuleDict(
+            {name: LayerMix(count) for name, count in (layers or {}).items()}
+        )
+        self.pools = nn.ModuleDict({name: Attention(dims[name]) for name in sorted(attended)})
         self.fusion = fusion
         self.heads = nn.ModuleDict(heads)
         self.merge: str | None = getattr(fusion, "merge", None)
@@ -42,7 +51,7 @@ class Model(nn.Module):
         )
 
     def forward(self, features: Mapping[str, Features]) -> dict[str, Tensor]:
-        ordered = {name: features[name] for name in sorted(features)}
+        ordered = {name: self._one(name, features[name]) for name in sorted(features)}
         if self.merge is None:
             fused = self.fusion({name: self._stand_in(name, ordered[name]) for name in ordered})
             return {target: head(fused) for target, head in self.heads.items()}
@@ -53,6 +62,12 @@ class Model(nn.Module):
             target: merge(head(fused), present, self.merge, weights)
             for target, head in self.heads.items()
         }
+
+    def _one(self, name: str, part: Features) -> Features:
+        """Layers mixed, frames pooled, where this encoder's are."""
+        if name in self.mixes:
+            part = self.mixes[name](part)
+        return self.pools[name](part) if name in self.pools else part
 
     def _stand_in(self, name: str, part: Features) -> Features:
         """Missing rows become one frame: the learned vector of their encoder."""
@@ -68,6 +83,18 @@ class Model(nn.Module):
         first[:, 0] = missing
         x = torch.where(missing[:, None, None], self.absent[name].expand_as(part.x), part.x)
         return Features(x, part.mask | first)
+
+
+class LayerMix(nn.Module):
+    """Softmax weights over layers, learned with the head: x `[B, L, T, D]` → `[B, T, D]`."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.zeros(layers))
+
+    def forward(self, features: Features) -> Features:
+        shares = torch.softmax(self.weights, dim=0)
+        return Features(torch.einsum("l,bltd->btd", shares, features.x), features.mask)
 
 
 def head(

@@ -36,6 +36,22 @@ def maximum(x: Tensor, mask: Tensor) -> Tensor:
     return highest.masked_fill(~mask.any(1, keepdim=True), 0.0)
 
 
+class Attention(nn.Module):
+    """A learned query weighs the frames: features `[B, T, D]` → one frame `[B, 1, D]`."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(dim, 1)
+
+    def forward(self, features: Features) -> Features:
+        scores = self.score(features.x).squeeze(-1).masked_fill(~features.mask, -1e9)
+        weights = torch.softmax(scores, dim=1) * features.mask
+        x = (features.x.masked_fill(~features.mask.unsqueeze(-1), 0.0) * weights.unsqueeze(-1)).sum(
+            1
+        )
+        return Features(x.unsqueeze(1), features.present.unsqueeze(1))
+
+
 _POOLS = {"mean": mean, "mean_std": mean_std, "max": maximum}
 
 

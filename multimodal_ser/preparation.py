@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import cache, components, features, splits, texts
+from multimodal_ser import cache, components, contents, splits, texts
 from multimodal_ser import corpus as corpora
 from multimodal_ser.audit import Audit, audit
 from multimodal_ser.clusters import clusters
+from multimodal_ser.contents import Content
 from multimodal_ser.corpus import Corpus
 from multimodal_ser.experiment import Experiment
-from multimodal_ser.features import Content, Encoded
+from multimodal_ser.features import Encoded
 from multimodal_ser.label_maps import relabel
 from multimodal_ser.targets import Target, targets_of
 from multimodal_ser.training import Material
@@ -61,7 +62,7 @@ class Prepared:
         """What each utterance holds of a modality."""
         if modality == "audio" and self.sounds is not None:
             return self.sounds
-        return [features.text_content(utterance) for utterance in self.corpus.utterances()]
+        return [contents.text_content(utterance) for utterance in self.corpus.utterances()]
 
     @cached_property
     def split_hash(self) -> str:
@@ -101,7 +102,7 @@ def prepare(experiment: Experiment) -> Prepared:
 
 def _listen(experiment: Experiment, corpus: Corpus) -> list[Content | None]:
     root, workers = cache_root(experiment), experiment.workers
-    return features.audio_contents(corpus.utterances(), root, workers=workers)
+    return contents.audio_contents(corpus.utterances(), root, workers=workers)
 
 
 def load_corpus(experiment: Experiment) -> Corpus:

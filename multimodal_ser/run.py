@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import components, evaluation, features, training
+from multimodal_ser import components, evaluation, features, model_folder, training
 from multimodal_ser.clusters import cluster_names
 from multimodal_ser.config import check, load
 from multimodal_ser.engines.local import spread
@@ -117,12 +117,12 @@ def _train(
     open_test: bool,
 ) -> None:
     """Every (fold, seed) that is not finished, each in its own one-thread process."""
-    jobs = []
+    jobs, known = [], material.hash()
     for fold in prepared.folds:
         wanted = fold.scored(open_test)
         for seed in experiment.seeds:
             model = folder.model(fold, seed)
-            if not training.is_finished(model, material, wanted):
+            if not model_folder.is_finished(model, known, wanted):
                 jobs.append((experiment, material, fold, seed, model, wanted))
     if jobs and open_test:
         folder.note_opening(prepared.split_hash)
@@ -142,7 +142,7 @@ def _collect(
         for part in fold.scored(open_test):
             rows = fold.parts[part]
             for seed in experiment.seeds:
-                scores = training.read_scores(folder.model(fold, seed), part)
+                scores = model_folder.read_scores(folder.model(fold, seed), part)
                 for name, target in prepared.targets.items():
                     frame = pd.DataFrame({"id": ids[rows], "cluster": cluster[rows], "part": part})
                     frame[["repeat", "fold", "seed"]] = fold.repeat, fold.number, seed

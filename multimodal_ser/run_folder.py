@@ -65,6 +65,7 @@ class RunFolder:
             "device": "cpu",
             "threads": 1,
             "features": material.hash(),
+            "remarks": {name: dict(one.remarks) for name, one in material.encoded.items()},
         }
         self.write_json("environment.json", found)
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -24,10 +22,10 @@ from scipy import sparse
 from multimodal_ser import components, losses
 from multimodal_ser.balance import balanced, truncated
 from multimodal_ser.batches import Dataset, Ragged, Scaling, scale_by_speaker
-from multimodal_ser.cache import write_atomically
 from multimodal_ser.experiment import Experiment, Head
 from multimodal_ser.features import Encoded, run_encoder
 from multimodal_ser.model import Model, head
+from multimodal_ser.model_folder import is_finished, read_files, write, write_scores
 from multimodal_ser.types import Fold, Input, Predictions
 
 
@@ -59,13 +57,15 @@ class Material:
 class Trained:
     """All that turns features into scores: fitted encoders, scalings, the learner.
 
-    units: target of numbers → mean and deviation in train; learners see numbers in those.
+    units: target of numbers → mean and deviation in train; learners see numbers in those. shape:
+    what the model was built for.
     """
 
     fitted: Mapping[str, Any]
     scalings: Mapping[str, Scaling]
     units: Mapping[str, tuple[float, float]]
-    learner: Any
+    learner: Any = None
+    shape: Mapping[str, Any] | None = None
 
 
 def job(
@@ -77,30 +77,15 @@ def job(
     parts: Sequence[str],
 ) -> None:
     """Leave a finished model and its scores of the parts in `folder`."""
-    if is_finished(folder, material):
+    features = material.hash()
+    if is_finished(folder, features):
         trained = load(experiment, material, folder)
     else:
         trained = fit(experiment, material, fold, seed)
-        _write(trained, material, folder)
+        write(_contents(trained, features), folder, features)
     for part in parts:
-        found = predict(experiment, material, trained, fold.parts[part])
-        scores = {name: np.ascontiguousarray(one) for name, one in found.scores.items()}
-        write_atomically(_scores_path(folder, part), save(scores))
-
-
-def is_finished(folder: Path, material: Material, parts: Sequence[str] = ()) -> bool:
-    """A model stands there, trained on these very features, and has scored the parts."""
-    try:
-        written = json.loads((folder / "model.json").read_text("utf-8"))
-    except FileNotFoundError:
-        return False
-    scored = all(_scores_path(folder, part).exists() for part in parts)
-    return scored and written["features"] == material.hash()
-
-
-def read_scores(folder: Path, part: str) -> dict[str, np.ndarray]:
-    """Target → scores `[rows of the part, C]`."""
-    return load_file(_scores_path(folder, part))
+        scores = predict(experiment, material, trained, fold.parts[part]).scores
+        write_scores(folder, part, scores)
 
 
 def fit(experiment: Experiment, material: Material, fold: Fold, seed: int) -> Trained:
@@ -119,15 +104,16 @@ def fit(experiment: Experiment, material: Material, fold: Fold, seed: int) -> Tr
         for name, part in experiment.encoders.items()
         if part.normalize == "standard"
     }
-    start = Trained(fitted, scalings, _units(experiment, material, chosen), None)
+    start = Trained(fitted, scalings, _units(experiment, material, chosen))
     train = dataset(experiment, material, start, chosen)
     if experiment.balance != "none":
         train = balanced(train, experiment.balanced_target, experiment.balance)
     dev = dataset(experiment, material, start, fold.dev) if len(fold.dev) else None
     torch.manual_seed(seed)
-    learner = _make_learner(experiment, *_shape(train), material)
+    shape = _shape(train)
+    learner = _make_learner(experiment, shape, material)
     learner.fit(train, dev, seed=seed)
-    return replace(start, learner=learner)
+    return replace(start, learner=learner, shape=shape)
 
 
 def predict(
@@ -164,17 +150,18 @@ def load(experiment: Experiment, material: Material, folder: Path) -> Trained:
     for name, part in experiment.encoders.items():
         if name not in material.encoded:
             fitted[name] = components.build("encoders", part.name, part.options).eval()
-            fitted[name].load_state(_files(folder / "encoders" / name))
+            fitted[name].load_state(read_files(folder / "encoders" / name))
     scalings = {
         path.stem: Scaling(
             *(torch.from_numpy(load_file(path)[key]) for key in ("centre", "spread"))
         )
         for path in (folder / "scalings").glob("*.safetensors")
     }
-    learner = _make_learner(experiment, written["dims"], written["absent"], material)
-    learner.load_state(_files(folder / "learner"))
+    shape = {key: written[key] for key in ("dims", "absent", "layers")}
+    learner = _make_learner(experiment, shape, material)
+    learner.load_state(read_files(folder / "learner"))
     units = {name: (pair[0], pair[1]) for name, pair in written["units"].items()}
-    return Trained(fitted, scalings, units, learner)
+    return Trained(fitted, scalings, units, learner, shape)
 
 
 def _rows(
@@ -211,16 +198,18 @@ def _cached(encoded: Encoded, speakers: bytes | None) -> Ragged:
     return scale_by_speaker(rows, np.frombuffer(speakers, dtype=np.int64))
 
 
-def _shape(train: Dataset) -> tuple[dict[str, int], list[str]]:
-    """Dims of the encoders, and which of them miss some training rows."""
+def _shape(train: Dataset) -> dict[str, Any]:
+    """Dims of the encoders, which of them miss some training rows, which give all layers."""
     ragged = {name: part for name, part in train.features.items() if isinstance(part, Ragged)}
-    dims = {name: part.dim for name, part in ragged.items()}
-    return dims, [name for name, part in ragged.items() if bool((part.lengths == 0).any())]
+    return {
+        "dims": {name: part.dim for name, part in ragged.items()},
+        "absent": [name for name, part in ragged.items() if bool((part.lengths == 0).any())],
+        "layers": {name: part.layers for name, part in ragged.items() if part.layers},
+    }
 
 
-def _make_learner(
-    experiment: Experiment, dims: Mapping[str, int], absent: Sequence[str], material: Material
-) -> Any:
+def _make_learner(experiment: Experiment, shape: Mapping[str, Any], material: Material) -> Any:
+    dims = shape["dims"]
     name, options = experiment.learner.name, experiment.learner.options
     if experiment.fusion is None:
         return components.build("learners", name, options)
@@ -233,7 +222,9 @@ def _make_learner(
         target: (losses.FOR[output.kind][output.loss or ""], output.weight)
         for target, output in experiment.outputs.items()
     }
-    model = Model(fusion, heads, dims, absent)
+    attended = [key for key, part in experiment.encoders.items() if part.attended]
+    layers, absent = shape["layers"], shape["absent"]
+    model = Model(fusion, heads, dims, absent, layers=layers, attended=attended)
     return components.build("learners", name, options, model, wanted)
 
 
@@ -255,20 +246,7 @@ def _make_head(width: int, classes: int, kind: str | Head) -> torch.nn.Module:
     return head(width, classes)
 
 
-def _write(trained: Trained, material: Material, folder: Path) -> None:
-    """The whole model or none of it, also when two processes train the same one."""
-    draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
-    for path, data in _contents(trained, material).items():
-        write_atomically(draft / path, data)
-    if not is_finished(folder, material):
-        shutil.rmtree(folder, ignore_errors=True)
-    try:
-        draft.rename(folder)
-    except OSError:  # another process was first, with the same bytes
-        shutil.rmtree(draft)
-
-
-def _contents(trained: Trained, material: Material) -> dict[str, bytes]:
+def _contents(trained: Trained, features: str) -> dict[str, bytes]:
     """The files of a model folder."""
     files: dict[str, bytes] = {}
     for name, encoder in trained.fitted.items():
@@ -277,18 +255,8 @@ def _contents(trained: Trained, material: Material) -> dict[str, bytes]:
         arrays = {"centre": scaling.centre.numpy(), "spread": scaling.spread.numpy()}
         files[f"scalings/{name}.safetensors"] = save(arrays)
     files |= {f"learner/{file}": data for file, data in trained.learner.state().items()}
-    written: dict[str, Any] = {"features": material.hash(), "dims": {}, "absent": []}
-    written["units"] = trained.units
+    written = {"features": features, "units": trained.units, **(trained.shape or {})}
     model = getattr(trained.learner, "model", None)
     if model is not None:
-        written["dims"], written["absent"] = model.dims, sorted(model.absent)
         written["parameters"] = sum(one.numel() for one in model.parameters())
     return files | {"model.json": json.dumps(written, indent=1).encode()}
-
-
-def _files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def _scores_path(folder: Path, part: str) -> Path:
-    return folder / "scores" / f"{part}.safetensors"

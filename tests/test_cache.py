@@ -122,6 +122,13 @@ def test_two_open_stores_see_each_others_rows_after_a_refresh(tmp_path):
         np.testing.assert_array_equal(found["b"], ROWS["two"])
 
 
+def checked(folder):
+    """A store opened by somebody who wants all of its rows."""
+    found = Store(folder, RECIPE)
+    found.drop_damaged(list(ROWS))
+    return found
+
+
 @pytest.mark.parametrize("kept", [0, 4, 8, 60, 0.5, -1])
 def test_a_truncated_shard_is_reported_then_removed_and_its_rows_are_absent(tmp_path, store, kept):
     shard = shard_of(store)
@@ -129,7 +136,7 @@ def test_a_truncated_shard_is_reported_then_removed_and_its_rows_are_absent(tmp_
     shard.write_bytes(whole[: int(len(whole) * kept) if kept == 0.5 else kept])
     (line,) = verify(tmp_path)
     assert line.startswith(f"{shard}: ")
-    opened = Store(tmp_path, RECIPE)
+    opened = checked(tmp_path)
     assert not any(key in opened for key in ROWS)
     assert not shard.exists()
     assert verify(tmp_path) == []
@@ -141,7 +148,7 @@ def test_a_flipped_byte_of_a_feature_is_reported_then_removed(tmp_path, store):
     data[data.index(ROWS["two"].tobytes()) + 3] ^= 1
     shard.write_bytes(data)
     assert verify(tmp_path) == [f"{shard}: its checksum does not match"]
-    assert "one" not in Store(tmp_path, RECIPE)
+    assert "one" not in checked(tmp_path)
     assert not shard.exists()
 
 
@@ -153,7 +160,7 @@ def test_no_flipped_byte_anywhere_stops_the_store_or_changes_a_row(tmp_path, sto
         damaged = bytearray(whole)
         damaged[position] ^= flip
         shard.write_bytes(damaged)
-        opened = Store(tmp_path, RECIPE)
+        opened = checked(tmp_path)
         known = [key for key in ROWS if key in opened]
         for key, row in opened.get(known).items():
             np.testing.assert_array_equal(row, ROWS[key], err_msg=f"byte {position}")
@@ -163,14 +170,14 @@ def test_damage_costs_only_the_rows_of_its_shard(tmp_path, store):
     damaged = shard_of(store)
     store.put({"three": ROWS["one"]})
     damaged.write_bytes(b"")
-    opened = Store(tmp_path, RECIPE)
+    opened = checked(tmp_path)
     assert "one" not in opened
     np.testing.assert_array_equal(opened.get(["three"])["three"], ROWS["one"])
 
 
 def test_rows_lost_to_damage_can_be_put_again(tmp_path, store):
     shard_of(store).write_bytes(b"damaged")
-    opened = Store(tmp_path, RECIPE)
+    opened = checked(tmp_path)
     opened.put(ROWS)
     np.testing.assert_array_equal(Store(tmp_path, RECIPE).get(["two"])["two"], ROWS["two"])
 
@@ -282,3 +289,33 @@ def test_the_cache_lies_where_the_environment_says(tmp_path, monkeypatch):
     assert cache.default_root() == tmp_path / "own"
     monkeypatch.delenv("MSER_CACHE")
     assert cache.default_root() == tmp_path / "xdg" / "multimodal_ser"
+
+
+def test_opening_a_store_reads_indices_alone_and_whoever_wants_rows_checks_their_shards(
+    tmp_path, store, monkeypatch
+):
+    read = []
+    monkeypatch.setattr(cache, "damaged", lambda shard: read.append(shard))
+    other = shard_of(store)
+    store.put({"three": ROWS["one"]})
+    opened = Store(tmp_path, RECIPE)
+    assert read == []
+    opened.drop_damaged(["one", "absent"])
+    assert read == [other]
+
+
+def test_all_layers_and_half_precision_come_back_as_they_were(tmp_path):
+    rows = {
+        "a": np.arange(12, dtype=np.float16).reshape(2, 3, 2),
+        "b": np.ones((1, 3, 2), np.float16),
+    }
+    Store(tmp_path, RECIPE).put(rows)
+    found = Store(tmp_path, RECIPE).get(["b", "a"])
+    for key, row in rows.items():
+        assert found[key].dtype == np.float16
+        np.testing.assert_array_equal(found[key], row)
+
+
+def test_a_remark_stays_with_its_row(tmp_path, store):
+    store.put({"cut": ROWS["one"]}, {"cut": "truncated"})
+    assert store.remarks == Store(tmp_path, RECIPE).remarks == {"cut": "truncated"}

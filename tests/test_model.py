@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from multimodal_ser.fusion import concat, late
-from multimodal_ser.model import Model, head, merge
+from multimodal_ser.model import LayerMix, Model, head, merge
+from multimodal_ser.pooling import Attention
 from multimodal_ser.types import Features, MissingError
 
 DIMS = {"audio": 3, "text": 2}
@@ -172,3 +173,54 @@ def test_a_head_with_a_hidden_layer_is_linear_activation_linear():
     expected = torch.tanh(x @ first.weight.T + first.bias) @ last.weight.T + last.bias
     torch.testing.assert_close(made(x), expected)
     assert first.out_features == 4
+
+
+def test_layers_start_as_their_mean_and_the_best_one_can_be_learned():
+    mix = LayerMix(3)
+    x = torch.randn(4, 3, 5, 2, generator=torch.Generator().manual_seed(0))
+    mask = torch.ones(4, 5, dtype=torch.bool)
+    torch.testing.assert_close(mix(Features(x, mask)).x, x.mean(1))
+    optimizer = torch.optim.Adam(mix.parameters(), lr=0.3)
+    for _ in range(100):
+        loss = (mix(Features(x, mask)).x - x[:, 2]).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert mix.weights.argmax() == 2
+    torch.testing.assert_close(mix(Features(x, mask)).x, x[:, 2], atol=0.05, rtol=0)
+
+
+def test_learned_attention_is_a_weighted_mean_of_valid_frames_alone():
+    pool = Attention(3)
+    x = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
+    mask = torch.tensor([[True, True, False, False], [False] * 4])
+    found = pool(Features(x, mask))
+    scores = torch.softmax(pool.score(x[0, :2]).squeeze(-1), 0)
+    torch.testing.assert_close(found.x[0, 0], scores @ x[0, :2])
+    assert found.mask.tolist() == [[True], [False]]
+    assert (found.x[1] == 0).all()
+    spoiled = torch.where(mask.unsqueeze(-1), x, torch.full_like(x, torch.nan))
+    torch.testing.assert_close(pool(Features(spoiled, mask)).x[0], found.x[0])
+
+
+def test_a_model_mixes_and_attends_before_it_fuses():
+    fusion = concat.Fusion({"audio": 2, "text": 3}, hidden=4).eval()
+    model = Model(
+        fusion,
+        {"label": head(4, 2)},
+        {"audio": 2, "text": 3},
+        layers={"audio": 3},
+        attended=["text"],
+    ).eval()
+    generator = torch.Generator().manual_seed(0)
+    audio = torch.randn(2, 3, 1, 2, generator=generator)
+    text = torch.randn(2, 5, 3, generator=generator)
+    features = {
+        "audio": Features(audio, torch.ones(2, 1, dtype=torch.bool)),
+        "text": Features(text, torch.ones(2, 5, dtype=torch.bool)),
+    }
+    by_hand = {
+        "audio": model.mixes["audio"](features["audio"]),
+        "text": model.pools["text"](features["text"]),
+    }
+    torch.testing.assert_close(model(features)["label"], model.heads["label"](fusion(by_hand)))

@@ -68,7 +68,7 @@ def list_cache() -> None:
 def verify_cache() -> None:
     """Check every shard, and decode again every file it remembers; exit 4 where one differs."""
     from multimodal_ser.cache import default_root, verify
-    from multimodal_ser.features import verify_contents
+    from multimodal_ser.contents import verify_contents
     from multimodal_ser.types import DataError, listed
 
     root = default_root()

@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import librosa
 import numpy as np
 from pydantic import Field
+from scipy.fft import dct
 from torch import Tensor, nn
 
+from multimodal_ser.encoders._mel import Mel, decibels
 from multimodal_ser.encoders._spectral import at_rate, mask_of, padded
+from multimodal_ser.encoders._statistics import STATISTICS, slopes, statistics
 from multimodal_ser.types import Features, Input
 
 Positive = Annotated[int, Field(gt=0)]
+_PARTS = {"none": 1, "mean": 1, "mean_std": 2, "stats": 2 * len(STATISTICS)}
 
 
 class Encoder(nn.Module):
-    """`pool: mean` `[B, 1, n_mfcc]`, `mean_std` `[B, 1, 2 n_mfcc]`, `none` `[B, T, n_mfcc]`.
+    """`pool: none` `[B, T, n_mfcc]`; `mean` `[B, 1, n_mfcc]`; `mean_std` twice that.
 
+    `pool: stats` describes how each coefficient, and its slope over nine frames, is distributed
+    over the clip: STATISTICS of the coefficients, then those of the slopes, `[B, 1, 10 n_mfcc]`.
     librosa's defaults (windows of 2048, hop 512, centred, top 80 dB); the mel bands are raised to
     `n_mfcc` where that asks for more than 128.
     """
 
     modality = "audio"
-    VERSION = 1
-    VALUE_LIBRARIES = ("librosa", "numpy", "scipy", "soxr")
+    VERSION = 2
+    VALUE_LIBRARIES = ("librosa", "numpy", "scipy", "soxr", "torch")
 
     def __init__(
         self,
         *,
         n_mfcc: Positive = 40,
         sample_rate: Positive = 22050,
-        pool: Literal["none", "mean", "mean_std"] = "mean",
+        pool: Literal["none", "mean", "mean_std", "stats"] = "mean",
     ) -> None:
         super().__init__()
-        self.n_mfcc = n_mfcc
+        bands = max(128, n_mfcc)
         self.sample_rate = sample_rate
         self.pool = pool
-        self.dim = 2 * n_mfcc if pool == "mean_std" else n_mfcc
+        self.dim = n_mfcc * _PARTS[pool]
+        self.mel = Mel(sample_rate, 2048, 512, bands)
+        cosines = dct(np.eye(bands), axis=0, norm="ortho")[:n_mfcc].T
+        self.cosines = np.ascontiguousarray(cosines, dtype=np.float32)
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, T, dim]`, lengths `[B]` in frames, 0 where the sound is missing."""
@@ -54,15 +61,15 @@ class Encoder(nn.Module):
     def _one(self, samples: np.ndarray | None) -> np.ndarray | None:
         if samples is None:
             return None
-        with warnings.catch_warnings():  # a clip shorter than one window is padded, as it should
-            warnings.filterwarnings("ignore", message="n_fft=")
-            frames = librosa.feature.mfcc(
-                y=samples, sr=self.sample_rate, n_mfcc=self.n_mfcc, n_mels=max(128, self.n_mfcc)
-            ).T
+        level = decibels(self.mel(samples))
+        if self.pool == "mean":  # the transform is linear, so the mean may come first
+            return level.mean(0, keepdims=True) @ self.cosines
+        frames = level @ self.cosines
         if self.pool == "none":
             return frames
-        pooled = [frames.mean(0)] if self.pool == "mean" else [frames.mean(0), frames.std(0)]
-        return np.concatenate(pooled)[None]
+        if self.pool == "mean_std":
+            return np.concatenate([frames.mean(0), frames.std(0)])[None]
+        return np.concatenate([statistics(frames), statistics(slopes(frames))])[None]
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

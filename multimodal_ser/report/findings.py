@@ -173,6 +173,9 @@ def of_corpus(audit: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_run(record: Record) -> Iterator[str]:
     yield from of_corpus(record.audit)
+    for name, remarks in (record.environment.get("remarks") or {}).items():
+        for remark, count in remarks.items():
+            yield f"{name}: {count} utterances {remark}"
     if not record.part.startswith("test"):
         yield f"The test part is sealed: all numbers are of {record.part}, where models were chosen"
     if record.found["unscored"]:

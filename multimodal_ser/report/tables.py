@@ -238,6 +238,7 @@ def environment(report: Report) -> Table:
     libraries = found.pop("libraries", {})
     features = {f"features of {a}": r.environment.get("features") for a, r in report.arms.items()}
     found.pop("features", None)
+    found.pop("remarks", None)
     rows = {**found, **libraries, **{key: one for key, one in features.items() if one}}
     cells = [[Cell(str(key)), Cell(str(value))] for key, value in rows.items()]
     return Table("Environment", ["what", "value"], cells or [[Cell("not recorded"), Cell(NONE)]])

@@ -1,0 +1,120 @@
+"""What the Hugging Face encoders share: models by hub name or folder, and layers by number."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+
+from multimodal_ser.types import ConfigError, MissingError
+
+Layer = int | Literal["last", "weighted"]
+
+
+def layer_index(layer: Layer, count: int) -> int | None:
+    """Which of `count` hidden states (0: the input of the first layer); None means all of them."""
+    if layer == "weighted":
+        return None
+    index = count - 1 if layer == "last" else layer
+    if not -count <= index < count:
+        raise ConfigError(f"layer {layer} is not there: {-count} … {count - 1}, last or weighted")
+    return index % count
+
+
+def stored_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options under which features are kept: pooled, every layer; an attention pool, frames."""
+    if options["pool"] == "attention":
+        return {**options, "pool": "none"}
+    return dict(options) if options["pool"] == "none" else {**options, "layer": "weighted"}
+
+
+def load_config(name: str, revision: str | None = None) -> Any:
+    """The configuration of a model whose code is in transformers; code from a hub is never run."""
+    from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
+
+    plain, _ = load(PreTrainedConfig.get_config_dict, name, revision)
+    if not plain:
+        raise MissingError(f"'{name}' holds no config.json, so it is no folder of a model")
+    kind = plain.get("model_type")
+    if kind not in CONFIG_MAPPING:
+        raise ConfigError(f"'{name}' is a model of type '{kind}', which transformers does not know")
+    return load(AutoConfig.from_pretrained, name, revision)
+
+
+def load_model(
+    name: str, revision: str | None, config: Any, may_lack: Sequence[str] = ()
+) -> torch.nn.Module:
+    """The frozen float32 model in eval mode.
+
+    Weights that the checkpoint does not hold would be random, so they are a MissingError, except
+    those whose names contain one of `may_lack` (parts that the encoder does not use).
+    """
+    from transformers import AutoModel
+
+    model, report = load(
+        AutoModel.from_pretrained,
+        name,
+        revision,
+        config=config,
+        dtype=torch.float32,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
+    lacking = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+    random = sorted(key for key in lacking if not any(part in key for part in may_lack))
+    if random:
+        raise MissingError(
+            f"the checkpoint of '{name}' lacks {len(random)} weights that its config.json asks for, "
+            f"such as {random[0]}; choose a checkpoint of the whole model"
+        )
+    return model.eval().requires_grad_(False)
+
+
+def load(loader: Callable[..., Any], name: str, revision: str | None, **options: Any) -> Any:
+    """What a `from_pretrained` gives; MissingError with the way to get it if it is not there."""
+    with quiet():
+        try:
+            return loader(name, revision=revision or "main", **options)
+        except (OSError, SafetensorError) as error:  # OSError: also a name that no hub can know
+            raise MissingError(_way_out(name, revision, str(error))) from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No notes and no bar for loading weights; the bar of a download stays."""
+    from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
+    from transformers.utils import logging
+
+    level, bar, hub_bar = (
+        logging.get_verbosity(),
+        logging.is_progress_bar_enabled(),
+        not are_progress_bars_disabled(),
+    )
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    if hub_bar:
+        enable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def _way_out(name: str, revision: str | None, reason: str) -> str:
+    reason = reason.partition("\n")[0]
+    if Path(name).is_dir():
+        return f"the folder '{name}' cannot be loaded: {reason}"
+    version = f" --revision {revision}" if revision else ""
+    return (
+        f"the model '{name}' is not on this machine and cannot be fetched: {reason} "
+        f"Give a folder, or fetch it where there is a network: hf download {name}{version}"
+    )

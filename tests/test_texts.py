@@ -1,0 +1,139 @@
+"""Which texts are equal, which nearly; and that another process says the same."""
+
+import os
+import unicodedata
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from multimodal_ser import config, preparation, texts
+from multimodal_ser.engines import local
+
+from .conftest import tones_config
+
+
+def series(*values):
+    return pd.Series(values, dtype="str")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("¡Qué ALEGRÍA!", "qué alegría"),
+        ("a  b\tc\n", " a b c"),
+        ("bien-hecho", "bien hecho"),
+        ("¿Sí?, «no»… 'o'", "sí no o"),
+        ("STRASSE", "straße"),
+        ("ﬁn ２", "fin 2"),
+        (unicodedata.normalize("NFD", "acción"), unicodedata.normalize("NFC", "acción")),
+        ("uno\u00a0dos\u3000tres", "uno dos tres"),
+    ],
+)
+def test_texts_are_compared_without_case_marks_blanks_and_unicode_forms(one, other):
+    first, second = texts.normalized(series(one, other))
+    assert first == second
+    assert first == " ".join(first.split())
+
+
+def test_accents_and_words_still_tell_texts_apart():
+    found = texts.normalized(series("qué", "que", "año", "ano", "no no", "no"))
+    assert found.nunique() == 6
+
+
+def test_missing_texts_stay_missing_and_rows_keep_their_index():
+    given = pd.Series(["A", None, "b!"], index=[7, 3, 5], dtype="str")
+    found = texts.normalized(given)
+    assert found.index.tolist() == [7, 3, 5]
+    assert found.isna().tolist() == [False, True, False]
+    assert found.dropna().tolist() == ["a", "b"]
+
+
+def test_normal_texts_are_normal():
+    given = series("¡Qué  ALEGRÍA!", "la Casa-Blanca", None)
+    once = texts.normalized(given)
+    pd.testing.assert_series_equal(texts.normalized(once), once)
+
+
+SENTENCES = series(
+    "Dice el Gobierno que no sube los impuestos",
+    None,
+    "¡dice el gobierno que NO sube los impuestos!",
+    "Dice el Gobierno que no sube los impuestos hoy",
+    "algo del todo distinto se oye aquí",
+)
+
+
+def test_equal_texts_share_a_code_and_only_the_first_stands_in_pairs():
+    found = texts.compare(SENTENCES)
+    assert found.codes.tolist() == [0, -1, 0, 1, 2]
+    assert found.pairs.tolist() == [[0, 3]], "7 of 8 neighbouring words are shared"
+
+
+def test_texts_without_any_are_compared_with_nothing():
+    found = texts.compare(series(None, None))
+    assert found.codes.tolist() == [-1, -1]
+    assert found.pairs.shape == (0, 2)
+
+
+def same(one, other):
+    return np.array_equal(one.codes, other.codes) and np.array_equal(one.pairs, other.pairs)
+
+
+def no_process(*_):
+    raise AssertionError("few texts need no other process")
+
+
+def test_few_texts_are_compared_here_once_they_are_asked_for(monkeypatch):
+    monkeypatch.setattr(texts, "alongside", no_process)
+    ask = texts.begin(SENTENCES)
+    assert same(ask(), texts.compare(SENTENCES))
+
+
+@pytest.fixture
+def few_is_many(monkeypatch):
+    monkeypatch.setattr(texts, "_LARGE", len(SENTENCES))
+    yield
+    local.shut_down()
+
+
+def test_many_texts_are_compared_in_another_process(few_is_many, monkeypatch):
+    begun = []
+
+    def alongside(function, *job):
+        begun.append(function)
+        return local.alongside(function, *job)
+
+    monkeypatch.setattr(texts, "alongside", alongside)
+    expected = texts.compare(SENTENCES)
+    monkeypatch.setattr(texts, "near_duplicates", no_process)  # in this process alone
+    found = texts.begin(SENTENCES)()
+    assert len(begun) == 1
+    assert same(found, expected)
+
+
+def test_one_text_less_is_few(few_is_many, monkeypatch):
+    monkeypatch.setattr(texts, "alongside", no_process)
+    assert texts.begin(SENTENCES[:-1])().codes.tolist() == [0, -1, 0, 1]
+
+
+def test_an_answer_may_be_asked_for_late_and_twice(few_is_many):
+    ask = texts.begin(SENTENCES)
+    local.alongside(os.getpid)()  # whatever else the worker does in the meantime
+    assert same(ask(), ask())
+
+
+def test_an_answer_outlives_the_workers_that_other_stages_start(few_is_many):
+    """Sound is decoded by more workers while the texts are compared, which ends the first ones."""
+    ask = texts.begin(SENTENCES)
+    assert list(local.spread(len, [("ab",), ("c",)], workers=2)) == [2, 1]
+    assert same(ask(), texts.compare(SENTENCES))
+
+
+def test_a_corpus_of_many_texts_is_audited_as_one_of_few(tones, monkeypatch):
+    experiment = config.check(tones_config(tones, workers=2))
+    few = preparation.prepare(experiment).audit.plain()
+    monkeypatch.setattr(texts, "_LARGE", 1)
+    many = preparation.prepare(experiment).audit.plain()
+    local.shut_down()
+    assert many == few
