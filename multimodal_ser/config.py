@@ -74,8 +74,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _conditioned(card: Mapping[str, Any]) -> dict[str, Any]:
-    """The task section with what its card says of corpus, protocol and outputs."""
+    """The task section with what its card says of corpus, protocol and outputs.
+
+    A card without labels: takes those of the corpus as they are, which is a condition, too.
+    """
     conditions = {key: copy.deepcopy(card[key]) for key in _CONDITIONS if key in card}
+    conditions = {"labels": None, **conditions}
     return {"conditions": conditions, **card["task"]}
 
 

@@ -227,10 +227,11 @@ class Experiment(_Section):
         """Where the experiment is not the task that its card describes."""
         if self.task is None:
             return []
-        mine = self.resolved()
-        return [
-            key for key, theirs in self.task.conditions.items() if not _says(mine.get(key), theirs)
-        ]
+        mine, told = self.resolved(), self.task.conditions
+        found = [key for key, theirs in told.items() if not _says(mine.get(key), theirs)]
+        found += ["shuffle"] if self.shuffle else []
+        decides = next(iter(told.get("outputs") or {}), self.first)
+        return found if decides == self.first or "outputs" in found else [*found, "outputs"]
 
     def resolved(self) -> dict[str, Any]:
         """Plain data that `check` turns into the same experiment again."""

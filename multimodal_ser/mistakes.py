@@ -33,7 +33,8 @@ def _paths(schema: dict[str, Any]) -> list[str]:
     found: list[str] = []
     for key, value in schema.get("properties", {}).items():
         found.append(key)
-        reference = value.get("$ref", "").rpartition("/")[2]
+        places = [value, *value.get("anyOf", [])]  # a section that may be absent is one of several
+        reference = next((one["$ref"] for one in places if "$ref" in one), "").rpartition("/")[2]
         inner = schema.get("$defs", {}).get(reference, {})
         found += [f"{key}.{name}" for name in inner.get("properties", {})]
     return found

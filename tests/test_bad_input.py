@@ -25,10 +25,10 @@ from hypothesis import strategies as st
 
 from multimodal_ser import components
 from multimodal_ser.audio import read
+from multimodal_ser.contents import audio_contents
 from multimodal_ser.corpus import Corpus
 from multimodal_ser.datasets import audiofolder
 from multimodal_ser.datasets.manifest import load
-from multimodal_ser.contents import audio_contents
 from multimodal_ser.features import run_encoder
 from multimodal_ser.run import run
 from multimodal_ser.types import DataError, Input, MserError, Utterance

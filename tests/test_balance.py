@@ -10,7 +10,7 @@ from multimodal_ser import run
 from multimodal_ser.balance import balanced, truncated
 from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.config import check
-from multimodal_ser.types import ConfigError
+from multimodal_ser.types import ConfigError, DataError
 
 CODES = np.array([0, 0, 1, 0, -1, 0, 2, 1, 0, 2, 0, 1, -1])
 
@@ -35,6 +35,11 @@ def test_truncated_draws_from_the_rows_it_is_given_and_counts_only_those():
     assert set(rows) < set(range(8))
     assert np.bincount(CODES[rows]).tolist() == [1, 1, 1]
     assert truncated(np.array([0, 2, 3]), CODES, seed=0).size == 2, "a class without rows is none"
+
+
+def test_without_any_single_class_there_is_nothing_to_even_out():
+    with pytest.raises(DataError, match="balance"):
+        truncated(np.array([4, 12]), CODES, seed=0)
 
 
 def test_truncated_is_the_same_for_a_seed_and_another_for_another():

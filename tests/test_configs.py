@@ -15,4 +15,5 @@ def test_there_are_configs():
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_shipped_config_is_right(path):
-    assert load(path).name == path.stem
+    card = path.parent.name == "tasks"  # a card has no encoders
+    assert load(path, card=card).name == path.stem

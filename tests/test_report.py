@@ -104,6 +104,7 @@ def write_run(folder, *, classes=("joy", "calm"), clusters=12, name="hand", part
         "corpus": [{"name": "manifest", "root": "nowhere", "path": "none.csv"}],
         "protocol": {"name": "kfold", "folds": 3},
         "encoders": {"audio": {"name": "log_mel"}},
+        "outputs": {"label": {"kind": "classes"}},
         "learner": {"name": "svm"},
         "seeds": [0, 1],
         "metrics": metrics,

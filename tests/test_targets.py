@@ -86,16 +86,16 @@ def test_a_number_is_written_with_eight_digits_and_without_idle_ones(tmp_path):
 
 
 def test_numbers_that_a_table_holds_as_words_are_numbers(tmp_path):
-    found = targets(tmp_path, {"stars": NUMBERS}, stars=["1", None, "2.5", "3e0"])["stars"]
+    found = targets(tmp_path, {"rating": NUMBERS}, rating=["1", None, "2.5", "3e0"])["rating"]
     np.testing.assert_array_equal(found.numbers, [1, np.nan, 2.5, 3])
     assert found.written[[0, 2, 3]].tolist() == ["1", "2.5", "3"]
 
 
 @pytest.mark.parametrize("odd", ["many", "1,5", "inf", "-inf"])
 def test_what_is_no_number_is_named_with_its_id(tmp_path, odd):
-    message = rf"1 values of 'stars' are no numbers \(outputs.stars\):\n  b: '{odd}'$"
+    message = rf"1 values of 'rating' are no numbers \(outputs.rating\):\n  b: '{odd}'$"
     with pytest.raises(DataError, match=message):
-        targets(tmp_path, {"stars": NUMBERS}, stars=["1", odd, "3", None])
+        targets(tmp_path, {"rating": NUMBERS}, rating=["1", odd, "3", None])
 
 
 @pytest.mark.parametrize("output", [NUMBERS, {"edges": [1.0], "classes": ["low", "high"]}])
@@ -111,7 +111,7 @@ def test_a_column_of_numbers_has_no_classes_of_its_own(tmp_path):
 
 def test_whole_numbers_can_be_named_as_classes(tmp_path):
     """A table with types (Parquet) has 1 where a CSV has the word."""
-    found = targets(tmp_path, {"stars": {"classes": ["1", "2"]}}, stars=[1, 2, 1, 2])["stars"]
+    found = targets(tmp_path, {"rating": {"classes": ["1", "2"]}}, rating=[1, 2, 1, 2])["rating"]
     assert found.codes.tolist() == [0, 1, 0, 1]
 
 

@@ -202,6 +202,11 @@ def test_differs_names_what_leaves_the_task_and_nothing_else(home, changes, expe
     assert loaded(home, **changes).differs == expected
 
 
+def test_a_seed_that_the_card_itself_names_is_no_condition(home):
+    write(home / "tasks" / "card.yaml", card(home, protocol={"name": "kfold", "seed": 1}))
+    assert loaded(home, protocol={"name": "kfold", "seed": 2}).differs == []
+
+
 def test_another_file_of_the_corpus_differs_and_another_root_does_not(home):
     assert loaded(home, "corpus.path=other.csv").differs == ["corpus"]
     assert loaded(home, "corpus.root=/moved").differs == []
@@ -333,9 +338,10 @@ def test_a_metric_of_which_less_is_better_is_sorted_the_other_way_round(home):
         {"system": name, "values": {"mse": value}, "source": "D 2023"}
         for name, value in (("far", 99.0), ("near", 0.0001))
     ]
+    raw["task"]["published"].append({"system": "silent", "values": {"ccc": 0.5}, "source": "E"})
     write(home / "tasks" / "card.yaml", raw)
     done = run(loaded(home, learner={"name": "neural", "epochs": 1}))
-    assert published(done.folder)[1] == ["near", "here: text", "far"]
+    assert published(done.folder)[1] == ["near", "here: text", "far", "silent"]
 
 
 # The golden score, through a card

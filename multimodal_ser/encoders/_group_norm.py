@@ -1,7 +1,7 @@
 """Padding that a speech model must not hear, in the two places where its attention mask is blind.
 
-A group norm over time takes its mean from padded frames as well, and a stack of convolutions for
-the positions lets padding that is no longer zero leak into the last valid frames.
+A group norm over time takes its mean from padded frames as well, and a convolution over frames
+lets padding that is no longer zero leak into the last valid ones.
 """
 
 from __future__ import annotations
@@ -14,11 +14,20 @@ from multimodal_ser.encoders._spectral import mask_of
 
 
 class Valid:
-    """How many steps of each row `[R]` are valid at two places; None where no row is padded."""
+    """How many steps of each row `[R]` are valid at two places; None where no row is padded.
 
-    def __init__(self) -> None:
+    kernel, stride: of the first convolution, in samples.
+    """
+
+    def __init__(self, kernel: int, stride: int) -> None:
+        self.kernel, self.stride = kernel, stride
         self.first: Tensor | None = None
         self.frames: Tensor | None = None
+
+    def tell(self, lengths: Tensor | None, frames: Tensor | None) -> None:
+        """Before a call: samples and frames of each row `[R]`."""
+        self.first = None if lengths is None else (lengths - self.kernel) // self.stride + 1
+        self.frames = frames
 
     def zeroed(self, module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         """Before a convolution over frames `[R, C, T]`: zeros where an unpadded row would end."""
@@ -58,11 +67,11 @@ def deafen(model: Any) -> Valid:
 
     An attention mask is still needed.
     """
-    valid = Valid()
     layer = model.feature_extractor.conv_layers[0]
+    valid = Valid(layer.conv.kernel_size[0], layer.conv.stride[0])
     if isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
         layer.layer_norm = ValidGroupNorm(layer.layer_norm, valid)
-    for module in getattr(model.encoder, "pos_conv_embed", nn.Module()).modules():
-        if isinstance(module, nn.Conv1d):
+    for module in model.encoder.modules():
+        if isinstance(module, nn.Conv1d) and module.kernel_size[0] > 1:
             module.register_forward_pre_hook(valid.zeroed)
     return valid

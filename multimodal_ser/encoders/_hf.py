@@ -52,7 +52,7 @@ def load_model(
     """The frozen float32 model in eval mode.
 
     Weights that the checkpoint does not hold would be random, so they are a MissingError, except
-    those whose names contain one of `may_lack` (parts that the encoder does not use).
+    those whose names start with one of `may_lack` (parts that the encoder does not use).
     """
     from transformers import AutoModel
 
@@ -66,11 +66,11 @@ def load_model(
         ignore_mismatched_sizes=True,
     )
     lacking = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    random = sorted(key for key in lacking if not any(part in key for part in may_lack))
+    random = sorted(key for key in lacking if not key.startswith(tuple(may_lack)))
     if random:
         raise MissingError(
-            f"the checkpoint of '{name}' lacks {len(random)} weights that its config.json asks for, "
-            f"such as {random[0]}; choose a checkpoint of the whole model"
+            f"the checkpoint of '{name}' lacks {len(random)} weights that its config.json asks "
+            f"for, such as {random[0]}; choose a checkpoint of the whole model"
         )
     return model.eval().requires_grad_(False)
 

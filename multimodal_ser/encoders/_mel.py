@@ -18,7 +18,8 @@ AMIN = 1e-10  # power below which decibels are not taken
 
 @dataclass(frozen=True)
 class Mel:
-    """Mel bands (Slaney) of centred Hann windows of `n_fft` samples every `hop`.
+    """Mel bands (Slaney) of centred Hann windows of `n_fft` samples every `hop`: as many
+    as begin within the clip, 1 + N // hop for even n_fft.
 
     highest: the upper end of the last band in Hz, None for half the rate.
     """
@@ -30,7 +31,7 @@ class Mel:
     highest: float | None = None
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
-        """samples `[N]` → power in each band `[1 + N // hop, bands]` float32."""
+        """samples `[N]` → power in each band `[T, bands]` float32."""
         blocks = []
         for squares in self._squares(samples):
             power = np.zeros((len(squares), self.bands), dtype=np.float32)
@@ -40,21 +41,21 @@ class Mel:
         return np.concatenate(blocks)
 
     def spectra(self, samples: np.ndarray) -> np.ndarray:
-        """samples `[N]` → power in each bin `[1 + N // hop, 1 + n_fft // 2]` float32."""
+        """samples `[N]` → power in each bin `[T, 1 + n_fft // 2]` float32."""
         return np.concatenate([one[:, ::2] + one[:, 1::2] for one in self._squares(samples)])
 
     def _squares(self, samples: np.ndarray) -> Iterator[np.ndarray]:
         """Blocks of frames `[F, 2 bins]`: the squares of real and imaginary parts in turn."""
         centred = np.pad(samples.astype(np.float32, copy=False), self.n_fft // 2)
         windows = np.lib.stride_tricks.sliding_window_view(centred, self.n_fft)[:: self.hop]
-        for first in range(0, 1 + len(samples) // self.hop, _FRAMES):
+        for first in range(0, len(windows), _FRAMES):
             frames = windows[first : first + _FRAMES] * self._taper
             spectrum = torch.fft.rfft(torch.from_numpy(frames)).numpy().view(np.float32)
             yield np.multiply(spectrum, spectrum, out=spectrum)
 
     @cached_property
     def _taper(self) -> np.ndarray:
-        return get_window("hann", self.n_fft).astype(np.float32)
+        return np.asarray(get_window("hann", self.n_fft), dtype=np.float32)
 
     @cached_property
     def _strips(self) -> list[tuple[slice, slice, np.ndarray]]:

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
-from multimodal_ser.types import ConfigError, Input, MissingError, listed
+from multimodal_ser.encoders import _hf
+from multimodal_ser.types import ConfigError, Input, MissingError
 
 STAND_IN = "."  # what is tokenised where a text is missing; its row is masked
 _ENDLESS = 1_000_000  # tokenizers say "no limit" by a far larger number
-_UNUSED = re.compile(r"(^|\.)(pooler|cls|lm_head|classifier|qa_outputs)\.")
-
-
-@contextmanager
-def loading(name: str, revision: str | None) -> Iterator[None]:
-    """Say in one line why a model cannot be loaded; no tables and bars of the library."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    except OSError as error:
-        raise MissingError(_way_to_get(name, revision, str(error))) from None
-    except ImportError as error:
-        raise MissingError(f"'{name}' needs another package: {error}") from None
-    except (ValueError, RuntimeError, SafetensorError) as error:
-        raise ConfigError(f"the model '{name}' cannot be loaded: {error}") from None
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def load(name: str, revision: str | None) -> tuple[Any, Any]:
@@ -46,19 +21,11 @@ def load(name: str, revision: str | None) -> tuple[Any, Any]:
 
     An encoder-decoder gives its encoder alone.
     """
-    from transformers import AutoModel, AutoTokenizer
-
-    source: dict[str, Any] = {"trust_remote_code": False}
-    if revision is not None:
-        source["revision"] = revision
-    with loading(name, revision):
-        tokenizer = AutoTokenizer.from_pretrained(name, **source)
-        network, info = AutoModel.from_pretrained(
-            name, dtype=torch.float32, output_loading_info=True, **source
-        )
-    whole = not network.config.is_encoder_decoder
-    _refuse_random(name, [*info["missing_keys"]], whole)
-    network = network if whole else network.get_encoder()
+    config = _hf.load_config(name, revision)
+    unused = ["pooler.", "decoder."] if config.is_encoder_decoder else ["pooler."]
+    network: Any = _hf.load_model(name, revision, config, unused)
+    network = network.get_encoder() if config.is_encoder_decoder else network
+    tokenizer = _load_tokenizer(name, revision)
     _refuse_strangers(name, tokenizer, network)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
@@ -90,33 +57,27 @@ def longest(name: str, tokenizer: Any, network: Any, wanted: int | None) -> int 
     return wanted
 
 
-def texts_of(inputs: list[Input]) -> tuple[list[str], torch.Tensor]:
+def texts_of(inputs: Sequence[Input]) -> tuple[list[str], torch.Tensor]:
     """The texts with a stand-in where one is missing or blank, and which are there `[B]`."""
     found = [one.text if one.text and not one.text.isspace() else None for one in inputs]
     return [one or STAND_IN for one in found], torch.tensor([one is not None for one in found])
 
 
-def _way_to_get(name: str, revision: str | None, why: str) -> str:
-    if Path(name).is_dir():
-        return f"the folder '{name}' holds no complete model: {why.splitlines()[0]}"
-    at = "" if revision is None else f" --revision {revision}"
-    return (
-        f"the model '{name}'{at} is neither a folder nor among the downloaded ones, and the hub "
-        f"gave none; on a machine with network: hf download {name}{at}"
-    )
+def truncated(tokenizer: Any, texts: list[str], most: int) -> list[str]:
+    """A remark for each text that has more tokens than the model reads."""
+    counts = [len(one) for one in tokenizer(texts, truncation=False, verbose=False)["input_ids"]]
+    return [f"truncated to {most} tokens" if count > most else "" for count in counts]
 
 
-def _refuse_random(name: str, missing: list[str], whole: bool) -> None:
-    """Weights that are not in the checkpoint are random: only unused ones may be."""
-    random = sorted(
-        key
-        for key in missing
-        if not _UNUSED.search(key) and (whole or not key.startswith("decoder."))
-    )
-    if random:
-        raise ConfigError(
-            listed(random, f"weights are not in the checkpoint of '{name}' and would be random")
-        )
+def _load_tokenizer(name: str, revision: str | None) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return _hf.load(AutoTokenizer.from_pretrained, name, revision)
+    except ImportError as error:
+        raise MissingError(f"the tokenizer of '{name}' needs another package: {error}") from None
+    except ValueError as error:
+        raise ConfigError(f"the tokenizer of '{name}' cannot be loaded: {error}") from None
 
 
 def _refuse_strangers(name: str, tokenizer: Any, network: Any) -> None:
@@ -132,3 +93,24 @@ def _refuse_strangers(name: str, tokenizer: Any, network: Any) -> None:
             f"the tokenizer of '{name}' knows {known} tokens of the model's {rows}: its vocabulary "
             "is not there (is tokenizer.json or vocab.txt missing?)"
         )
+
+
+def write_tiny(folder: Path) -> None:
+    """A random BERT of 32 dimensions and two layers, whose words are the letters."""
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    letters = "abcdefghijklmnopqrstuvwxyzáéíñóúü"
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ","]
+    words = [*special, *letters, *(f"##{letter}" for letter in letters)]
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertTokenizer(vocab={word: at for at, word in enumerate(words)}).save_pretrained(folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(folder)

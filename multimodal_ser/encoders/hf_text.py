@@ -11,9 +11,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from multimodal_ser.encoders import _tokens
+from multimodal_ser.encoders import _hf, _tokens
 from multimodal_ser.pooling import Pool, width
-from multimodal_ser.types import ConfigError, Features, Input
+from multimodal_ser.types import Features, Input
 
 Pools = Literal["none", "mean", "mean_std", "max", "cls", "attention"]
 _FRAMES = ("none", "attention")
@@ -40,7 +40,7 @@ class Encoder(nn.Module):
         *,
         model: str = "dccuchile/bert-base-spanish-wwm-cased",
         revision: str | None = None,
-        layer: int | Literal["last", "weighted"] = "last",
+        layer: _hf.Layer = "last",
         pool: Pools = "mean",
         max_length: Annotated[int, Field(gt=0)] | None = None,
         precision: Literal["fp32", "bf16"] = "fp32",
@@ -48,29 +48,25 @@ class Encoder(nn.Module):
         super().__init__()
         self.tokenizer, self.network = _tokens.load(model, revision)
         self.max_length = _tokens.longest(model, self.tokenizer, self.network, max_length)
-        self.layer = layer
+        self.layers = self.network.config.num_hidden_layers + 1
+        self.chosen = _hf.layer_index(layer, self.layers)
         self.pool = pool
         self.precision = precision
-        self.layers = self.network.config.num_hidden_layers + 1
-        if isinstance(layer, int) and not -self.layers <= layer < self.layers:
-            raise ConfigError(
-                f"layer: {layer} is outside {-self.layers} … {self.layers - 1}, which '{model}' has"
-            )
         size = self.network.config.hidden_size
-        self.over_time = Pool(pool) if pool in ("mean", "mean_std", "max") else None
-        self.dim = width(self.over_time.kind, size) if self.over_time else size
+        self.over_time = (
+            Pool(pool) if pool == "mean" or pool == "mean_std" or pool == "max" else None
+        )
+        self.dim = size if self.over_time is None else width(self.over_time.kind, size)
         self.takes = set(inspect.signature(self.network.forward).parameters)
 
     @staticmethod
     def stored(options: Mapping[str, Any]) -> dict[str, Any]:
         """Pooled: the table of all layers, so that each costs one pass; frames: the one layer."""
-        if options["pool"] in _FRAMES:
-            return {**options, "pool": "none"}
-        return {**options, "layer": "weighted"}
+        return _hf.stored_options(options)
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """input_ids and attention_mask `[B, T]`, padded at the right; present `[B]`."""
-        texts, present = _tokens.texts_of(list(inputs))
+        texts, present = _tokens.texts_of(inputs)
         tokens = self.tokenizer(
             texts,
             padding=True,
@@ -93,28 +89,26 @@ class Encoder(nn.Module):
             said = self.network(
                 input_ids=input_ids,
                 attention_mask=attention_mask,
-                output_hidden_states=self.layer != "last",
+                output_hidden_states=self.chosen != self.layers - 1,
                 **kinds,
             )
         mask = attention_mask.bool() & present.unsqueeze(1)
         pooled = [self._pooled(one.float(), mask) for one in self._chosen(said)]
-        x = torch.stack(pooled, dim=1) if self.layer == "weighted" else pooled[0]
+        x = torch.stack(pooled, dim=1) if self.chosen is None else pooled[0]
         return Features(x, mask if self.pool in _FRAMES else mask.any(1, keepdim=True))
 
     def remarks(self, inputs: Sequence[Input]) -> list[str]:
         """Which texts are longer than the model reads."""
-        texts, _ = _tokens.texts_of(list(inputs))
-        most = self.max_length
-        counts = [len(one) for one in self.tokenizer(texts, verbose=False)["input_ids"]]
-        remark = f"truncated to {most} tokens"
-        return [remark if most is not None and count > most else "" for count in counts]
+        if self.max_length is None:
+            return [""] * len(inputs)
+        return _tokens.truncated(self.tokenizer, _tokens.texts_of(inputs)[0], self.max_length)
 
     def _chosen(self, said: Any) -> list[Tensor]:
         """The layers asked for, each `[B, T, D]`; the last one as the model gives it out."""
-        if self.layer == "last":
+        if self.chosen == self.layers - 1:
             return [said.last_hidden_state]
         layers = [*said.hidden_states[:-1], said.last_hidden_state]
-        return layers if self.layer == "weighted" else [layers[int(self.layer)]]
+        return layers if self.chosen is None else [layers[self.chosen]]
 
     def _pooled(self, x: Tensor, mask: Tensor) -> Tensor:
         """`[B, T, D]` → `[B, T or 1, dim]`, zeros where the mask is False."""

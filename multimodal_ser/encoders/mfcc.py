@@ -46,7 +46,7 @@ class Encoder(nn.Module):
         self.pool = pool
         self.dim = n_mfcc * _PARTS[pool]
         self.mel = Mel(sample_rate, 2048, 512, bands)
-        cosines = dct(np.eye(bands), axis=0, norm="ortho")[:n_mfcc].T
+        cosines = np.asarray(dct(np.eye(bands), axis=0, norm="ortho"))[:n_mfcc].T
         self.cosines = np.ascontiguousarray(cosines, dtype=np.float32)
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:

@@ -71,7 +71,7 @@ def spread(
 
 def alongside(function: Callable[..., Any], *job: Any) -> Callable[[], Any]:
     """Begin one job in a worker while the caller goes on; what is returned waits for its result."""
-    return _pool(1).submit(function, *job).result
+    return _pool(cores()).submit(function, *job).result
 
 
 def shut_down() -> None:

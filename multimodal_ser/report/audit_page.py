@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from multimodal_ser.report import findings, tables
+from multimodal_ser.report import context, findings
 from multimodal_ser.report.cells import Cell, Table, number
 from multimodal_ser.report.html import render
 from multimodal_ser.report.sections import Section
@@ -15,8 +15,8 @@ def page(found: Mapping[str, Any]) -> str:
     """The HTML of an audit as `run_folder.audited` gives it; `seen` are the scores of its run."""
     chapters = [
         Section("leaks", "Leaks", [findings.leak(leak) for leak in found["leaks"]]),
-        Section("probes", "Probes", findings.ties(found), tables=[tables.probes(found)]),
-        Section("siblings", "Siblings", _SIBLINGS, tables=tables.siblings(found)),
+        Section("probes", "Probes", findings.ties(found), tables=[context.probes(found)]),
+        Section("siblings", "Siblings", _SIBLINGS, tables=context.siblings(found)),
         Section("seen", "Seen and unseen groups", _SEEN, tables=_seen(found)),
         Section("remarks", "Remarks", [f"{remark}." for remark in found["remarks"]]),
     ]

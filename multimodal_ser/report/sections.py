@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import yaml
 
-from multimodal_ser.report import collect, figures, findings, tables
+from multimodal_ser.report import collect, context, figures, findings, tables
 from multimodal_ser.report.cells import Cell, Table, number
 from multimodal_ser.report.collect import Record, Report
 
@@ -52,7 +52,7 @@ def sections(
             "audit",
             "Audit",
             findings.audit(report),
-            tables=[tables.probes(report.first.audit), *tables.siblings(report.first.audit)],
+            tables=[context.probes(report.first.audit), *context.siblings(report.first.audit)],
         ),
         *(_of_classes(report) if report.first.classes else [_numbers(report)]),
         Section("breakdown", "Breakdown", tables=tables.breakdowns(report)),
@@ -120,7 +120,7 @@ def _published(report: Report) -> Section:
         lines.append("The card holds no published value.")
         return Section("published", "Published results", lines)
     lines.append("Published values are their authors' own; nobody has run them here.")
-    drawn = [tables.published(report, task, ours=not differs)]
+    drawn = [context.published(report, task, ours=not differs)]
     return Section("published", "Published results", lines, tables=drawn)
 
 

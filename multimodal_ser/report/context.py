@@ -1,0 +1,60 @@
+"""What stands around the numbers: lookups without a model, siblings in train, published results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from multimodal_ser.metrics import LOWER_IS_BETTER
+from multimodal_ser.report.cells import Cell, Cells, Table, interval, number
+from multimodal_ser.report.collect import Record, Report
+
+
+def probes(audit: Mapping[str, Any]) -> Table:
+    """What a lookup without any model scores."""
+    found = audit["probes"]
+    names = list(next(iter(found.values()), {}))
+    rows = [[Cell(name), *(number(scores[key]) for key in names)] for name, scores in found.items()]
+    return Table("Probes on test: no model, only a lookup", ["probe", *names], rows)
+
+
+def siblings(audit: Mapping[str, Any]) -> list[Table]:
+    """Class by class: the test items of which train holds another of the same group."""
+    found = audit.get("siblings") or {}
+    rows = [
+        [Cell(name), number(seen, "d"), number(count, "d"), number(seen / count if count else None)]
+        for name, (seen, count) in found.items()
+    ]
+    header = ["class", "with a sibling in train", "test items", "share"]
+    return [Table("Test items whose speaker or group is in train", header, rows)] if rows else []
+
+
+def published(report: Report, task: Mapping[str, Any], *, ours: bool) -> Table:
+    """Best first, by the metric that decides; values without it come last."""
+    known = {name for one in task["published"] for name in one["values"]}
+    names = [name for name in report.first.names if name in known]
+    rows = [
+        [
+            Cell(one["system"], one["note"]),
+            *(number(one["values"].get(name)) for name in names),
+            Cell(one["source"]),
+        ]
+        for one in task["published"]
+    ]
+    if ours:
+        rows += [
+            [
+                Cell(f"here: {arm}", "with its 95 % interval"),
+                *_ours(record, names),
+                Cell("this run"),
+            ]
+            for arm, record in report.arms.items()
+        ]
+    sign = 1 if names and names[0] in LOWER_IS_BETTER else -1
+    rows.sort(key=lambda row: (row[1].value is None, sign * (row[1].value or 0)))
+    return Table("Published results of the task", ["system", *names, "source"], rows)
+
+
+def _ours(record: Record, names: Sequence[str]) -> Cells:
+    values = [record.found["metrics"][name] for name in names]
+    return [Cell(f"{one['mean']:.3f}", interval(one), one["mean"]) for one in values]
