@@ -9,6 +9,7 @@ import torch
 
 from multimodal_ser.batches import Dataset
 from multimodal_ser.losses import balanced_weights
+from multimodal_ser.types import DataError
 
 
 def truncated(rows: np.ndarray, codes: np.ndarray, seed: int) -> np.ndarray:
@@ -17,6 +18,8 @@ def truncated(rows: np.ndarray, codes: np.ndarray, seed: int) -> np.ndarray:
     Rows without a single class are left out: they belong to none that could be counted.
     """
     labelled = rows[codes[rows] >= 0]
+    if not len(labelled):
+        raise DataError("balance: no training row has a single class, so none can be evened out")
     order = np.random.default_rng(seed).permutation(labelled)
     by_class = [order[codes[order] == code] for code in np.unique(codes[labelled])]
     fewest = min(len(some) for some in by_class)
@@ -29,6 +32,5 @@ def balanced(train: Dataset, target: str, how: str) -> Dataset:
         return train
     truth = train.targets[target]
     rows = truth @ balanced_weights(truth)
-    if how == "weights":
-        return replace(train, weights=torch.where(truth.any(1), rows, torch.ones_like(rows)))
-    return replace(train, sampling=rows)
+    rows = torch.where(truth.any(1), rows, torch.ones_like(rows))  # known for another target alone
+    return replace(train, **{"weights" if how == "weights" else "sampling": rows})

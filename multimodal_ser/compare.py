@@ -83,7 +83,8 @@ class Comparison:
         metric = metric or ("accuracy" if self.first.prepared.target.classes else self.metric)
         values = {
             arm: {
-                value: row[metric] for value, row in done.metrics[part]["breakdown"][column].items()
+                value: row.get(metric, float("nan"))
+                for value, row in done.metrics[part]["breakdown"][column].items()
             }
             for arm, done in self.runs.items()
         }

@@ -56,8 +56,7 @@ class Contrast:
         certain = f"(95 % {self.low:.3f} to {self.high:.3f}, {p})"
         few = f"; few clusters ({self.clusters}), look at each of them" if self.few else ""
         if self.shown:
-            verb = "adds" if self.gap > 0 else "loses"
-            return f"{one} {verb} {abs(self.gap):.3f} {self.metric} over {other} {certain}{few}"
+            return f"{self._shown_words(one, other)} {certain}{few}"
         if self.equivalent is not None and self.equivalent < LEVEL:
             near = f"are equivalent within {self.margin:g} {self.metric}, p {_p(self.equivalent)}"
             return f"{one} and {other} {near} {certain}{few}"
@@ -67,6 +66,14 @@ class Contrast:
         widest = math.ceil(max(abs(self.low), abs(self.high)) * 1000) / 1000
         excluded = f"the interval excludes gaps above {widest:.3f} {certain}"
         return f"no difference between {one} and {other} can be shown; {excluded}{few}"
+
+    def _shown_words(self, one: str, other: str) -> str:
+        """Of an error the better model has less: gap and interval say by how much."""
+        size, better = f"{abs(self.gap):.3f}", self.gap > 0
+        if self.metric in metrics.LOWER_IS_BETTER:
+            verb = "lowers" if better else "raises"
+            return f"{one} {verb} {self.metric} by {size} against {other}"
+        return f"{one} {'adds' if better else 'loses'} {size} {self.metric} over {other}"
 
 
 def contrast(

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser import metrics, statistics
-from multimodal_ser.types import DataError
+from multimodal_ser.types import DataError, listed
 
 SCORE = "score:"
 FEW_CLUSTERS = 10
@@ -39,7 +39,11 @@ def numbers(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     odd = predictions["truth"][truth.isna() & predictions["truth"].notna()]
     if len(odd):
         raise DataError(f"the truth holds {list(odd[:5])}, which are no numbers")
-    return truth.to_numpy(dtype=float), predictions["value"].to_numpy(dtype=float)
+    guess = predictions["value"].to_numpy(dtype=float)
+    lost = predictions["id"][~np.isfinite(guess)]
+    if len(lost):
+        raise DataError(listed([*map(str, lost)], "predictions are no numbers"))
+    return truth.to_numpy(dtype=float), guess
 
 
 def score_of(predictions: pd.DataFrame, metric: str) -> statistics.Score:
@@ -226,6 +230,7 @@ def _per_value(
     first = ["accuracy"] if classes_of(rows) else []
     names = [*first, *(name for name in chosen if name not in first)]
     for value, some in rows.groupby(values.fillna("unknown").to_numpy(), sort=True):
-        scored = {name: _values(some, name)["mean"] for name in names}
+        told = some["truth"].notna().any()
+        scored = {name: _values(some, name)["mean"] for name in names} if told else {}
         found[str(value)] = {"utterances": int(some["id"].nunique()), **scored}
     return found

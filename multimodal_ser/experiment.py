@@ -248,6 +248,7 @@ class Experiment(_Section):
         what["corpus"] = [
             {key: part[key] for key in part if key != "root"} for part in what["corpus"]
         ]
+        what["outputs"] = list(what["outputs"].items())  # the first of them decides
         text = json.dumps([what, table_hash, __version__], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -131,6 +131,7 @@ def make_material(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Materia
     if len(bare):
         what = " and no ".join(targets)
         raise DataError(listed([*table["id"].iloc[bare]], f"training rows have no {what}"))
+    _refuse_untaught(targets, prepared.folds)
     coded = next((one for one in targets.values() if one.classes), prepared.target)
     utterances = prepared.corpus.utterances()
     return Material(
@@ -141,6 +142,17 @@ def make_material(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Materia
         clusters=clusters(table),
         speakers=pd.factorize(table["speaker"])[0].astype(np.int64),
     )
+
+
+def _refuse_untaught(targets: Mapping[str, Target], folds: Sequence[Fold]) -> None:
+    """A target of which the training part of a fold knows nothing cannot be predicted there."""
+    for name, target in targets.items():
+        bare = [str(fold.number) for fold in folds if not target.known[fold.train].any()]
+        if bare:
+            raise DataError(
+                f"outputs.{name}: no training row of fold {', '.join(bare)} has a {name}; "
+                "take another protocol, or leave the target out"
+            )
 
 
 def cache_root(experiment: Experiment) -> Path:

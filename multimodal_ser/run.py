@@ -24,7 +24,7 @@ from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
 from multimodal_ser.run_folder import RunFolder
-from multimodal_ser.submission import pack
+from multimodal_ser.submission import check_part, pack
 from multimodal_ser.targets import Target
 from multimodal_ser.training import Material
 
@@ -61,6 +61,9 @@ class Run:
 def run(config: Experiment | Mapping[str, Any] | str | Path, *, open_test: bool = True) -> Run:
     """Run one experiment, or go on with it; the test parts are scored only if `open_test`."""
     prepared = prepare(as_experiment(config))
+    if prepared.experiment.submission is not None:
+        scored = [part for fold in prepared.folds for part in fold.scored(True)]
+        check_part(scored, prepared.experiment.submission)
     folder = RunFolder.of(prepared)
     experiment = folder.with_earlier_seeds(prepared.experiment)
     folder.write_plan(prepared, experiment)

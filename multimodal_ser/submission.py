@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -17,12 +18,18 @@ from multimodal_ser.types import DataError
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first date of a zip, so that equal answers are equal bytes
 
 
+def check_part(parts: Iterable[str], layout: Submission) -> None:
+    """Before anything is trained: is what the task wants among the parts that will be scored?"""
+    known = sorted(set(parts))
+    if layout.part not in known:
+        there = ", ".join(known)
+        raise DataError(f"submission: there is no part '{layout.part}' (there is {there})")
+
+
 def pack(predictions: pd.DataFrame, layout: Submission) -> bytes:
     """A zip of one table: the answers of the layout's part, a row an utterance, by id."""
+    check_part(predictions["part"].unique(), layout)
     rows = predictions[predictions["part"] == layout.part]
-    if rows.empty:
-        parts = ", ".join(sorted(predictions["part"].unique()))
-        raise DataError(f"submission: there is no part '{layout.part}' (there is {parts})")
     table = answers(rows)[list(layout.columns)].rename(columns=dict(layout.columns))
     text = table.to_csv(
         index=False, sep=layout.separator, header=layout.header, lineterminator="\n"

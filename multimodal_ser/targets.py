@@ -84,14 +84,15 @@ def _target(name: str, output: Output, corpus: Corpus) -> Target:
         values = _cut(_numbers(name, values, corpus), output.edges, classes)
         return of_classes(name, values, classes)
     classes = output.classes or _own_classes(column, values, corpus)
-    _check_labels(values, classes, corpus)
-    target = of_classes(name, values.astype("str"), classes)
+    words = values.astype("str")
+    _check_labels(words, classes, corpus)
+    target = of_classes(name, words, classes)
     return _with_votes(target, corpus.table) if column == "label" else target
 
 
 def _numbers(name: str, values: pd.Series, corpus: Corpus) -> pd.Series:
     numbers = pd.to_numeric(values, errors="coerce")
-    odd = values[numbers.isna() & values.notna()]
+    odd = values[~np.isfinite(numbers) & values.notna()]
     if len(odd):
         ids = corpus.table["id"][odd.index]
         rows = [f"{one}: {value!r}" for one, value in zip(ids, odd, strict=True)]

@@ -77,7 +77,7 @@ def test_a_sparse_matrix_gives_what_the_dense_one_does(options):
     thin = X * (np.abs(X) > 1)
     dense = fitted(dataset(thin), **options).predict(dataset(thin))["valence"]
     data = dataset(sparse.csr_array(thin))
-    np.testing.assert_allclose(fitted(data, **options).predict(data)["valence"], dense, atol=1e-3)
+    np.testing.assert_allclose(fitted(data, **options).predict(data)["valence"], dense, atol=1e-5)
 
 
 def test_rows_without_truth_are_left_out_of_their_own_target_only():

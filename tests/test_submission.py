@@ -122,11 +122,12 @@ def test_a_part_that_was_not_scored_is_named_beside_those_that_were(predictions)
         pack(predictions, Submission(file="answers.csv", part="test2"))
 
 
+WORDS = {"encoders": {"text": {"name": "tfidf", "svd": 8}}, "workers": 1}
 SUBMISSION = {"file": "predictions.csv", "columns": {"id": "id", "value": "emotion"}}
 
 
 def test_a_run_writes_the_answers_of_its_seed_ensemble(tones):
-    done = run(tones_config(tones, seeds=[0, 1, 2], submission=SUBMISSION))
+    done = run(tones_config(tones, **WORDS, seeds=[0, 1, 2], submission=SUBMISSION))
     name, text = content((done.folder / "submission.zip").read_bytes())
     found = pd.read_csv(io.StringIO(text))
     assert name == "predictions.csv"
@@ -138,16 +139,17 @@ def test_a_run_writes_the_answers_of_its_seed_ensemble(tones):
 
 
 def test_a_run_writes_no_submission_unasked_or_while_the_test_is_sealed(tones):
-    sealed = run(tones_config(tones, submission=SUBMISSION), open_test=False)
+    sealed = run(tones_config(tones, **WORDS, submission=SUBMISSION), open_test=False)
     assert not (sealed.folder / "submission.zip").exists()
-    plain = run(tones_config(tones))
+    plain = run(tones_config(tones, **WORDS))
     assert plain.folder == sealed.folder
     assert not (plain.folder / "submission.zip").exists()
-    assert (run(tones_config(tones, submission=SUBMISSION)).folder / "submission.zip").exists()
+    asked = run(tones_config(tones, **WORDS, submission=SUBMISSION))
+    assert (asked.folder / "submission.zip").exists()
 
 
 def test_a_part_that_the_split_has_not_is_refused_before_anything_is_trained(tones):
-    config = tones_config(tones, submission=SUBMISSION | {"part": "test2"})
+    config = tones_config(tones, **WORDS, submission=SUBMISSION | {"part": "test2"})
     with pytest.raises(DataError, match=r"submission: there is no part 'test2' \(there is dev"):
         run(config)
     assert not list((tones / "runs").rglob("models"))

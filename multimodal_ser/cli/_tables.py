@@ -160,9 +160,13 @@ def show_audit(prepared: Prepared, seen: Mapping[str, Any] | None) -> None:
         header = [prepared.target.name, "test items", "group is in train", "share"]
         _table("test items with a sibling in train", header, shares)
     if seen:
-        names = [name for name in next(iter(seen.values())) if name != "utterances"]
+        names = [name for name in max(seen.values(), key=len) if name != "utterances"]
         rows = [
-            [value, str(one["utterances"]), *(f"{one[name]:.3f}" for name in names)]
+            [
+                value,
+                str(one["utterances"]),
+                *(f"{one[name]:.3f}" if name in one else "–" for name in names),
+            ]
             for value, one in seen.items()
         ]
         _table("the run of this config, by group in train", ["in train", "items", *names], rows)

@@ -31,7 +31,7 @@ _FLOOR = -80.0  # dB of full scale; quieter frames are not voiced
 _SILENT = 1e-5  # amplitude added under the root, so that silence is −100 dB
 _PAUSE, _SHORTEST_PAUSE = 30.0, 10  # dB below the loudest frame, frames
 _PROMINENCE, _SMOOTHED, _APART = 2.0, 5, 8  # of a syllable: dB, frames, frames
-_BLOCK = 256
+_BLOCK = 32  # frames at a time, few enough to stay near the processor
 
 
 @dataclass(frozen=True)

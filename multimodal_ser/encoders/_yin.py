@@ -31,9 +31,10 @@ def _differences(frames: np.ndarray, lags: int) -> np.ndarray:
     size = next_fast_len(frames.shape[1], real=True)
     whole, start = np.asarray(rfft(frames, size)), np.asarray(rfft(frames[:, :width], size))
     correlation = np.asarray(irfft(whole * start.conj(), size))[:, : lags + 1]
-    total = np.pad(np.cumsum(frames**2, axis=1), ((0, 0), (1, 0)))
-    energy = total[:, width:] - total[:, : lags + 1]
-    return np.maximum(energy[:, :1] + energy - 2 * correlation, 0)
+    energy = (frames[:, :width] ** 2).sum(axis=1, keepdims=True)
+    gained = np.cumsum(frames[:, width:] ** 2 - frames[:, :lags] ** 2, axis=1)
+    later = energy + np.pad(gained, ((0, 0), (1, 0)))
+    return np.maximum(energy + later - 2 * correlation, 0)
 
 
 def _normalized(differences: np.ndarray) -> np.ndarray:

@@ -70,7 +70,7 @@ class Learner:
         self.constants = json.loads(files["constants.json"])
 
     def _machine(self) -> Any:
-        return RidgeCV(alphas=_GRID) if self.alpha is None else Ridge(alpha=self.alpha)
+        return RidgeCV(alphas=_GRID) if self.alpha is None else Ridge(alpha=self.alpha, tol=1e-8)
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

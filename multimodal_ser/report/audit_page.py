@@ -54,9 +54,9 @@ def _seen(found: Mapping[str, Any]) -> list[Table]:
     values = found.get("seen") or {}
     if not values:
         return []
-    names = [name for name in next(iter(values.values())) if name != "utterances"]
+    names = [name for name in max(values.values(), key=len) if name != "utterances"]
     rows = [
-        [Cell(value), number(one["utterances"], "d"), *(number(one[name]) for name in names)]
+        [Cell(value), number(one["utterances"], "d"), *(number(one.get(name)) for name in names)]
         for value, one in values.items()
     ]
     return [Table("Scores by whether the group is in train", ["in train", "items", *names], rows)]

@@ -145,15 +145,15 @@ def breakdowns(report: Report) -> list[Table]:
                 [
                     Cell(value),
                     number(one["utterances"], "g"),
-                    *(number(r.found["breakdown"][column][value][shown]) for r in records),
+                    *(number(r.found["breakdown"][column][value].get(shown)) for r in records),
                 ]
                 for value, one in values.items()
             ]
             tables.append(Table(f"{shown.capitalize()} by {column}", header, rows))
         else:
-            names = [key for key in next(iter(values.values()), {}) if key != "utterances"]
+            names = [key for key in max(values.values(), key=len) if key != "utterances"]
             rows = [
-                [Cell(v), number(one["utterances"], "g"), *(number(one[key]) for key in names)]
+                [Cell(v), number(one["utterances"], "g"), *(number(one.get(k)) for k in names)]
                 for v, one in values.items()
             ]
             tables.append(Table(f"Metrics by {column}", [column, "utterances", *names], rows))
