@@ -66,13 +66,15 @@ def test_weights_are_scikit_learns_balanced_and_one_where_no_class_is_known():
     assert weights[torch.from_numpy(~known)].tolist() == [1, 1]
 
 
-def test_a_sampler_draws_each_class_alike():
-    """4000 epochs of 13 rows: a third for each of three classes, ± 5 standard errors."""
+def test_a_sampler_draws_each_class_alike_and_keeps_the_rows_of_none():
+    """4000 epochs of 13 rows: a third of the labelled for each of three classes, ± 5 errors."""
     train = balanced(data(CODES), "label", "sampler")
     generator = torch.Generator().manual_seed(0)
     drawn = torch.cat([train.epoch(generator) for _ in range(4000)]).numpy()
     assert len(drawn) == 4000 * len(CODES)
-    shares = np.bincount(CODES[drawn], minlength=3) / len(drawn)
+    codes = CODES[drawn]
+    assert (codes < 0).mean() == pytest.approx((CODES < 0).mean(), abs=0.01)
+    shares = np.bincount(codes[codes >= 0], minlength=3) / (codes >= 0).sum()
     np.testing.assert_allclose(shares, 1 / 3, atol=5 * np.sqrt(2 / 9 / len(drawn)))
 
 

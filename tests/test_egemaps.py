@@ -11,10 +11,8 @@ from multimodal_ser.encoders import egemaps
 from multimodal_ser.types import Input, MissingError
 
 RATE = 16000
-installed = pytest.mark.skipif(
-    importlib.util.find_spec("opensmile") is None,
-    reason="needs pip install multimodal_ser[egemaps]",
-)
+MISSING = importlib.util.find_spec("opensmile") is None
+installed = pytest.mark.skipif(MISSING, reason="needs pip install multimodal_ser[egemaps]")
 
 
 def voice(seconds, rate=RATE):

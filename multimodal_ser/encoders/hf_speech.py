@@ -95,6 +95,7 @@ class Encoder(nn.Module):
 
     @staticmethod
     def stored(options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options under which features are kept: all pooled layers cost one pass."""
         return stored_options(options)
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:

@@ -53,10 +53,11 @@ class Encoder(nn.Module):
         self.pool = pool
         self.precision = precision
         size = self.network.config.hidden_size
-        self.over_time = (
-            Pool(pool) if pool == "mean" or pool == "mean_std" or pool == "max" else None
-        )
-        self.dim = size if self.over_time is None else width(self.over_time.kind, size)
+        self.over_time: Pool | None = None
+        self.dim = size
+        if pool == "mean" or pool == "mean_std" or pool == "max":
+            self.over_time = Pool(pool)
+            self.dim = width(pool, size)
         self.takes = set(inspect.signature(self.network.forward).parameters)
 
     @staticmethod
