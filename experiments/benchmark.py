@@ -21,8 +21,8 @@ from sklearn.metrics import f1_score
 
 from multimodal_ser import metrics
 from multimodal_ser.cache import Recipe, Store
-from multimodal_ser.datasets import demo
 from multimodal_ser.contents import audio_contents
+from multimodal_ser.datasets import demo
 from multimodal_ser.features import encode
 
 MFCC = {"n_mfcc": 128, "sample_rate": 22050, "pool": "mean"}

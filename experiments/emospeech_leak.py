@@ -25,7 +25,9 @@ def main() -> None:
     for name, done in (("official", official), ("disjoint", disjoint)):
         value = done.metrics["test"]["metrics"]["macro_f1"]
         rows = len(done.prepared.folds[0].train)
-        print(f"{name}: {value['mean']:.4f} ({value['low']:.3f} to {value['high']:.3f}), {rows} rows")
+        print(
+            f"{name}: {value['mean']:.4f} ({value['low']:.3f} to {value['high']:.3f}), {rows} rows"
+        )
     drop = contrast(official.part("test"), disjoint.part("test"), "macro_f1")
     print(drop.words("the official split", "the disjoint one"))
 

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from multimodal_ser.types import DataError
+from multimodal_ser.types import DataError, MissingError
 
 
 def default_root() -> Path:
@@ -61,7 +61,7 @@ class Recipe:
     source: str = ""
 
     def description(self) -> dict[str, Any]:
-        libraries = {name: ".".join(version(name).split(".")[:2]) for name in self.libraries}
+        libraries = {name: _installed(self.component, name) for name in self.libraries}
         return {
             "component": self.component,
             "options": json.loads(self.options),
@@ -74,6 +74,14 @@ class Recipe:
     def key(self) -> str:
         text = json.dumps(self.description(), sort_keys=True)
         return f"{self.component}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _installed(component: str, name: str) -> str:
+    """Major and minor version of a library that decides values."""
+    try:
+        return ".".join(version(name).split(".")[:2])
+    except PackageNotFoundError:
+        raise MissingError(f"{component} needs {name}: pip install {name}") from None
 
 
 class Store:

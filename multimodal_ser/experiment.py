@@ -223,6 +223,11 @@ class Experiment(_Section):
         return next(name for name, one in self.outputs.items() if one.kind == "classes")
 
     @property
+    def transductive(self) -> list[str]:
+        """The encoders scaled by each speaker's own clips, those of the test among them."""
+        return [name for name, part in self.encoders.items() if part.normalize == "speaker"]
+
+    @property
     def differs(self) -> list[str]:
         """Where the experiment is not the task that its card describes."""
         if self.task is None:

@@ -22,10 +22,11 @@ from multimodal_ser import audio, components
 from multimodal_ser.cache import Recipe, Store
 from multimodal_ser.contents import Content
 from multimodal_ser.engines.local import spread
-from multimodal_ser.types import DataError, Features, Input, Utterance, listed
+from multimodal_ser.types import ConfigError, DataError, Features, Input, Utterance, listed
 
 _BATCH = (16, None)
 _SHARD_ROWS, _SHARD_BYTES = 512, 2**26
+_WEIGHTS = ("model", "revision", "file")  # options that say where they lie
 _LARGE = 2**30  # bytes from which on a user is told what is coming
 _SAMPLE = 0.02  # share of the inputs after which that is known
 
@@ -51,8 +52,15 @@ class Encoded:
         store = Store(self.root, self.recipe)
         rows = store.get([key for key in dict.fromkeys(self.keys) if key])
         if self.layer is not None:
+            _check_layer(self.layer, rows)
             rows = {key: row[:, self.layer] for key, row in rows.items()}
         return [rows[key].astype(np.float32, copy=False) if key else None for key in self.keys]
+
+
+def _check_layer(layer: int, rows: Mapping[str, np.ndarray]) -> None:
+    count = min((row.shape[1] for row in rows.values()), default=0)
+    if rows and not -count <= layer < count:
+        raise ConfigError(f"layer {layer} is not there: {-count} … {count - 1}, last or weighted")
 
 
 def encode(
@@ -173,7 +181,7 @@ def recipe_of(name: str, options: Mapping[str, Any]) -> Recipe:
         source = hashlib.sha256(text.encode()).hexdigest()[:16]
     if hasattr(encoder, "weights_hash"):
         source += encoder.weights_hash(options)
-        options = {key: one for key, one in options.items() if key not in ("model", "revision")}
+        options = {key: one for key, one in options.items() if key not in _WEIGHTS}
     return Recipe(
         component=name,
         options=json.dumps(dict(options), sort_keys=True),

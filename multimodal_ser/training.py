@@ -49,7 +49,9 @@ class Material:
         """Of every feature key: other features, other models."""
         digest = hashlib.sha256()
         for name, encoded in sorted(self.encoded.items()):
-            digest.update(f"{name}={encoded.recipe.key()}:{','.join(encoded.keys)};".encode())
+            digest.update(
+                f"{name}={encoded.recipe.key()}@{encoded.layer}:{','.join(encoded.keys)};".encode()
+            )
         return digest.hexdigest()[:16]
 
 

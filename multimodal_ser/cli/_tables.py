@@ -183,6 +183,9 @@ def _head(prepared: Prepared) -> None:
         print(f"! {prepared.unused} utterances are in no part of the split")
     for modality, count in prepared.missing.items():
         print(f"! {count} utterances have no {modality}")
+    if prepared.experiment.transductive:
+        scaled = ", ".join(prepared.experiment.transductive)
+        print(f"! transductive: {scaled} scaled by each speaker's own unlabelled clips")
     if prepared.audit.stamps:
         print(f"! leaks allowed by the config: {', '.join(prepared.audit.stamps)}")
 

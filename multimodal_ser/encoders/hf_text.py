@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from multimodal_ser.encoders import _hf, _tokens
+from multimodal_ser.encoders import _hf, _tokens, _weights
 from multimodal_ser.pooling import Pool, width
 from multimodal_ser.types import Features, Input
 
@@ -64,6 +64,11 @@ class Encoder(nn.Module):
     def stored(options: Mapping[str, Any]) -> dict[str, Any]:
         """Pooled: the table of all layers, so that each costs one pass; frames: the one layer."""
         return _hf.stored_options(options)
+
+    @staticmethod
+    def weights_hash(options: Mapping[str, Any]) -> str:
+        """Of the weights that features come from, wherever they lie."""
+        return _weights.of_model(options["model"], options["revision"])
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """input_ids and attention_mask `[B, T]`, padded at the right; present `[B]`."""

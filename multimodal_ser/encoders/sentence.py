@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from multimodal_ser.encoders import _hf, _tokens
+from multimodal_ser.encoders import _hf, _tokens, _weights
 from multimodal_ser.types import ConfigError, Features, Input
 
 _MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
@@ -45,6 +45,11 @@ class Encoder(nn.Module):
         self.prompt: str | None = self.network.prompts.get(self.network.default_prompt_name)
         self.dim: int = self.network.get_embedding_dimension()
         self.constants = self._split(self._given([_tokens.STAND_IN]))[1]
+
+    @staticmethod
+    def weights_hash(options: Mapping[str, Any]) -> str:
+        """Of the weights that features come from, wherever they lie."""
+        return _weights.of_model(options["model"], options["revision"])
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """The tokens `[B, T]` as the model wants them, and present `[B]`."""

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from multimodal_ser.encoders._weights import of_file
 from multimodal_ser.types import ConfigError, DataError, Features, Input, MissingError
 
 _WORDS = re.compile(r"\w+")
@@ -51,6 +52,11 @@ class Encoder(nn.Module):
         self.dim = self.vectors.dim
         self.pool = pool
         self.case = case
+
+    @staticmethod
+    def weights_hash(options: Mapping[str, Any]) -> str:
+        """Of the file's bytes, wherever it lies."""
+        return of_file(Path(options["file"]))
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, T, dim]`, lengths `[B]` in known words, 0 where the text is missing."""

@@ -173,6 +173,16 @@ def of_corpus(audit: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_run(record: Record) -> Iterator[str]:
     yield from of_corpus(record.audit)
+    scaled = [
+        name
+        for name, part in record.config["encoders"].items()
+        if part.get("normalize") == "speaker"
+    ]
+    if scaled:
+        yield (
+            f"Transductive: {', '.join(scaled)} scaled by each speaker's own unlabelled clips, "
+            "those of the test among them"
+        )
     for name, remarks in (record.environment.get("remarks") or {}).items():
         for remark, count in remarks.items():
             yield f"{name}: {count} utterances {remark}"
