@@ -76,8 +76,8 @@ def split_table(table: pd.DataFrame, folds: Sequence[Fold]) -> pd.DataFrame:
 def split_hash(written: pd.DataFrame) -> str:
     """Eight hex digits that every table shows: equal digits, equal split."""
     digest = hashlib.sha256()
-    for key, ids in written.groupby(["repeat", "fold", "part"], sort=True)["id"]:
-        digest.update("\n".join([repr(key), *ids.tolist(), ""]).encode())
+    for (repeat, fold, part), ids in written.groupby(["repeat", "fold", "part"])["id"]:
+        digest.update("\n".join([f"{repeat},{fold},{part}", *ids.tolist(), ""]).encode())
     return digest.hexdigest()[:8]
 
 

@@ -34,6 +34,11 @@ def options_of(model, **changes):
     return {**plain, "layer": "last", **model, **changes}
 
 
+def at(folder, example):
+    """The same model in another folder."""
+    return options_of(example | {"model": str(folder)})
+
+
 def planned(lengths, items, budget):
     contents = [Content(f"{row}", length) for row, length in enumerate(lengths)]
     rows = [Utterance(f"u{row}") for row in range(len(lengths))]
@@ -80,10 +85,7 @@ def test_the_key_knows_the_weights_and_not_their_place(tmp_path):
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
-    keys = [
-        recipe_of("hf_text", options_of(here, model=str(folder))).key()
-        for folder in (source, there, other)
-    ]
+    keys = [recipe_of("hf_text", at(folder, here)).key() for folder in (source, there, other)]
     assert keys[0] == keys[1] != keys[2]
 
 
