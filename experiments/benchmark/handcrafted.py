@@ -1,0 +1,49 @@
+"""MFCC means of many clips into an empty cache, against a loop of librosa calls."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import librosa
+from threadpoolctl import threadpool_limits
+
+from benchmark import Rows, best
+from multimodal_ser.contents import audio_contents
+from multimodal_ser.corpus import data_root
+from multimodal_ser.datasets import demo, ravdess
+from multimodal_ser.features import encode
+
+MFCC = {"n_mfcc": 128, "sample_rate": 22050, "pool": "mean"}
+CLIPS = 480
+
+
+def rows() -> Rows:
+    """RAVDESS where it lies under MSER_DATA, else the bundled corpus."""
+    there = data_root("ravdess").is_dir()
+    utterances = (ravdess.load() if there else demo.load()).utterances()[:CLIPS]
+
+    def plain() -> None:
+        for one in utterances:
+            samples, rate = librosa.load(str(one.audio), sr=22050)
+            librosa.feature.mfcc(y=samples, sr=rate, n_mfcc=128).mean(1)
+
+    def plain_alone() -> None:
+        with threadpool_limits(1):
+            plain()
+
+    def ours(workers: int) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            contents = audio_contents(utterances, root, workers=workers)
+            encode("mfcc", MFCC, utterances, contents, root, workers=workers)
+
+    ours(1)  # starts the worker
+    one = best(lambda: ours(1))
+    ours(2)
+    two = best(lambda: ours(2))
+    return {
+        "MFCC 128, one process, against a librosa loop": (best(plain), one),
+        "MFCC 128, one process, against that loop with one thread": (best(plain_alone), one),
+        "MFCC 128, two processes, against one": (one, two),
+    }

@@ -1,0 +1,105 @@
+"""Random models of base size: the whole encoding stage against the bare model.
+
+Speech: a wav2vec2 fed clip by clip with arrays in memory. Text: a BERT over batches of 32 in file
+order, padded to the longest. Nothing is downloaded; weights are random, so only time is real.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    BertConfig,
+    BertModel,
+    BertTokenizer,
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2Model,
+)
+
+from benchmark import Rows, best
+from multimodal_ser import audio
+from multimodal_ser.contents import audio_contents, text_content
+from multimodal_ser.datasets import demo
+from multimodal_ser.features import encode
+from multimodal_ser.types import Utterance
+
+CLIPS, TEXTS = 40, 300
+SPEECH = {"revision": None, "layer": "last", "pool": "mean", "window": None}
+
+
+def rows() -> Rows:
+    """A minute or two on two cores."""
+    utterances = demo.load().utterances()
+    with tempfile.TemporaryDirectory() as folder:
+        return speech(utterances[:CLIPS], Path(folder)) | text(utterances[:TEXTS], Path(folder))
+
+
+def speech(utterances: Sequence[Utterance], folder: Path) -> Rows:
+    """fp32 and bf16, decoding included on our side alone."""
+    torch.manual_seed(0)
+    model = Wav2Vec2Model(Wav2Vec2Config()).eval()
+    extractor = Wav2Vec2FeatureExtractor()
+    home = folder / "speech"
+    model.save_pretrained(home)
+    extractor.save_pretrained(home)
+    clips = [audio.resample(*audio.read(one), 16000) for one in utterances]
+
+    def plain() -> None:
+        with torch.inference_mode():
+            for clip in clips:
+                given: Any = extractor(clip, sampling_rate=16000, return_tensors="pt")
+                model(**given).last_hidden_state.mean(1)
+
+    def ours(precision: str) -> None:
+        with tempfile.TemporaryDirectory() as root:
+            contents = audio_contents(utterances, Path(root))
+            options = {**SPEECH, "model": str(home), "precision": precision}
+            encode("hf_speech", options, utterances, contents, Path(root))
+
+    ours("fp32")
+    alone, whole, half = (
+        best(plain, 2),
+        best(lambda: ours("fp32"), 2),
+        best(lambda: ours("bf16"), 2),
+    )
+    return {
+        "wav2vec2 base, against the bare model": (alone, whole),
+        "wav2vec2 base in bf16, against ours in fp32": (whole, half),
+    }
+
+
+def text(utterances: Sequence[Utterance], folder: Path) -> Rows:
+    """Mean of the last layer; every distinct text once on both sides."""
+    distinct = list({one.text: one for one in utterances}.values())
+    words = sorted({word for one in distinct for word in (one.text or "").lower().split()})
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = {word: place for place, word in enumerate([*special, *words])}
+    tokenizer = BertTokenizer(vocab=vocabulary)
+    torch.manual_seed(0)
+    model = BertModel(BertConfig(vocab_size=len(vocabulary))).eval()
+    home = folder / "text"
+    model.save_pretrained(home)
+    tokenizer.save_pretrained(home)
+    texts = [one.text or "" for one in distinct]
+
+    def plain() -> None:
+        with torch.inference_mode():
+            for first in range(0, len(texts), 32):
+                batch = texts[first : first + 32]
+                given: Any = tokenizer(batch, padding=True, return_tensors="pt")
+                model(**given)
+
+    def ours() -> None:
+        with tempfile.TemporaryDirectory() as root:
+            contents = [text_content(one) for one in distinct]
+            options = {"model": str(home), "pool": "mean", "layer": "last", "revision": None}
+            complete = options | {"max_length": None, "precision": "fp32"}
+            encode("hf_text", complete, distinct, contents, Path(root))
+
+    ours()
+    return {"BERT base, against batches of 32 in file order": (best(plain, 2), best(ours, 2))}
