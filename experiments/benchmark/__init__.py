@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from multimodal_ser.corpus import Corpus, data_root
+from multimodal_ser.datasets import demo, emospeech, ravdess
+from multimodal_ser.types import Utterance
+
 Rows = dict[str, tuple[float, float]]
 
 
@@ -16,3 +20,21 @@ def best(function: Callable[[], object], times: int = 3) -> float:
         function()
         seconds.append(time.perf_counter() - began)
     return min(seconds)
+
+
+def clips(count: int) -> list[Utterance]:
+    """Of RAVDESS where it lies under MSER_DATA, else of the bundled corpus."""
+    return _spread(ravdess.load() if data_root("ravdess").is_dir() else demo.load(), count)
+
+
+def transcripts(count: int) -> list[Utterance]:
+    """Of EmoSPeech where it lies under MSER_DATA, else of the bundled corpus; each text once."""
+    there = data_root("emospeech").is_dir()
+    found = _spread(emospeech.load() if there else demo.load(), count)
+    return list({one.text: one for one in found}.values())
+
+
+def _spread(corpus: Corpus, count: int) -> list[Utterance]:
+    """As many utterances, from all over the corpus."""
+    everything = corpus.utterances()
+    return everything[:: max(1, len(everything) // count)][:count]

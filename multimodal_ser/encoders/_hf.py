@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
+from torch.nn.utils import parametrize
 
 from multimodal_ser.types import ConfigError, MissingError
 
@@ -48,7 +50,7 @@ def load_config(name: str, revision: str | None = None) -> Any:
 
 def load_model(
     name: str, revision: str | None, config: Any, may_lack: Sequence[str] = ()
-) -> torch.nn.Module:
+) -> nn.Module:
     """The frozen float32 model in eval mode.
 
     Weights that the checkpoint does not hold would be random, so they are a MissingError, except
@@ -73,6 +75,20 @@ def load_model(
             f"for, such as {random[0]}; choose a checkpoint of the whole model"
         )
     return model.eval().requires_grad_(False)
+
+
+def lighten(network: nn.Module, half: torch.dtype | None) -> None:
+    """Do once what a frozen model would do anew in every call, to the same bits.
+
+    A weight norm is folded into its weight; under autocast to `half`, the weights that it would
+    cast are cast.
+    """
+    for module in network.modules():
+        if parametrize.is_parametrized(module):
+            for name in list(module.parametrizations):  # pyright: ignore[reportArgumentType]
+                parametrize.remove_parametrizations(module, name)
+        if half is not None and isinstance(module, nn.Linear | nn.Conv1d):
+            module.to(half)
 
 
 def load(loader: Callable[..., Any], name: str, revision: str | None, **options: Any) -> Any:

@@ -18,6 +18,7 @@ from multimodal_ser.encoders._group_norm import Valid, deafen
 from multimodal_ser.encoders._hf import (
     Layer,
     layer_index,
+    lighten,
     load,
     load_config,
     load_model,
@@ -87,6 +88,7 @@ class Encoder(nn.Module):
         self.index = layer_index(layer, self.count)
         if self.index is not None:  # a model may norm what its last layer gives, so one more stays
             del self._layers()[self.index + 1 :]
+        lighten(self.model, _DTYPES.get(precision))
         self.window, self.precision = window, precision
         self.cut = self._frames_of_window()
         self.dim: int = config.hidden_size

@@ -52,6 +52,7 @@ class Encoder(nn.Module):
         self.chosen = _hf.layer_index(layer, self.layers)
         self.pool = pool
         self.precision = precision
+        _hf.lighten(self.network, torch.bfloat16 if precision == "bf16" else None)
         size = self.network.config.hidden_size
         self.over_time: Pool | None = None
         self.dim = size
