@@ -10,14 +10,31 @@ import hashlib
 import json
 import random
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
 
 from multimodal_ser import audio
 from multimodal_ser.cache import write_atomically
 from multimodal_ser.engines.local import spread
 from multimodal_ser.types import DataError, Utterance, listed
+
+_NOTED = 4096  # segments after which what is known of them is written down
+
+
+class Hearing(Protocol):
+    """What else is to be made of a segment while it is decoded, so that it is decoded once."""
+
+    @property
+    def hear(self) -> Callable[[np.ndarray, int], Any]:
+        """samples and rate → what is made of them; runs in a worker."""
+        ...
+
+    def keep(self, key: str, heard: Any, /) -> None:
+        """What was made of the segment whose content is `key`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +54,11 @@ def text_content(utterance: Utterance) -> Content | None:
 
 
 def audio_contents(
-    utterances: Sequence[Utterance], root: Path, *, workers: int | None = None
+    utterances: Sequence[Utterance],
+    root: Path,
+    *,
+    workers: int | None = None,
+    hearing: Hearing | None = None,
 ) -> list[Content | None]:
     """The content of every segment; DataError lists all that cannot be read.
 
@@ -48,19 +69,28 @@ def audio_contents(
     memory = _remembered(root)
     known = sorted({state for state in states if state and state in memory})
     recheck = set(random.SystemRandom().sample(known, -(-len(known) // 100)))
-    found = _decode_contents(utterances, states, recheck, workers)
+    found = dict(_decoded(utterances, states, recheck, workers))
     if any(memory[state] != content for state, content in found.items()):
         memory = {}
     wanted = {state for state in states if state and state not in memory}
-    new = _decode_contents(utterances, states, wanted - set(found), workers) | {
-        state: content for state, content in found.items() if state in wanted
-    }
+    new: dict[str, Content] = {}
+    try:
+        for state, content in _decoded(utterances, states, wanted, workers, hearing):
+            new[state] = content
+            if len(new) == _NOTED:
+                _note(root, new)
+                memory, new = memory | new, {}
+    finally:
+        _note(root, new)
+    memory |= new
+    return [memory[state] if state else None for state in states]
+
+
+def _note(root: Path, new: Mapping[str, Content]) -> None:
     if new:
         plain = {state: [content.key, content.length] for state, content in new.items()}
         path = root / "contents" / f"{uuid.uuid4().hex}.json"
         write_atomically(path, json.dumps(plain).encode())
-    memory |= new
-    return [memory[state] if state else None for state in states]
 
 
 def verify_contents(root: Path) -> list[str]:
@@ -72,8 +102,8 @@ def verify_contents(root: Path) -> list[str]:
         for state, one in utterances.items()
         if one.audio is not None and one.audio.is_file() and _state(one) == state
     }
-    found = _decode_contents([*current.values()], [*current], set(current), None)
-    return [state for state, content in found.items() if content != remembered[state]]
+    found = _decoded([*current.values()], [*current], set(current), None)
+    return [state for state, content in found if content != remembered[state]]
 
 
 def _state(utterance: Utterance) -> str:
@@ -103,40 +133,53 @@ def _remembered(root: Path) -> dict[str, Content]:
     return memory
 
 
-def _decode_contents(
+def _decoded(
     utterances: Sequence[Utterance],
     states: Sequence[str],
     wanted: set[str],
     workers: int | None,
-) -> dict[str, Content]:
+    hearing: Hearing | None = None,
+) -> Iterator[tuple[str, Content]]:
+    """State and content of each segment wanted; at the end DataError lists those that failed."""
     distinct = {
         state: one for state, one in zip(states, utterances, strict=True) if state in wanted
     }
-    blocks = list(_blocks(list(distinct.values()), 64))
+    pairs = list(distinct.items())
+    blocks = [pairs[first : first + 32] for first in range(0, len(pairs), 32)]
+    hear = hearing.hear if hearing else None
+    jobs = [([one for _, one in block], hear) for block in blocks]
     label = f"decode {len(distinct)} segments" if len(distinct) > 64 else ""
-    results = spread(_hash_block, [(block,) for block in blocks], workers=workers, label=label)
-    outcomes = dict(zip(distinct, (one for block in results for one in block), strict=True))
-    failed = {state: outcome for state, outcome in outcomes.items() if isinstance(outcome, str)}
+    failed: dict[str, str] = {}
+    outcomes = spread(_hash_block, jobs, workers=workers, label=label)
+    for block, outcome in zip(blocks, outcomes, strict=True):
+        for (state, _), one in zip(block, outcome, strict=True):
+            if isinstance(one, str):
+                failed[state] = one
+                continue
+            content, heard = one
+            if hearing:
+                hearing.keep(content.key, heard)
+            yield state, content
     if failed:
-        pairs = zip(states, utterances, strict=True)
-        rows = [f"{one.id}: {failed[state]}" for state, one in pairs if state in failed]
+        named = zip(states, utterances, strict=True)
+        rows = [f"{one.id}: {failed[state]}" for state, one in named if state in failed]
         raise DataError(listed(rows, "segments cannot be read"))
-    return outcomes
 
 
-def _blocks(items: list[Utterance], size: int) -> Iterator[list[Utterance]]:
-    for first in range(0, len(items), size):
-        yield items[first : first + size]
+Hear = Callable[[np.ndarray, int], Any]
 
 
-def _hash_block(utterances: list[Utterance]) -> list[Content | str]:
-    return [_hash(utterance) for utterance in utterances]
+def _hash_block(
+    utterances: Sequence[Utterance], hear: Hear | None
+) -> list[tuple[Content, Any] | str]:
+    return [_hash(utterance, hear) for utterance in utterances]
 
 
-def _hash(utterance: Utterance) -> Content | str:
-    """The content, or what is wrong with the segment."""
+def _hash(utterance: Utterance, hear: Hear | None) -> tuple[Content, Any] | str:
+    """The content and what was heard, or what is wrong with the segment."""
     try:
         samples, rate = audio.read(utterance)
+        heard = hear(samples, rate) if hear else None
     except DataError as error:
         return str(error)
-    return Content(audio.content_hash(samples, rate), len(samples))
+    return Content(audio.content_hash(samples, rate), len(samples)), heard

@@ -26,7 +26,7 @@ from multimodal_ser.losses import FOR
 
 Leak = Literal["speaker", "group", "audio", "overlap", "transcript"]
 _NOT_A_RESULT = {
-    "name", "runs_dir", "seeds", "workers", "cache", "breakdown", "task", "submission",
+    "name", "runs_dir", "seeds", "workers", "device", "cache", "breakdown", "task", "submission",
 }  # fmt: skip
 _NOT_THE_TASK = ("root", "dev", "seed")  # where it lies, and how somebody selects
 
@@ -174,6 +174,7 @@ class Experiment(_Section):
     runs_dir: Path = Path("runs")
     cache: CacheSection = CacheSection()
     workers: int | None = Field(default=None, ge=1)
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
     @field_validator("seeds")
     @classmethod

@@ -5,32 +5,22 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import shutil
-import sys
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from multimodal_ser import audio, components
+from multimodal_ser import components
 from multimodal_ser.cache import Recipe, Store
 from multimodal_ser.contents import Content
-from multimodal_ser.engines.local import spread
-from multimodal_ser.types import ConfigError, DataError, Features, Input, Utterance, listed
+from multimodal_ser.extraction import Row, Shelf, fill, find_device, hear, plan
+from multimodal_ser.types import ConfigError, Utterance
 
-_BATCH = (16, None)
-_SHARD_ROWS, _SHARD_BYTES = 512, 2**26
 _WEIGHTS = ("model", "revision", "file")  # options that say where they lie
-_LARGE = 2**30  # bytes from which on a user is told what is coming
-_SAMPLE = 0.02  # share of the inputs after which that is known
-
-Row = tuple[np.ndarray, str]  # features `[T, D]` or `[T, L, D]`, and a remark
 
 
 @dataclass(frozen=True)
@@ -70,6 +60,7 @@ def encode(
     contents: Sequence[Content | None],
     root: Path,
     *,
+    device: str = "auto",
     workers: int | None = None,
     label: str = "",
 ) -> Encoded:
@@ -82,12 +73,12 @@ def encode(
     stored = find.stored(options) if hasattr(find, "stored") else dict(options)
     recipe = recipe_of(name, stored)
     store = Store(root, recipe)
-    items, budget = getattr(find, "BATCH", _BATCH)
-    planned = list(_plan(utterances, contents, items, budget))
+    place = find_device(device)
+    planned = plan(find, utterances, contents, place)
     store.drop_damaged([content.key for batch in planned for _, content in batch])
     batches = [batch for batch in planned if not all(one.key in store for _, one in batch)]
     if batches:
-        _fill(store, name, stored, batches, workers, label)
+        fill(store, name, stored, batches, device=place, workers=workers, label=label)
     keys = tuple(content.key if content else "" for content in contents)
     remarks = Counter(store.remarks[key] for key in keys if key in store.remarks)
     return Encoded(root, recipe, keys, _picked(options, stored), tuple(sorted(remarks.items())))
@@ -99,74 +90,6 @@ def _picked(options: Mapping[str, Any], stored: Mapping[str, Any]) -> int | None
     if wanted == stored.get("layer") or not isinstance(wanted, int | str):
         return None
     return -1 if wanted == "last" else int(wanted)
-
-
-Batch = list[tuple[Utterance, Content]]
-
-
-def _fill(
-    store: Store,
-    name: str,
-    options: Mapping[str, Any],
-    batches: Sequence[Batch],
-    workers: int | None,
-    label: str,
-) -> None:
-    """Compute the batches and put their rows into the store, a shard at a time."""
-    jobs = [(name, dict(options), [utterance for utterance, _ in batch]) for batch in batches]
-    shard: dict[str, Row] = {}
-    outlook = _Outlook(store.folder, batches)
-    for batch, rows in zip(
-        batches, spread(_encode_batch, jobs, workers=workers, label=label), strict=True
-    ):
-        outlook.see(batch, rows)
-        for (_, content), row in zip(batch, rows, strict=True):
-            if content.key not in store:
-                shard[content.key] = row
-        if len(shard) >= _SHARD_ROWS or sum(row.nbytes for row, _ in shard.values()) > _SHARD_BYTES:
-            _put(store, shard)
-            shard = {}
-    _put(store, shard)
-
-
-def _put(store: Store, shard: Mapping[str, Row]) -> None:
-    remarks = {key: remark for key, (_, remark) in shard.items() if remark}
-    store.put({key: row for key, (row, _) in shard.items()}, remarks)
-
-
-class _Outlook:
-    """How large and how long it will be, from the first batches; stops before the disk is full."""
-
-    def __init__(self, folder: Path, batches: Sequence[Batch]) -> None:
-        self.folder = folder
-        self.items = sum(len(batch) for batch in batches)
-        self.length = sum(content.length for batch in batches for _, content in batch)
-        self.began = time.monotonic()
-        self.seen = self.seen_length = self.bytes = 0
-        self.said = False
-
-    def see(self, batch: Batch, rows: Sequence[Row]) -> None:
-        """After a small share, which are the shortest: DataError if the rest cannot be stored."""
-        if self.said:
-            return
-        self.seen += len(batch)
-        self.seen_length += sum(content.length for _, content in batch)
-        self.bytes += sum(row.nbytes for row, _ in rows)
-        if self.seen < _SAMPLE * self.items:
-            return
-        self.said = True
-        constant = len({row.shape for row, _ in rows}) == 1 and rows[0][0].shape[0] == 1
-        share = self.seen / self.items if constant else self.seen_length / max(self.length, 1)
-        size, free = self.bytes / max(share, 1e-9), shutil.disk_usage(self.folder).free
-        if size > free:
-            raise DataError(
-                f"these features need about {size / 2**30:.1f} GiB, and {free / 2**30:.1f} are "
-                f"free under {self.folder} (pool: mean, or another cache.dir)"
-            )
-        if size > _LARGE:
-            seconds = (time.monotonic() - self.began) * self.length / max(self.seen_length, 1)
-            what = f"about {size / 2**30:.1f} GiB and {seconds / 60:.0f} minutes"
-            print(f"{self.items} inputs: {what} are to come", file=sys.stderr)
 
 
 def recipe_of(name: str, options: Mapping[str, Any]) -> Recipe:
@@ -192,62 +115,33 @@ def recipe_of(name: str, options: Mapping[str, Any]) -> Recipe:
     )
 
 
-def read_input(utterance: Utterance, modality: str) -> Input:
-    """What an encoder of this modality may see of the utterance."""
-    if modality == "text":
-        return Input(text=utterance.text, language=utterance.language)
-    if utterance.audio is None:
-        return Input()
-    samples, rate = audio.read(utterance)
-    return Input(samples=samples, rate=rate)
+class Hearing:
+    """Light encoders that make their rows while a clip is decoded for the first time.
+
+    An encoder is light if its `light(options)` says so: a small row, made of each clip alone.
+    """
+
+    def __init__(self, encoders: Sequence[tuple[str, Mapping[str, Any]]], root: Path) -> None:
+        self.encoders = [
+            (name, dict(options)) for name, options in encoders if is_light(name, options)
+        ]
+        self.shelves = [Shelf(Store(root, recipe_of(*one))) for one in self.encoders]
+
+    @property
+    def hear(self) -> Callable[[np.ndarray, int], list[Row]]:
+        """samples and rate → a row an encoder; goes to the workers."""
+        return partial(hear, self.encoders)
+
+    def keep(self, key: str, rows: Sequence[Row]) -> None:
+        """The rows of a clip, by its content."""
+        for shelf, row in zip(self.shelves, rows, strict=True):
+            shelf.add(key, row)
+
+    def close(self) -> None:
+        for shelf in self.shelves:
+            shelf.close()
 
 
-def run_encoder(encoder: Any, inputs: Sequence[Input]) -> list[np.ndarray]:
-    """`[T, D]` (all layers: `[T, L, D]`) for each input, unpadded; T = 0 for a missing one."""
-    with torch.inference_mode():
-        features: Features = encoder(**encoder.prepare(inputs))
-    kept = getattr(encoder, "store", "float32")
-    rows = []
-    for x, mask in zip(features.x, features.mask, strict=True):
-        row = x[mask] if x.ndim == 2 else x[:, mask].transpose(0, 1)
-        rows.append(row.to(torch.float32).numpy().astype(kept))
-    return rows
-
-
-def _plan(
-    utterances: Sequence[Utterance],
-    contents: Sequence[Content | None],
-    items: int,
-    budget: int | None,
-) -> Iterator[Batch]:
-    """Batches of distinct inputs of like length: at most `items`, and `budget` once padded."""
-    distinct = {
-        content.key: (utterance, content)
-        for utterance, content in zip(utterances, contents, strict=True)
-        if content
-    }
-    batch: Batch = []
-    for pair in sorted(distinct.values(), key=lambda pair: (pair[1].length, pair[1].key)):
-        full = budget is not None and (len(batch) + 1) * pair[1].length > budget
-        if batch and (full or len(batch) == items):
-            yield batch
-            batch = []
-        batch.append(pair)
-    if batch:
-        yield batch
-
-
-def _encode_batch(name: str, options: dict[str, Any], utterances: list[Utterance]) -> list[Row]:
-    encoder = _encoder(name, json.dumps(options, sort_keys=True))
-    inputs = [read_input(utterance, encoder.modality) for utterance in utterances]
-    rows = run_encoder(encoder, inputs)
-    bad = [one.id for one, row in zip(utterances, rows, strict=True) if not np.isfinite(row).all()]
-    if bad:
-        raise DataError(listed(bad, f"utterances got NaN or infinite features from {name}"))
-    remarks = encoder.remarks(inputs) if hasattr(encoder, "remarks") else [""] * len(rows)
-    return list(zip(rows, remarks, strict=True))
-
-
-@lru_cache(maxsize=4)
-def _encoder(name: str, options: str) -> Any:
-    return components.build("encoders", name, json.loads(options)).eval()
+def is_light(name: str, options: Mapping[str, Any]) -> bool:
+    light = getattr(components.find("encoders", name), "light", None)
+    return light is not None and light(options)

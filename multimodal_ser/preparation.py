@@ -17,7 +17,7 @@ from multimodal_ser.clusters import clusters
 from multimodal_ser.contents import Content
 from multimodal_ser.corpus import Corpus
 from multimodal_ser.experiment import Experiment
-from multimodal_ser.features import Encoded
+from multimodal_ser.features import Encoded, Hearing
 from multimodal_ser.label_maps import relabel
 from multimodal_ser.targets import Target, targets_of
 from multimodal_ser.training import Material
@@ -69,8 +69,11 @@ class Prepared:
         return splits.split_hash(self.split)
 
 
-def prepare(experiment: Experiment) -> Prepared:
-    """Load the corpus, cut it, and look for leaks; nothing is refused yet."""
+def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
+    """Load the corpus, cut it, and look for leaks; nothing is refused yet.
+
+    encoding: the features will be wanted, too, so light encoders hear what is decoded here.
+    """
     corpus = load_corpus(experiment)
     alike = texts.begin(corpus.table["text"])
     targets = targets_of(experiment, corpus)
@@ -78,7 +81,7 @@ def prepare(experiment: Experiment) -> Prepared:
     split = splits.split_table(corpus.table, folds)
     folds = [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in folds]
     read = _read(experiment, corpus)
-    sounds = _listen(experiment, corpus) if "audio" in read else None
+    sounds = _listen(experiment, corpus, encoding) if "audio" in read else None
     found = audit(
         corpus.table,
         folds,
@@ -100,9 +103,15 @@ def prepare(experiment: Experiment) -> Prepared:
     )
 
 
-def _listen(experiment: Experiment, corpus: Corpus) -> list[Content | None]:
+def _listen(experiment: Experiment, corpus: Corpus, encoding: bool) -> list[Content | None]:
     root, workers = cache_root(experiment), experiment.workers
-    return contents.audio_contents(corpus.utterances(), root, workers=workers)
+    parts = experiment.encoders.values() if encoding else ()
+    hearing = Hearing([(part.name, part.options) for part in parts], root)
+    found = contents.audio_contents(
+        corpus.utterances(), root, workers=workers, hearing=hearing if hearing.encoders else None
+    )
+    hearing.close()
+    return found
 
 
 def load_corpus(experiment: Experiment) -> Corpus:

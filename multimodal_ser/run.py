@@ -60,7 +60,7 @@ class Run:
 
 def run(config: Experiment | Mapping[str, Any] | str | Path, *, open_test: bool = True) -> Run:
     """Run one experiment, or go on with it; the test parts are scored only if `open_test`."""
-    prepared = prepare(as_experiment(config))
+    prepared = prepare(as_experiment(config), encoding=True)
     if prepared.experiment.submission is not None:
         scored = [part for fold in prepared.folds for part in fold.scored(True)]
         check_part(scored, prepared.experiment.submission)
@@ -106,6 +106,7 @@ def encode(prepared: Prepared) -> dict[str, Encoded]:
                 utterances,
                 prepared.contents(encoder.modality),
                 cache_root(experiment),
+                device=experiment.device,
                 workers=experiment.workers,
                 label=f"encode {name}",
             )

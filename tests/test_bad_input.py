@@ -29,7 +29,7 @@ from multimodal_ser.contents import audio_contents
 from multimodal_ser.corpus import Corpus
 from multimodal_ser.datasets import audiofolder
 from multimodal_ser.datasets.manifest import load
-from multimodal_ser.features import run_encoder
+from multimodal_ser.extraction import run_encoder
 from multimodal_ser.run import run
 from multimodal_ser.types import DataError, Input, MserError, Utterance
 

@@ -2,11 +2,13 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
-from multimodal_ser import features
+from multimodal_ser import extraction, features
 from multimodal_ser.contents import Content, text_content
 from multimodal_ser.encoders import hf_text
 from multimodal_ser.features import encode, recipe_of
@@ -42,7 +44,8 @@ def at(folder, example):
 def planned(lengths, items, budget):
     contents = [Content(f"{row}", length) for row, length in enumerate(lengths)]
     rows = [Utterance(f"u{row}") for row in range(len(lengths))]
-    batches = features._plan(rows, contents, items, budget)
+    encoder = SimpleNamespace(BATCH=(items, budget))
+    batches = extraction.plan(encoder, rows, contents, torch.device("cpu"))
     return [[content.length for _, content in batch] for batch in batches]
 
 
@@ -54,7 +57,7 @@ def test_batches_hold_like_lengths_and_no_more_than_the_budget_once_padded():
 
 def test_every_layer_costs_one_pass(tmp_path, model, monkeypatch):
     last = encoded(tmp_path, options_of(model, layer="last"))
-    monkeypatch.setattr(features, "_fill", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(features, "fill", lambda *_, **__: pytest.fail("computed again"))
     first = encoded(tmp_path, options_of(model, layer=0))
     every = encoded(tmp_path, options_of(model, layer="weighted"))
     table = every.load()[0]
@@ -99,13 +102,13 @@ def test_what_cannot_be_stored_stops_after_a_small_share(tmp_path, model, monkey
     class Full:
         free = 10
 
-    monkeypatch.setattr(features.shutil, "disk_usage", lambda _: Full)
+    monkeypatch.setattr(extraction.shutil, "disk_usage", lambda _: Full)
     with pytest.raises(DataError, match=r"these features need about .* and 0.0 are free"):
         encoded(tmp_path, options_of(model))
 
 
 def test_what_is_large_is_said_before_it_comes(tmp_path, model, monkeypatch, capsys):
-    monkeypatch.setattr(features, "_LARGE", 1)
+    monkeypatch.setattr(extraction, "_LARGE", 1)
     encoded(tmp_path, options_of(model))
     assert "4 inputs: about 0.0 GiB and 0 minutes are to come" in capsys.readouterr().err
 

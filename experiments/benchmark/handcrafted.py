@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmark import Rows, best, clips
 from multimodal_ser.contents import audio_contents
-from multimodal_ser.features import encode
+from multimodal_ser.features import Hearing, encode
 
 MFCC = {"n_mfcc": 128, "sample_rate": 22050, "pool": "mean"}
 CLIPS = 1440
@@ -32,7 +32,9 @@ def rows() -> Rows:
     def ours(workers: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
-            contents = audio_contents(utterances, root, workers=workers)
+            hearing = Hearing([("mfcc", MFCC)], root)
+            contents = audio_contents(utterances, root, workers=workers, hearing=hearing)
+            hearing.close()
             encode("mfcc", MFCC, utterances, contents, root, workers=workers)
 
     ours(1)  # starts the worker

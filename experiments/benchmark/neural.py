@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import (
     BertConfig,
     BertModel,
@@ -73,16 +74,13 @@ def speech(utterances: Sequence[Utterance], folder: Path) -> Rows:
 
 def text(distinct: Sequence[Utterance], folder: Path) -> Rows:
     """Mean of the last layer; every distinct text once on both sides."""
-    words = sorted({word for one in distinct for word in (one.text or "").lower().split()})
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    vocabulary = {word: place for place, word in enumerate([*special, *words])}
-    tokenizer = BertTokenizer(vocab=vocabulary)
+    texts = [one.text or "" for one in distinct]
+    tokenizer = _pieces(texts)
     torch.manual_seed(0)
-    model = BertModel(BertConfig(vocab_size=len(vocabulary))).eval()
+    model = BertModel(BertConfig(vocab_size=len(tokenizer))).eval()
     home = folder / "text"
     model.save_pretrained(home)
     tokenizer.save_pretrained(home)
-    texts = [one.text or "" for one in distinct]
 
     def plain() -> None:
         with torch.inference_mode():
@@ -100,3 +98,15 @@ def text(distinct: Sequence[Utterance], folder: Path) -> Rows:
 
     ours()
     return {"BERT base, against batches of 32 in file order": (best(plain), best(ours))}
+
+
+def _pieces(texts: Sequence[str]) -> BertTokenizer:
+    """Word pieces learned from the texts, so that a text has about as many tokens as in BETO."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    learned = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    learned.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=8000, special_tokens=special, show_progress=False
+    )
+    learned.train_from_iterator(texts, trainer)
+    return BertTokenizer(vocab=learned.get_vocab())

@@ -137,7 +137,7 @@ def embed(config: ConfigPath, overrides: Overrides = None) -> None:
     from multimodal_ser.preparation import prepare
     from multimodal_ser.run import encode
 
-    prepared = prepare(_load(config, overrides))
+    prepared = prepare(_load(config, overrides), encoding=True)
     prepared.audit.refuse()
     for name, encoded in encode(prepared).items():
         distinct = len(set(encoded.keys) - {""})

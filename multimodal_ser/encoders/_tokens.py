@@ -13,6 +13,8 @@ from multimodal_ser.encoders import _hf
 from multimodal_ser.types import ConfigError, Input, MissingError
 
 STAND_IN = "."  # what is tokenised where a text is missing; its row is masked
+_TOKENS = 16384  # in one call of a model once padded, padding included
+_TOKENS_CPU = 512  # more is no faster there
 _ENDLESS = 1_000_000  # tokenizers say "no limit" by a far larger number
 
 
@@ -61,6 +63,19 @@ def texts_of(inputs: Sequence[Input]) -> tuple[list[str], torch.Tensor]:
     """The texts with a stand-in where one is missing or blank, and which are there `[B]`."""
     found = [one.text if one.text and not one.text.isspace() else None for one in inputs]
     return [one or STAND_IN for one in found], torch.tensor([one is not None for one in found])
+
+
+def alike(lengths: Sequence[int], device: torch.device) -> list[tuple[list[int], int]]:
+    """Rows in groups of like length, few enough to be run at once, and the longest of each."""
+    budget = _TOKENS_CPU if device.type == "cpu" else _TOKENS
+    groups: list[tuple[list[int], int]] = []
+    for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
+        rows = groups[-1][0] if groups else []
+        if not rows or (len(rows) + 1) * lengths[row] > budget:
+            groups.append(([row], lengths[row]))
+        else:
+            groups[-1] = ([*rows, row], lengths[row])
+    return groups
 
 
 def truncated(tokenizer: Any, texts: list[str], most: int) -> list[str]:

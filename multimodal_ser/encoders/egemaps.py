@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
@@ -45,6 +45,11 @@ class Encoder(nn.Module):
         self.sample_rate = sample_rate
         self.pool = pool
         self.dim = 88 if pool == "functionals" else 25
+
+    @staticmethod
+    def light(options: Mapping[str, Any]) -> bool:
+        """A small row of each clip alone, so that it may be made while the clip is decoded."""
+        return options["pool"] == "functionals"
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, T, dim]`, lengths `[B]` in frames, 0 where the sound is missing."""

@@ -65,6 +65,7 @@ class Encoder(nn.Module):
     VERSION = 1
     VALUE_LIBRARIES = ("numpy", "soxr", "torch", "transformers")
     BATCH = (1, None)
+    ACCELERATED = (32, 2**21)  # samples: some two minutes at 16 kHz
 
     def __init__(
         self,

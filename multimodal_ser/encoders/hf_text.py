@@ -31,9 +31,10 @@ class Encoder(nn.Module):
     """
 
     modality = "text"
-    VERSION = 1
+    VERSION = 2
     VALUE_LIBRARIES = ("transformers", "tokenizers", "torch")
-    BATCH = (64, 3000)
+    BATCH = (64, 6000)
+    ACCELERATED = (512, 2**17)  # characters
 
     def __init__(
         self,
@@ -90,19 +91,27 @@ class Encoder(nn.Module):
         present: Tensor,
         token_type_ids: Tensor | None = None,
     ) -> Features:
-        kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        half = self.precision == "bf16"
-        with torch.autocast(input_ids.device.type, torch.bfloat16, enabled=half):
-            said = self.network(
-                input_ids=input_ids,
-                attention_mask=attention_mask,
-                output_hidden_states=self.chosen != self.layers - 1,
-                **kinds,
-            )
+        tokens = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            tokens["token_type_ids"] = token_type_ids
+        parts, order, frames = [], [], self.pool in _FRAMES
         mask = attention_mask.bool() & present.unsqueeze(1)
-        pooled = [self._pooled(one.float(), mask) for one in self._chosen(said)]
-        x = torch.stack(pooled, dim=1) if self.chosen is None else pooled[0]
-        return Features(x, mask if self.pool in _FRAMES else mask.any(1, keepdim=True))
+        for rows, longest in _tokens.alike(attention_mask.sum(1).tolist(), input_ids.device):
+            said = self._said({key: one[rows, :longest] for key, one in tokens.items()})
+            here = [self._pooled(one.float(), mask[rows, :longest]) for one in said]
+            wanting = mask.shape[1] - longest if frames else 0
+            parts.append(nn.functional.pad(torch.stack(here, dim=1), (0, 0, 0, wanting)))
+            order += rows
+        x = torch.cat(parts)[torch.tensor(order, device=input_ids.device).argsort()]
+        mask = mask if frames else mask.any(1, keepdim=True)
+        return Features(x if self.chosen is None else x[:, 0], mask)
+
+    def _said(self, tokens: dict[str, Tensor]) -> list[Tensor]:
+        """The layers asked for, each `[B, T, D]`."""
+        half = self.precision == "bf16"
+        with torch.autocast(tokens["input_ids"].device.type, torch.bfloat16, enabled=half):
+            last = self.chosen == self.layers - 1
+            return self._chosen(self.network(**tokens, output_hidden_states=not last))
 
     def remarks(self, inputs: Sequence[Input]) -> list[str]:
         """Which texts are longer than the model reads."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -48,6 +48,11 @@ class Encoder(nn.Module):
         self.mel = Mel(sample_rate, 2048, 512, bands)
         cosines = np.asarray(dct(np.eye(bands), axis=0, norm="ortho"))[:n_mfcc].T
         self.cosines = np.ascontiguousarray(cosines, dtype=np.float32)
+
+    @staticmethod
+    def light(options: Mapping[str, Any]) -> bool:
+        """A small row of each clip alone, so that it may be made while the clip is decoded."""
+        return options["pool"] != "none"
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, T, dim]`, lengths `[B]` in frames, 0 where the sound is missing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -51,6 +51,11 @@ class Encoder(nn.Module):
         self.grid = Grid(sample_rate, lowest, highest)
         self.pool = pool
         self.dim = len(FRAME_NAMES if pool == "none" else NAMES)
+
+    @staticmethod
+    def light(options: Mapping[str, Any]) -> bool:
+        """A small row of each clip alone, so that it may be made while the clip is decoded."""
+        return options["pool"] == "stats"
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, T, dim]`, lengths `[B]` in frames, 0 where the sound is missing."""

@@ -27,6 +27,7 @@ class Encoder(nn.Module):
     VERSION = 1
     VALUE_LIBRARIES = ("sentence-transformers", "transformers", "tokenizers", "torch")
     BATCH = (64, 3000)
+    ACCELERATED = (256, 2**16)  # characters
 
     def __init__(
         self,

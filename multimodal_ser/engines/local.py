@@ -30,7 +30,7 @@ _ENVIRONMENT = dict.fromkeys(_THREADS, "1") | {
     # a command that was interrupted leaves its semaphores to the tracker, which need not be told
     "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker"
 }
-_PRELOAD = ["multimodal_ser.features", "multimodal_ser.training"]
+_PRELOAD = ["multimodal_ser.training"]
 _pools: dict[tuple[int, tuple[str, ...]], ProcessPoolExecutor] = {}
 
 
