@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -152,3 +153,21 @@ def test_a_truncated_shard_is_found_and_computed_again(undisturbed):
         shard.write_bytes(shard.read_bytes()[:-100])
     finish("run", path, cache)
     assert predictions(folder / "cut") == expected
+
+
+def test_a_full_disk_stops_an_embedding_with_a_word_and_spoils_nothing(undisturbed):
+    config, folder, expected, _ = undisturbed
+    path, cache = config("full"), folder / "full-cache"
+    stopped = subprocess.run(
+        command("embed", path),
+        env=os.environ | {"MSER_CACHE": str(cache)},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+        capture_output=True,
+        text=True,
+    )
+    assert stopped.returncode == 4, stopped.stderr
+    assert "cannot write" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    finish("run", path, cache)
+    assert predictions(folder / "full") == expected
+    assert not list(cache.rglob(".*.tmp"))

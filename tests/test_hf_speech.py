@@ -10,7 +10,7 @@ import torch
 import transformers as hf
 
 from multimodal_ser.components import build
-from multimodal_ser.encoders import hf_speech
+from multimodal_ser.encoders import _hf, hf_speech
 from multimodal_ser.encoders._group_norm import Valid, ValidGroupNorm
 from multimodal_ser.encoders._windows import kept, spans
 from multimodal_ser.types import ConfigError, Input, MissingError
@@ -419,3 +419,22 @@ def test_a_window_that_cannot_work_is_an_error(folder):
         encoder_of(folder("whisper"), window={"seconds": 31})
     with pytest.raises(ConfigError, match=r"window\.overlap \(2 s\) must be shorter"):
         encoder_of(folder("hubert"), window={"seconds": 2, "overlap": 2})
+
+
+@pytest.mark.parametrize("half", [None, torch.bfloat16])
+def test_what_is_done_once_to_the_weights_changes_no_bit(half):
+    torch.manual_seed(0)
+    conv = torch.nn.utils.parametrizations.weight_norm(torch.nn.Conv1d(4, 6, 3), dim=2)
+    network = torch.nn.Sequential(conv, torch.nn.LayerNorm(8), torch.nn.Linear(8, 5)).eval()
+    x = torch.randn(2, 4, 10)
+
+    def run():
+        with torch.inference_mode(), torch.autocast("cpu", half, enabled=half is not None):
+            return network(x)
+
+    before = run()
+    _hf.lighten(network, half)
+    assert torch.equal(run(), before)
+    assert not torch.nn.utils.parametrize.is_parametrized(conv)
+    assert network[1].weight.dtype == torch.float32
+    assert network[2].weight.dtype == (half or torch.float32)

@@ -28,11 +28,12 @@ def run(
     dev_only: Annotated[bool, typer.Option("--dev-only", help="Keep the test sealed.")] = False,
 ) -> None:
     """Run one experiment: all its folds and seeds. Started again, it goes on."""
+    experiment = _load(config, overrides)
     from multimodal_ser import report as reports
     from multimodal_ser.cli import _tables
     from multimodal_ser.run import run as run_experiment
 
-    done = run_experiment(_load(config, overrides), open_test=not dev_only)
+    done = run_experiment(experiment, open_test=not dev_only)
     _tables.show_run(done)
     if done.metrics:  # else no part has labels, and there is nothing to report
         print(f"report: {reports.write(done.folder)}")
@@ -55,13 +56,14 @@ def compare(
     ] = "",
 ) -> None:
     """Run several sets of a config's encoders on one split, test them, and say what stands."""
+    experiment = _load(config, overrides)
     from multimodal_ser import report as reports
     from multimodal_ser.cli import _tables
     from multimodal_ser.compare import compare as compare_arms
 
     chosen = _words(modalities)
     study = compare_arms(
-        _load(config, overrides),
+        experiment,
         "all" if chosen == ["all"] else chosen or None,
         fusions=_words(fusions),
         fractions=_shares(train_fraction),
@@ -116,13 +118,14 @@ def audit(
 
     A task card (a config without encoders) is searched in all that its corpus has.
     """
+    experiment = _load(config, overrides, card=True)
     from multimodal_ser.cache import write_atomically
     from multimodal_ser.cli import _tables
     from multimodal_ser.preparation import prepare
     from multimodal_ser.report import audit_page
     from multimodal_ser.run_folder import RunFolder, as_json, audited
 
-    prepared = prepare(_load(config, overrides, card=True))
+    prepared = prepare(experiment)
     found = audited(prepared) | {"seen": RunFolder.of(prepared).seen()}
     _tables.show_audit(prepared, found["seen"])
     for path, text in ((json, as_json(found)), (html, audit_page.page(found))):
@@ -134,10 +137,11 @@ def audit(
 
 def embed(config: ConfigPath, overrides: Overrides = None) -> None:
     """Fill the cache with the features of a config's frozen encoders."""
+    experiment = _load(config, overrides)
     from multimodal_ser.preparation import prepare
     from multimodal_ser.run import encode
 
-    prepared = prepare(_load(config, overrides), encoding=True)
+    prepared = prepare(experiment, encoding=True)
     prepared.audit.refuse()
     for name, encoded in encode(prepared).items():
         distinct = len(set(encoded.keys) - {""})
@@ -161,6 +165,10 @@ def _shares(text: str) -> list[float]:
 
 
 def _load(config: Path, overrides: list[str] | None, *, card: bool = False) -> Experiment:
+    """Before the heavy imports, so that a mistake is said at once and the workers start early."""
+    from multimodal_ser.engines.local import warm_up
+
+    warm_up()
     from multimodal_ser.config import load
 
     return load(config, overrides or [], card=card)

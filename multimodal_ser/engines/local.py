@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
 from typing import Any
 
 from rich.console import Console
@@ -74,6 +76,14 @@ def alongside(function: Callable[..., Any], *job: Any) -> Callable[[], Any]:
     return _pool(cores()).submit(function, *job).result
 
 
+def warm_up() -> None:
+    """Begin to import what the workers need, beside what this process still has to import."""
+    if sys.platform != "win32":
+        _context()
+        with _birth():
+            forkserver.ensure_running()
+
+
 def shut_down() -> None:
     """End the workers; the next stage starts new ones."""
     for pool in _pools.values():
@@ -89,15 +99,19 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     key = (workers, tuple(sys.path))
     if key not in _pools:
         shut_down()
-        context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
-        if sys.platform != "win32":
-            context.set_forkserver_preload(_PRELOAD)
         with _birth():
-            pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
+            pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_settle)
             for _ in range(workers):
                 pool.submit(time.sleep, 0.1)  # none is idle, so that every process starts now
         _pools[key] = pool
     return _pools[key]
+
+
+def _context() -> BaseContext:
+    context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
+    if sys.platform != "win32":
+        context.set_forkserver_preload(_PRELOAD)
+    return context
 
 
 @contextmanager
@@ -149,4 +163,4 @@ def _counted(total: int, label: str) -> Iterator[int]:
         began = time.monotonic()
         yield from range(total)
         if (seconds := time.monotonic() - began) > 2:
-            print(f"{label}: {total} done in {seconds:.1f} s", file=sys.stderr)
+            print(f"{label}: done in {seconds:.1f} s", file=sys.stderr)
