@@ -171,13 +171,13 @@ def _arms(
     arms = {}
     own = experiment.fusion.name if experiment.fusion else ""
     for encoders in _subsets(list(experiment.encoders), modalities):
-        subset = experiment.with_encoders(encoders)
         for fusion in dict.fromkeys([own, *fusions]) if len(encoders) > 1 else [own]:
             for fraction in fractions or [experiment.train_fraction]:
                 name = "+".join(encoders)
                 name += f" [{fusion}]" if fusion != own else ""
                 name += f" @{fraction:g}" if fraction != experiment.train_fraction else ""
-                chosen = with_fusion(subset, fusion) if fusion else subset
+                chosen = with_fusion(experiment, fusion) if fusion else experiment
+                chosen = chosen.with_encoders(encoders)
                 arms[name] = chosen.model_copy(update={"train_fraction": fraction})
     return arms
 

@@ -1,7 +1,7 @@
 """Find components by name: the file name is the registry.
 
-A component is a module in `datasets/`, `encoders/`, `fusion/` or `learners/` that holds the one
-name its kind agrees on. Code outside the package joins by an entry point in the group
+A component is a module in `datasets/`, `asr/`, `encoders/`, `fusion/` or `learners/` that holds the
+one name its kind agrees on. Code outside the package joins by an entry point in the group
 `multimodal_ser.<kind>` or by a dotted name (`my_package.my_module`). The keyword-only parameters
 of the component's signature are its config schema.
 """
@@ -22,7 +22,13 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from multimodal_ser.types import ConfigError
 
-KINDS = {"datasets": "load", "encoders": "Encoder", "fusion": "Fusion", "learners": "Learner"}
+KINDS = {
+    "datasets": "load",
+    "asr": "Recognizer",
+    "encoders": "Encoder",
+    "fusion": "Fusion",
+    "learners": "Learner",
+}
 _PACKAGE = Path(__file__).parent
 
 

@@ -141,6 +141,7 @@ def _parts(raw: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], OptionsOf
     several = dict(enumerate(corpus)) if isinstance(corpus, list) else {}
     places = {f"corpus.{index}": (part, "datasets") for index, part in several.items()}
     places["corpus"] = (corpus, "datasets")
+    places["asr"] = (raw.get("asr"), "asr")
     places["fusion"] = (raw.get("fusion"), "fusion")
     places["learner"] = (learner, "learners")
     for path, (part, kind) in places.items():
@@ -227,8 +228,19 @@ def _of_learning(experiment: Experiment) -> Iterator[str]:
         columns = getattr(encoder, "columns", None)
         if learner.WANTS == "batches" and columns and columns(part.options) is None:
             yield f"encoders.{key}: a neural learner needs dense columns; set max_features or svd"
+    yield from _of_text(experiment)
+    dropped = experiment.learner.options.get("modality_dropout", 0)
+    if dropped and len(experiment.modalities) < 2:
+        yield "learner.modality_dropout: the encoders read one modality, so there is none to drop"
     if experiment.shuffle and not known[experiment.shuffle]:
         yield f"shuffle: no encoder reads {experiment.shuffle}, so it would have no effect"
+
+
+def _of_text(experiment: Experiment) -> Iterator[str]:
+    if experiment.text_source != "reference" and experiment.asr is None:
+        yield f"text_source: '{experiment.text_source}' needs a recogniser, asr: {{name: whisper}}"
+    if experiment.asr and "text" not in experiment.modalities:
+        yield "asr: no encoder reads text, so it would have no effect"
 
 
 def _of_learner(experiment: Experiment, learner: Any) -> Iterator[str]:

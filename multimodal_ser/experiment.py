@@ -161,6 +161,8 @@ class Experiment(_Section):
     allow_leak: list[Leak] = []
     shuffle: Literal["audio", "text"] | None = None
     train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    asr: Part | None = None
+    text_source: Literal["reference", "asr", "asr_where_missing"] = "reference"
     encoders: dict[Annotated[str, Field(pattern=r"^\w+$")], EncoderPart] = {}
     fusion: Part | None = None
     outputs: dict[str, Output] = Field(default={"label": Output()}, min_length=1)
@@ -186,10 +188,12 @@ class Experiment(_Section):
     @model_validator(mode="before")
     @classmethod
     def _usual(cls, raw: Any) -> Any:
-        """Metrics that fit the outputs, and losses that fit their kind, where none are named."""
+        """What goes without saying: metrics and losses that fit, a recogniser that is used."""
         if not isinstance(raw, Mapping):
             return raw
         raw = dict(raw)
+        if raw.get("asr"):
+            raw.setdefault("text_source", "asr_where_missing")
         outputs = raw.get("outputs", {"label": {}})
         if not isinstance(outputs, Mapping):
             return raw
@@ -246,7 +250,14 @@ class Experiment(_Section):
     def with_encoders(self, chosen: Collection[str]) -> Experiment:
         """The same experiment with some of its encoders only."""
         kept = {key: part for key, part in self.encoders.items() if key in chosen}
-        return self.model_copy(update={"encoders": kept})
+        unread = {"asr": None, "text_source": "reference"}
+        update = {} if "text" in _modalities(kept) else unread
+        return self.model_copy(update={"encoders": kept, **update})
+
+    @property
+    def modalities(self) -> set[str]:
+        """What the encoders read."""
+        return _modalities(self.encoders)
 
     def fingerprint(self, table_hash: str) -> str:
         """Names what decides the result: not where things lie, nor which seeds were run."""
@@ -257,6 +268,10 @@ class Experiment(_Section):
         what["outputs"] = list(what["outputs"].items())  # the first of them decides
         text = json.dumps([what, table_hash, __version__], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _modalities(encoders: Mapping[str, EncoderPart]) -> set[str]:
+    return {components.find("encoders", part.name).modality for part in encoders.values()}
 
 
 def _as_plain(output: Any) -> dict[str, Any]:

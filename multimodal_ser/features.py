@@ -92,25 +92,25 @@ def _picked(options: Mapping[str, Any], stored: Mapping[str, Any]) -> int | None
     return -1 if wanted == "last" else int(wanted)
 
 
-def recipe_of(name: str, options: Mapping[str, Any]) -> Recipe:
+def recipe_of(name: str, options: Mapping[str, Any], kind: str = "encoders") -> Recipe:
     """Code from outside the package is part of the recipe by its source, weights by their hash.
 
     Where there is such a hash, the name and place of the weights are not.
     """
-    encoder = components.find("encoders", name)
+    component = components.find(kind, name)
     source = ""
-    if name not in components.names("encoders"):
-        text = inspect.getsource(components.module("encoders", name))
+    if name not in components.names(kind):
+        text = inspect.getsource(components.module(kind, name))
         source = hashlib.sha256(text.encode()).hexdigest()[:16]
-    if hasattr(encoder, "weights_hash"):
-        source += encoder.weights_hash(options)
+    if hasattr(component, "weights_hash"):
+        source += component.weights_hash(options)
         options = {key: one for key, one in options.items() if key not in _WEIGHTS}
     return Recipe(
         component=name,
         options=json.dumps(dict(options), sort_keys=True),
-        version=encoder.VERSION,
-        libraries=tuple(encoder.VALUE_LIBRARIES),
-        precision=getattr(encoder, "store", "float32"),
+        version=component.VERSION,
+        libraries=tuple(component.VALUE_LIBRARIES),
+        precision=getattr(component, "store", "float32"),
         source=source,
     )
 

@@ -19,7 +19,8 @@ class Model(nn.Module):
 
     dims: encoder → D. absent: the encoders that miss some training rows; each gets a learned
     vector that stands in for it. layers: encoder → L, where all layers are given and their mix is
-    learned; attended: the encoders whose frames a learned query pools before the fusion. A fusion
+    learned; attended: the encoders whose frames a learned query pools before the fusion;
+    modalities: encoder → what it reads: `groups` are the encoders that go missing together. A fusion
     with a `merge` decides per encoder and needs no absent vectors: its `[B, M, H]` goes through the
     heads one encoder at a time, and the probabilities of those present are merged.
     """
@@ -33,9 +34,15 @@ class Model(nn.Module):
         *,
         layers: Mapping[str, int] | None = None,
         attended: Collection[str] = (),
+        modalities: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.dims = dict(dims)
+        kinds = {name: (modalities or {}).get(name, name) for name in sorted(dims)}
+        self.groups = [
+            [name for name, own in kinds.items() if own == kind]
+            for kind in sorted({*kinds.values()})
+        ]
         self.mixes = nn.ModuleDict(
             {name: LayerMix(count) for name, count in (layers or {}).items()}
         )

@@ -21,6 +21,7 @@ from multimodal_ser.features import Encoded, Hearing
 from multimodal_ser.label_maps import relabel
 from multimodal_ser.targets import Target, targets_of
 from multimodal_ser.training import Material
+from multimodal_ser.transcripts import transcribed
 from multimodal_ser.types import MODALITIES, DataError, Fold, Input, listed
 
 
@@ -29,7 +30,8 @@ class Prepared:
     """A corpus that is cut and checked, before anything is learned from it.
 
     `split` is the whole cut; the `folds` may train on a fraction of it. read: the modalities that
-    matter; sounds: what each segment holds, where sound is one of them.
+    matter; sounds: what each segment holds, where sound is one of them; transcripts: a row for each
+    text that a recogniser gave the corpus.
     """
 
     experiment: Experiment
@@ -40,6 +42,7 @@ class Prepared:
     read: list[str]
     sounds: list[Content | None] | None
     audit: Audit
+    transcripts: pd.DataFrame | None = None
 
     @property
     def target(self) -> Target:
@@ -74,7 +77,8 @@ def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
 
     encoding: the features will be wanted, too, so light encoders hear what is decoded here.
     """
-    corpus = load_corpus(experiment)
+    corpus, said = _with_text(experiment, load_corpus(experiment))
+    corpus = _shuffled(experiment, corpus)
     alike = texts.begin(corpus.table["text"])
     targets = targets_of(experiment, corpus)
     folds = splits.make(corpus.table, experiment.protocol.name, experiment.protocol.options)
@@ -100,6 +104,7 @@ def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
         read=read,
         sounds=sounds,
         audit=found,
+        transcripts=said,
     )
 
 
@@ -115,7 +120,7 @@ def _listen(experiment: Experiment, corpus: Corpus, encoding: bool) -> list[Cont
 
 
 def load_corpus(experiment: Experiment) -> Corpus:
-    """The corpus (or several joined), with a modality shuffled if the config says so."""
+    """The corpus (or several joined), under the labels of the config."""
     parts = [components.build("datasets", part.name, part.options) for part in experiment.corpus]
     corpus = corpora.join(parts)
     if experiment.labels:
@@ -124,10 +129,29 @@ def load_corpus(experiment: Experiment) -> Corpus:
     unknown = [column for column in experiment.breakdown if column not in corpus.table.columns]
     if unknown:
         raise DataError(f"breakdown: the corpus has no column {', '.join(unknown)}")
-    if experiment.shuffle:
-        seed = experiment.protocol.options.get("seed", 0)
-        corpus = corpus.shuffled(experiment.shuffle, seed)
     return corpus
+
+
+def _with_text(experiment: Experiment, corpus: Corpus) -> tuple[Corpus, pd.DataFrame | None]:
+    """With what a recogniser says, where the config wants that and something reads it."""
+    part, source = experiment.asr, experiment.text_source
+    if part is None or source == "reference":
+        return corpus, None
+    return transcribed(
+        corpus,
+        (part.name, part.options),
+        source,
+        cache_root(experiment),
+        device=experiment.device,
+        workers=experiment.workers,
+    )
+
+
+def _shuffled(experiment: Experiment, corpus: Corpus) -> Corpus:
+    """A modality swapped among each speaker's utterances, if the config says so."""
+    if not experiment.shuffle:
+        return corpus
+    return corpus.shuffled(experiment.shuffle, experiment.protocol.options.get("seed", 0))
 
 
 def make_material(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Material:
@@ -147,6 +171,7 @@ def make_material(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Materia
         encoded=encoded,
         inputs=[Input(text=one.text, language=one.language) for one in utterances],
         targets={name: target.learned for name, target in targets.items()},
+        classes={name: list(target.classes) for name, target in targets.items()},
         codes=coded.codes,
         clusters=clusters(table),
         speakers=pd.factorize(table["speaker"])[0].astype(np.int64),

@@ -54,6 +54,8 @@ class RunFolder:
         text = yaml.safe_dump(experiment.resolved(), sort_keys=False, allow_unicode=True)
         write_atomically(self.path / "config.yaml", text.encode())
         self.write_table("split.csv", prepared.split)
+        if prepared.transcripts is not None:
+            self.write_table("transcripts.csv", prepared.transcripts)
         self.write_json("audit.json", audited(prepared) | {"differs": experiment.differs})
 
     def write_environment(self, material: Material) -> None:

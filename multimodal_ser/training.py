@@ -35,13 +35,14 @@ class Material:
     """What training needs of the corpus, row by row, and where its features are.
 
     encoded: the cached encoders; inputs: what the fitted encoders read; targets: target → what is
-    learned of it, `[N, C]` or `[N, 1]`; codes: `[N]` classes of the target that `balance` evens
-    out; clusters and speakers: `[N]` codes.
+    learned of it, `[N, C]` or `[N, 1]`; classes: target → its classes, none for
+    numbers; codes: `[N]` classes of the target that `balance` evens out; clusters and speakers: `[N]` codes.
     """
 
     encoded: Mapping[str, Encoded]
     inputs: Sequence[Input]
     targets: Mapping[str, np.ndarray]
+    classes: Mapping[str, Sequence[str]]
     codes: np.ndarray
     clusters: np.ndarray
     speakers: np.ndarray
@@ -82,7 +83,7 @@ def job(
     """Leave a finished model and its scores of the parts in `folder`."""
     features = material.hash()
     if is_finished(folder, features):
-        trained = load(experiment, material, folder)
+        trained = load(experiment, folder)
     else:
         trained = fit(experiment, material, fold, seed)
         write(_contents(trained, features), folder, features)
@@ -113,8 +114,8 @@ def fit(experiment: Experiment, material: Material, fold: Fold, seed: int) -> Tr
         train = balanced(train, experiment.balanced_target, experiment.balance)
     dev = dataset(experiment, material, start, fold.dev) if len(fold.dev) else None
     torch.manual_seed(seed)
-    shape = _shape(train)
-    learner = _make_learner(experiment, shape, material)
+    shape = _shape(experiment, train) | {"classes": dict(material.classes)}
+    learner = _make_learner(experiment, shape)
     learner.fit(train, dev, seed=seed)
     return replace(start, learner=learner, shape=shape)
 
@@ -123,35 +124,55 @@ def predict(
     experiment: Experiment, material: Material, trained: Trained, rows: np.ndarray
 ) -> Predictions:
     """Scores of any rows, in their order; numbers in the units of the corpus."""
-    data = dataset(experiment, material, trained, rows)
+    return Predictions(rows, score(trained, dataset(experiment, material, trained, rows)))
+
+
+def score(trained: Trained, data: Dataset) -> dict[str, np.ndarray]:
+    """Target → probabilities `[N, C]`, or numbers `[N, 1]` in the units of the corpus."""
     scores = dict(trained.learner.predict(data))
     for name, (centre, spread) in trained.units.items():
         scores[name] = scores[name] * spread + centre
-    return Predictions(rows, scores)
+    return scores
 
 
 def dataset(
     experiment: Experiment, material: Material, trained: Trained, rows: np.ndarray
 ) -> Dataset:
     """The features of some rows as the learner sees them: fitted, scaled, in sorted order."""
-    features: dict[str, Ragged | sparse.csr_array] = {}
-    for name in sorted(experiment.encoders):
-        part = _rows(experiment, material, trained.fitted, name, rows)
-        if name in trained.scalings:
-            part = trained.scalings[name].apply(part)
-        features[name] = part
+    parts = {
+        name: _rows(experiment, material, trained.fitted, name, rows)
+        for name in experiment.encoders
+    }
     targets = {name: torch.from_numpy(truth[rows]) for name, truth in material.targets.items()}
     for name, (centre, spread) in trained.units.items():
         targets[name] = (targets[name] - centre) / spread
-    return Dataset(features, targets, material.clusters[rows])
+    return join(trained, parts, targets, material.clusters[rows])
 
 
-def load(experiment: Experiment, material: Material, folder: Path) -> Trained:
+Part = Ragged | sparse.csr_array
+
+
+def join(
+    trained: Trained,
+    parts: Mapping[str, Part],
+    targets: Mapping[str, torch.Tensor],
+    clusters: np.ndarray,
+) -> Dataset:
+    """Encoder → features, scaled as in training, in sorted order."""
+    features = dict(sorted(parts.items()))
+    for name, scaling in trained.scalings.items():
+        part = features[name]
+        if isinstance(part, Ragged):
+            features[name] = scaling.apply(part)
+    return Dataset(features, targets, clusters)
+
+
+def load(experiment: Experiment, folder: Path) -> Trained:
     """A finished model from its folder."""
     written = json.loads((folder / "model.json").read_text("utf-8"))
     fitted = {}
     for name, part in experiment.encoders.items():
-        if name not in material.encoded:
+        if hasattr(components.find("encoders", part.name), "fit"):
             fitted[name] = components.build("encoders", part.name, part.options).eval()
             fitted[name].load_state(read_files(folder / "encoders" / name))
     scalings = {
@@ -160,8 +181,8 @@ def load(experiment: Experiment, material: Material, folder: Path) -> Trained:
         )
         for path in (folder / "scalings").glob("*.safetensors")
     }
-    shape = {key: written[key] for key in ("dims", "absent", "layers")}
-    learner = _make_learner(experiment, shape, material)
+    shape = {key: written[key] for key in ("dims", "absent", "layers", "classes")}
+    learner = _make_learner(experiment, shape)
     learner.load_state(read_files(folder / "learner"))
     units = {name: (pair[0], pair[1]) for name, pair in written["units"].items()}
     return Trained(fitted, scalings, units, learner, shape)
@@ -176,15 +197,14 @@ def _rows(
 ) -> Any:
     """One encoder's features of some rows, before `standard` scaling."""
     if name in fitted:
-        return _fitted_rows(experiment, fitted[name], [material.inputs[row] for row in rows])
+        return fitted_rows(experiment, fitted[name], [material.inputs[row] for row in rows])
     speakers = material.speakers if experiment.encoders[name].normalize == "speaker" else None
     key = None if speakers is None else speakers.tobytes()
     return _cached(material.encoded[name], key).take(rows)
 
 
-def _fitted_rows(
-    experiment: Experiment, encoder: Any, inputs: Sequence[Input]
-) -> Ragged | sparse.csr_array:
+def fitted_rows(experiment: Experiment, encoder: Any, inputs: Sequence[Input]) -> Part:
+    """What a fitted encoder makes of inputs: sparse columns for a learner that can take them."""
     if components.find("learners", experiment.learner.name).WANTS == "pooled":
         matrix = encoder.matrix(inputs)
         if isinstance(matrix, sparse.csr_array):
@@ -201,25 +221,28 @@ def _cached(encoded: Encoded, speakers: bytes | None) -> Ragged:
     return scale_by_speaker(rows, np.frombuffer(speakers, dtype=np.int64))
 
 
-def _shape(train: Dataset) -> dict[str, Any]:
-    """Dims of the encoders, which of them miss some training rows, which give all layers."""
+def _shape(experiment: Experiment, train: Dataset) -> dict[str, Any]:
+    """Dims of the encoders, which of them training leaves out at times, which give all layers."""
+    dropped = experiment.learner.options.get("modality_dropout", 0) > 0
     ragged = {name: part for name, part in train.features.items() if isinstance(part, Ragged)}
     return {
         "dims": {name: part.dim for name, part in ragged.items()},
-        "absent": [name for name, part in ragged.items() if bool((part.lengths == 0).any())],
+        "absent": [
+            name for name, part in ragged.items() if dropped or bool((part.lengths == 0).any())
+        ],
         "layers": {name: part.layers for name, part in ragged.items() if part.layers},
     }
 
 
-def _make_learner(experiment: Experiment, shape: Mapping[str, Any], material: Material) -> Any:
+def _make_learner(experiment: Experiment, shape: Mapping[str, Any]) -> Any:
     dims = shape["dims"]
     name, options = experiment.learner.name, experiment.learner.options
     if experiment.fusion is None:
         return components.build("learners", name, options)
     fusion = components.build("fusion", experiment.fusion.name, experiment.fusion.options, dims)
     heads = {
-        target: _make_head(fusion.out_dim, truth.shape[1], experiment.outputs[target].head)
-        for target, truth in material.targets.items()
+        target: _make_head(fusion.out_dim, len(classes) or 1, experiment.outputs[target].head)
+        for target, classes in shape["classes"].items()
     }
     wanted = {
         target: (losses.FOR[output.kind][output.loss or ""], output.weight)
@@ -227,7 +250,11 @@ def _make_learner(experiment: Experiment, shape: Mapping[str, Any], material: Ma
     }
     attended = [key for key, part in experiment.encoders.items() if part.attended]
     layers, absent = shape["layers"], shape["absent"]
-    model = Model(fusion, heads, dims, absent, layers=layers, attended=attended)
+    kinds = {
+        key: components.find("encoders", part.name).modality
+        for key, part in experiment.encoders.items()
+    }
+    model = Model(fusion, heads, dims, absent, layers=layers, attended=attended, modalities=kinds)
     return components.build("learners", name, options, model, wanted)
 
 

@@ -80,6 +80,26 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class Transcript:
+    """What a recogniser heard. text: filtered, None where there is no speech; raw: unfiltered.
+
+    seconds: of sound. flags: what is doubtful about it. temperature: 0 where it was decoded
+    greedily. log_probability: mean of a token's; compression: bytes of the text over those of its
+    compressed form; no_speech: probability that nobody speaks; None where nothing was decoded.
+    """
+
+    text: str | None
+    raw: str
+    language: str | None
+    seconds: float = 0.0
+    flags: tuple[str, ...] = ()
+    temperature: float | None = None
+    log_probability: float | None = None
+    compression: float | None = None
+    no_speech: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Features:
     """Encoded utterances: x `[B, T, D]`, mask `[B, T]` bool; an all-False row is missing."""
 

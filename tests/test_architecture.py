@@ -16,15 +16,16 @@ FILES = {
 }
 LAYERS = [
     "types",
+    "weights word_errors",
     "audio pooling losses metrics clusters near_duplicates statistics cache components",
     "engines.local",
     "validation mistakes texts leaks contents",
     "corpus batches model model_folder splits experiment",
-    "datasets encoders fusion learners label_maps targets balance",
+    "datasets asr encoders fusion learners label_maps targets balance",
     "config",
     "probes extraction evaluation",
     "audit features",
-    "training contrast",
+    "transcripts training contrast",
     "preparation",
     "run_folder explore submission",
     "run",
@@ -34,7 +35,8 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 MAY_IMPORT = {
     "datasets": {"types", "audio", "corpus", "validation"},
-    "encoders": {"types", "audio", "pooling", "losses"},
+    "asr": {"types", "audio", "weights"},
+    "encoders": {"types", "audio", "pooling", "losses", "weights"},
     "fusion": {"types", "pooling"},
     "learners": {"types", "losses", "metrics", "batches"},
 }

@@ -359,7 +359,7 @@ def test_a_model_that_is_loaded_again_says_the_same_numbers(three):
     material = make_material(prepared, encode(prepared))
     for fold in prepared.folds:
         folder = three.folder / "models" / f"{fold.number}-1"
-        trained = training.load(three.experiment, material, folder)
+        trained = training.load(three.experiment, folder)
         rows = fold.parts["test"]
         found = training.predict(three.experiment, material, trained, rows).scores["strain"]
         ids = prepared.corpus.table["id"].iloc[rows].tolist()

@@ -12,6 +12,7 @@ class Kind(StrEnum):
     """What `list` can list."""
 
     datasets = "datasets"
+    asr = "asr"
     encoders = "encoders"
     fusion = "fusion"
     learners = "learners"
@@ -30,7 +31,7 @@ def add_to(app: typer.Typer) -> None:
 def list_components(
     kind: Annotated[Kind | None, typer.Argument(help="By default everything.")] = None,
 ) -> None:
-    """Name every dataset, encoder, fusion, learner, metric and protocol, a line each."""
+    """Name every dataset, recogniser, encoder, fusion, learner, metric, protocol, a line each."""
     from multimodal_ser import components
 
     for one in [kind] if kind else list(Kind):

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from multimodal_ser.encoders._weights import of_file
 from multimodal_ser.types import ConfigError, DataError, Features, Input, MissingError
+from multimodal_ser.weights import file_hash
 
 _WORDS = re.compile(r"\w+")
 
@@ -56,7 +56,7 @@ class Encoder(nn.Module):
     @staticmethod
     def weights_hash(options: Mapping[str, Any]) -> str:
         """Of the file's bytes, wherever it lies."""
-        return of_file(Path(options["file"]))
+        return file_hash(Path(options["file"]))
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, T, dim]`, lengths `[B]` in known words, 0 where the text is missing."""

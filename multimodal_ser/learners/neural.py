@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from multimodal_ser import metrics
 from multimodal_ser.batches import Dataset
 from multimodal_ser.losses import Loss
-from multimodal_ser.types import DataError
+from multimodal_ser.types import DataError, Features
 
 Positive = Annotated[int, Field(gt=0)]
 Select = Literal["macro_f1", "uar", "accuracy", "weighted_f1", "ccc", "pearson", "mse"]
@@ -28,12 +29,16 @@ _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torc
 
 @dataclass(frozen=True)
 class Optimizer:
-    """`lr` falls linearly to 0 over the epochs with `decay: linear`, by a cosine with `cosine`."""
+    """`lr` falls linearly to 0 over the epochs with `decay: linear`, by a cosine with `cosine`.
+
+    clip: the longest that a step's gradient may be, None: any length.
+    """
 
     name: Literal["adam", "adamw", "sgd"] = "adamw"
     lr: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     decay: Literal["none", "linear", "cosine"] = "none"
+    clip: Annotated[float, Field(gt=0)] | None = 1.0
 
 
 class Learner:
@@ -42,7 +47,8 @@ class Learner:
     losses: target → its loss and how much that counts. select: the metric on dev whose best epoch
     is kept (the first of equals; without a dev part the last epoch), averaged over the targets that
     it fits; None: macro-F1 of classes and CCC of numbers. patience: epochs without gain before
-    training ends, None: never.
+    training ends, None: never. modality_dropout: the share of training rows that lose one of their
+    modalities in an epoch, so that the model can also do without it.
     """
 
     WANTS = "batches"
@@ -50,7 +56,7 @@ class Learner:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Any,
         losses: Mapping[str, tuple[Loss, float]],
         *,
         optimizer: Optimizer = Optimizer(),
@@ -58,7 +64,7 @@ class Learner:
         batch_size: Positive = 64,
         select: Select | None = None,
         patience: Positive | None = None,
-        clip: Annotated[float, Field(gt=0)] | None = 1.0,
+        modality_dropout: Annotated[float, Field(ge=0, le=1)] = 0.0,
     ) -> None:
         self.model = model
         self.losses = dict(losses)
@@ -67,7 +73,8 @@ class Learner:
         self.batch_size = batch_size
         self.select = select
         self.patience = patience
-        self.clip = clip
+        self.modality_dropout = modality_dropout
+        self.best_epoch = epochs - 1
         self.curve: list[dict[str, float]] = []
 
     def fit(self, train: Dataset, dev: Dataset | None, *, seed: int) -> None:
@@ -89,6 +96,7 @@ class Learner:
             since += 1
             if value > best_value:
                 best, best_value, since = copy.deepcopy(self.model.state_dict()), value, 0
+                self.best_epoch = epoch
             if self.patience is not None and since >= self.patience:
                 break
         if best is not None:
@@ -107,11 +115,22 @@ class Learner:
 
     def state(self) -> dict[str, bytes]:
         weights = {name: value.contiguous() for name, value in self.model.state_dict().items()}
-        return {"weights.safetensors": save(weights), "curve.json": json.dumps(self.curve).encode()}
+        return {
+            "weights.safetensors": save(weights),
+            "curve.json": json.dumps(self.curve).encode(),
+            "chosen.json": json.dumps({"epoch": self.best_epoch}).encode(),
+        }
 
     def load_state(self, files: Mapping[str, bytes]) -> None:
         self.model.load_state_dict(load(files["weights.safetensors"]))
         self.curve = json.loads(files["curve.json"])
+        self.best_epoch = json.loads(files["chosen.json"])["epoch"]
+
+    @staticmethod
+    def settled(states: Sequence[Mapping[str, bytes]]) -> dict[str, Any]:
+        """What several trainings chose on dev, as options of one that has no dev: the epochs."""
+        chosen = [json.loads(files["chosen.json"])["epoch"] + 1 for files in states]
+        return {"epochs": round(statistics.median(chosen)), "patience": None}
 
     def _epoch(
         self,
@@ -124,7 +143,7 @@ class Learner:
         self.model.train()
         total = 0.0
         for batch in train.batches(self.batch_size, order):
-            said = self.model(batch.features)
+            said = self.model(self._thinned(batch.features))
             parts = [
                 weight * loss(said[name], batch.targets[name], batch.weights)
                 for name, (loss, weight) in self.losses.items()
@@ -137,11 +156,28 @@ class Learner:
                 )
             optimizer.zero_grad()
             loss.backward()
-            if self.clip is not None:
-                nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+            if self.optimizer.clip is not None:
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.optimizer.clip)
             optimizer.step()
             total += value * len(next(iter(batch.targets.values())))
         return total / len(train)
+
+    def _thinned(self, features: dict[str, Features]) -> dict[str, Features]:
+        """In a share of the rows one modality at random is gone, never the only one."""
+        groups = self.model.groups
+        if not self.modality_dropout or len(groups) < 2:
+            return features
+        present = torch.stack(
+            [torch.stack([features[name].present for name in group]).any(0) for group in groups], 1
+        )
+        lot = torch.rand(present.shape).masked_fill(~present, -1.0).argmax(1)
+        share = torch.rand(len(present)) < self.modality_dropout
+        lost = torch.where(share & (present.sum(1) > 1), lot, -1)
+        return {
+            name: Features(features[name].x, features[name].mask & (lost != at).unsqueeze(1))
+            for at, group in enumerate(groups)
+            for name in group
+        }
 
     def _score(self, dev: Dataset) -> tuple[float, dict[str, float]]:
         """What selects (higher is better), and each metric's mean over the targets that it fits."""

@@ -1,0 +1,232 @@
+"""The transcription stage: text for utterances that have none, each sound decoded once.
+
+Like features, transcripts are kept by what they were made from: a store is named by the recogniser,
+its options, versions and weights, a row by the hash of its sound and the language asked for. A
+batch is one file, so a kill loses at most the batch that was being decoded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from multimodal_ser import audio, components
+from multimodal_ser.cache import Recipe, write_atomically
+from multimodal_ser.contents import Content, audio_contents
+from multimodal_ser.corpus import Corpus
+from multimodal_ser.engines.local import spread
+from multimodal_ser.extraction import Batch, find_device, plan, read_input
+from multimodal_ser.features import recipe_of
+from multimodal_ser.types import Input, Transcript, Utterance
+
+FOLDER = "transcripts"
+_SAID_EVERY = 30.0  # seconds between two lines of progress where there is no terminal
+_COLUMNS = [field.name for field in fields(Transcript)]
+
+
+class TranscriptStore:
+    """The transcripts of one recipe; what a kill or a bad disk has left is read as not there."""
+
+    def __init__(self, root: Path, recipe: Recipe) -> None:
+        self.folder = root / FOLDER / recipe.key()
+        described = self.folder / "recipe.json"
+        if not described.exists():
+            text = json.dumps(recipe.description(), indent=1, sort_keys=True)
+            write_atomically(described, text.encode())
+        os.utime(described)
+        self.rows: dict[str, Transcript] = {}
+        for path in sorted(self.folder.glob("*.jsonl")):
+            self.rows |= _read(path)
+
+    def put(self, rows: Mapping[str, Transcript]) -> None:
+        """Add the transcripts of a batch, by key."""
+        lines = [json.dumps([key, asdict(one)], ensure_ascii=False) for key, one in rows.items()]
+        checked = [f"{zlib.crc32(line.encode()):08x} {line}\n" for line in lines]
+        path = self.folder / f"{uuid.uuid4().hex}.jsonl"
+        write_atomically(path, "".join(checked).encode())
+        self.rows |= rows
+
+
+def _read(path: Path) -> dict[str, Transcript]:
+    """The rows of a file that are whole."""
+    found = {}
+    for row in path.read_bytes().split(b"\n"):
+        checksum, _, line = row.partition(b" ")
+        if checksum == b"%08x" % zlib.crc32(line):
+            key, plain = json.loads(line)
+            found[key] = Transcript(**plain | {"flags": tuple(plain["flags"])})
+    return found
+
+
+def transcribe(
+    name: str,
+    options: Mapping[str, Any],
+    utterances: Sequence[Utterance],
+    contents: Sequence[Content | None],
+    root: Path,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+) -> list[Transcript | None]:
+    """What a recogniser hears in each utterance, None without sound; decoded if it is new."""
+    recognizer, place = components.find("asr", name), find_device(device)
+    store = TranscriptStore(root, recipe_of(name, options, kind="asr"))
+    asked = [_keyed(*pair) for pair in zip(utterances, contents, strict=True)]
+    wanted = [one if one and one.key not in store.rows else None for one in asked]
+    batches = plan(recognizer, utterances, wanted, place)
+    if batches:
+        found = _heard(name, options, batches, place, workers)
+        progress = _Progress(sum(len(batch) for batch in batches))
+        for batch, said in zip(batches, found, strict=True):
+            store.put({one.key: row for (_, one), row in zip(batch, said, strict=True)})
+            progress.see(said)
+        progress.close()
+    return [store.rows[one.key] if one else None for one in asked]
+
+
+def _keyed(utterance: Utterance, content: Content | None) -> Content | None:
+    """The sound and the language that it is said to be in."""
+    return content and Content(f"{content.key}:{utterance.language or ''}", content.length)
+
+
+def _heard(
+    name: str,
+    options: Mapping[str, Any],
+    batches: Sequence[Batch],
+    device: torch.device,
+    workers: int | None,
+) -> Iterator[list[Transcript]]:
+    """A recogniser in every worker, or one on the accelerator and the sound from the workers."""
+    parts = [[utterance for utterance, _ in batch] for batch in batches]
+    if device.type == "cpu":
+        yield from spread(_hear, [(name, dict(options), part) for part in parts], workers=workers)
+        return
+    recognizer = components.build("asr", name, options).to(device)
+    rate = recognizer.RATE
+    for inputs in spread(_sound, [(part, rate) for part in parts], workers=workers):
+        yield recognizer.transcribe(inputs)
+
+
+def _hear(
+    name: str, options: Mapping[str, Any], utterances: Sequence[Utterance]
+) -> list[Transcript | None]:
+    recognizer = _recognizer(name, json.dumps(options, sort_keys=True))
+    return recognizer.transcribe([_input(one) for one in utterances])
+
+
+def _sound(utterances: Sequence[Utterance], rate: int) -> list[Input]:
+    inputs = [_input(one) for one in utterances]
+    return [
+        Input(audio.resample(one.samples, one.rate, rate), rate, language=one.language)
+        if one.samples is not None and one.rate is not None
+        else one
+        for one in inputs
+    ]
+
+
+def _input(utterance: Utterance) -> Input:
+    heard = read_input(utterance, "audio")
+    return Input(heard.samples, heard.rate, language=utterance.language)
+
+
+@lru_cache(maxsize=2)
+def _recognizer(name: str, options: str) -> Any:
+    return components.build("asr", name, json.loads(options))
+
+
+def called(name: str, options: Mapping[str, Any]) -> str:
+    """What `text_source` says of a text that this recogniser wrote."""
+    model = options.get("model")
+    return f"asr:{name}/{Path(str(model)).name}" if model else f"asr:{name}"
+
+
+def transcribed(
+    corpus: Corpus,
+    part: tuple[str, Mapping[str, Any]],
+    source: str,
+    root: Path,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+) -> tuple[Corpus, pd.DataFrame]:
+    """The corpus with text from a recogniser, and a table of all it said, with provenance.
+
+    part: its name and options. source: `asr` gives every row its transcript, or none;
+    `asr_where_missing` those that have sound and no text. Where nobody speaks there is no text.
+    """
+    table, (name, options) = corpus.table.copy(), part
+    rows = np.full(len(table), True)
+    if source == "asr_where_missing":
+        rows = (table["text"].isna() & table["audio"].notna()).to_numpy()
+    chosen = [one for one, wanted in zip(corpus.utterances(), rows, strict=True) if wanted]
+    contents = audio_contents(chosen, root, workers=workers)
+    said = transcribe(name, options, chosen, contents, root, device=device, workers=workers)
+    table.loc[rows, "text"] = pd.array([one.text if one else None for one in said], dtype="str")
+    sources = [called(name, options) if one else None for one in said]
+    table.loc[rows, "text_source"] = pd.array(sources, dtype="str")
+    written = _table(corpus.table[rows], said, name, options)
+    return replace(corpus, table=table), written
+
+
+def _table(
+    rows: pd.DataFrame,
+    said: Sequence[Transcript | None],
+    name: str,
+    options: Mapping[str, Any],
+) -> pd.DataFrame:
+    """One row a transcript: what joins the corpus by `id`, then how it came about."""
+    heard = [one is not None for one in said]
+    found = pd.DataFrame([asdict(one) for one in said if one], columns=_COLUMNS)
+    found.insert(0, "id", rows["id"].to_numpy()[heard])
+    found.insert(2, "text_source", called(name, options))
+    found["flags"] = ["; ".join(flags) for flags in found["flags"]]
+    recipe = recipe_of(name, options, kind="asr")
+    return found.assign(
+        reference=rows["text"].to_numpy()[heard],
+        engine=name,
+        model=str(options.get("model", "")),
+        checksum=recipe.source,
+        options=recipe.options,
+    )
+
+
+class _Progress:
+    """How far it is, and how much faster than speech: on a terminal one line that moves."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.seconds = total, 0, 0.0
+        self.began = self.said = time.monotonic()
+
+    def see(self, transcripts: Sequence[Transcript]) -> None:
+        self.done += len(transcripts)
+        self.seconds += sum(one.seconds for one in transcripts)
+        now = time.monotonic()
+        if sys.stderr.isatty():
+            print(f"\r{self._line(now)}\033[K", end="", file=sys.stderr, flush=True)
+        elif now - self.said > _SAID_EVERY:
+            self.said = now
+            print(self._line(now), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        end = "\r" if sys.stderr.isatty() else ""
+        print(f"{end}{self._line(time.monotonic())}", file=sys.stderr, flush=True)
+
+    def _line(self, now: float) -> str:
+        rate = self.seconds / max(now - self.began, 1e-9)
+        return (
+            f"transcribed {self.done} of {self.total} utterances, {self.seconds:.0f} s of sound at "
+            f"{rate:.1f} audio-seconds per second"
+        )
