@@ -9,31 +9,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multimodal_ser.compare import compare
+    from multimodal_ser.predict import load
     from multimodal_ser.run import run
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "compare", "run"]
+__all__ = ["__version__", "compare", "load", "run"]
 
 
 class _Verb:
-    """The function named like its module, imported on first use so that the package is instant.
+    """A function, imported on first use so that the package is instant.
 
-    A data descriptor: importing the submodule would otherwise put the module in its place.
+    A data descriptor: importing a submodule of its name would otherwise put that in its place.
     """
+
+    def __init__(self, module: str) -> None:
+        self.module = module
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     def __get__(self, package: Any, owner: type | None = None) -> Any:
-        return getattr(import_module(f"{__name__}.{self.name}"), self.name)
+        return getattr(import_module(f"{__name__}.{self.module}"), self.name)
 
     def __set__(self, package: Any, value: Any) -> None:
         """Ignore the import system's binding of the submodule."""
 
 
 class _Package(ModuleType):
-    run = _Verb()
-    compare = _Verb()
+    run = _Verb("run")
+    compare = _Verb("compare")
+    load = _Verb("predict")
 
 
 sys.modules[__name__].__class__ = _Package

@@ -61,7 +61,8 @@ class Ragged:
         """The rows, padded with zeros to the longest: `[B, T, D]`, all layers `[B, L, T, D]`."""
         positions, mask = self._positions(rows)
         if not len(self.frames):
-            return Features(torch.zeros(*mask.shape, self.dim), mask)
+            x = self.frames.new_zeros(*mask.shape, *self.frames.shape[1:])
+            return Features(x.transpose(1, 2) if self.layers else x, mask)
         x = self.frames[positions]
         x = x.masked_fill(~mask.reshape(*mask.shape, *[1] * (x.ndim - 2)), 0.0)
         return Features(x.transpose(1, 2) if self.layers else x, mask)

@@ -70,7 +70,7 @@ def encode(
     computes does not depend on what an earlier run had finished.
     """
     find = components.find("encoders", name)
-    stored = find.stored(options) if hasattr(find, "stored") else dict(options)
+    stored, layer = stored_form(name, options)
     recipe = recipe_of(name, stored)
     store = Store(root, recipe)
     place = find_device(device)
@@ -81,15 +81,20 @@ def encode(
         fill(store, name, stored, batches, device=place, workers=workers, label=label)
     keys = tuple(content.key if content else "" for content in contents)
     remarks = Counter(store.remarks[key] for key in keys if key in store.remarks)
-    return Encoded(root, recipe, keys, _picked(options, stored), tuple(sorted(remarks.items())))
+    return Encoded(root, recipe, keys, layer, tuple(sorted(remarks.items())))
 
 
-def _picked(options: Mapping[str, Any], stored: Mapping[str, Any]) -> int | None:
-    """The layer that is wanted of a stored table of all; None where the rows are what is wanted."""
+def stored_form(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
+    """The options under which rows are kept, and which layer of such a row is meant.
+
+    None: the row as it is.
+    """
+    find = components.find("encoders", name)
+    stored = find.stored(options) if hasattr(find, "stored") else dict(options)
     wanted = options.get("layer")
     if wanted == stored.get("layer") or not isinstance(wanted, int | str):
-        return None
-    return -1 if wanted == "last" else int(wanted)
+        return stored, None
+    return stored, -1 if wanted == "last" else int(wanted)
 
 
 def recipe_of(name: str, options: Mapping[str, Any], kind: str = "encoders") -> Recipe:

@@ -20,7 +20,7 @@ class Model(nn.Module):
     dims: encoder → D. absent: the encoders that miss some training rows; each gets a learned
     vector that stands in for it. layers: encoder → L, where all layers are given and their mix is
     learned; attended: the encoders whose frames a learned query pools before the fusion;
-    modalities: encoder → what it reads: `groups` are the encoders that go missing together. A fusion
+    modalities: encoder → what it reads, by which `groups` of encoders go missing together. A fusion
     with a `merge` decides per encoder and needs no absent vectors: its `[B, M, H]` goes through the
     heads one encoder at a time, and the probabilities of those present are merged.
     """

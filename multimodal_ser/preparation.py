@@ -77,7 +77,7 @@ def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
 
     encoding: the features will be wanted, too, so light encoders hear what is decoded here.
     """
-    corpus, said = _with_text(experiment, load_corpus(experiment))
+    corpus, said = with_text(experiment, load_corpus(experiment))
     corpus = _shuffled(experiment, corpus)
     alike = texts.begin(corpus.table["text"])
     targets = targets_of(experiment, corpus)
@@ -132,7 +132,7 @@ def load_corpus(experiment: Experiment) -> Corpus:
     return corpus
 
 
-def _with_text(experiment: Experiment, corpus: Corpus) -> tuple[Corpus, pd.DataFrame | None]:
+def with_text(experiment: Experiment, corpus: Corpus) -> tuple[Corpus, pd.DataFrame | None]:
     """With what a recogniser says, where the config wants that and something reads it."""
     part, source = experiment.asr, experiment.text_source
     if part is None or source == "reference":

@@ -20,13 +20,14 @@ from multimodal_ser import components, evaluation, features, model_folder, train
 from multimodal_ser.clusters import cluster_names
 from multimodal_ser.config import check, load
 from multimodal_ser.engines.local import spread
-from multimodal_ser.experiment import Experiment
+from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.features import Encoded
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.submission import check_part, pack
 from multimodal_ser.targets import Target
 from multimodal_ser.training import Material
+from multimodal_ser.types import Fold
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,16 @@ class Run:
         return rows[(rows["part"] == name) & (rows["target"] == wanted)]
 
 
-def run(config: Experiment | Mapping[str, Any] | str | Path, *, open_test: bool = True) -> Run:
-    """Run one experiment, or go on with it; the test parts are scored only if `open_test`."""
+def run(
+    config: Experiment | Mapping[str, Any] | str | Path,
+    *,
+    open_test: bool = True,
+    final: bool = False,
+) -> Run:
+    """Run one experiment, or go on with it; the test parts are scored only if `open_test`.
+
+    final: when all is scored, also train a model a seed on every row, for `load` and no score.
+    """
     prepared = prepare(as_experiment(config), encoding=True)
     if prepared.experiment.submission is not None:
         scored = [part for fold in prepared.folds for part in fold.scored(True)]
@@ -82,6 +91,9 @@ def run(config: Experiment | Mapping[str, Any] | str | Path, *, open_test: bool 
     stamps = {"split": prepared.split_hash, "leaks allowed": prepared.audit.stamps}
     folder.write_json("metrics.json", {**stamps, "parts": measured})
     folder.write_environment(material)
+    if final:
+        with folder.stage("final"):
+            _train_final(prepared, experiment, material, folder)
     return Run(folder.path, experiment, prepared, predictions, measured)
 
 
@@ -132,6 +144,28 @@ def _train(
         folder.note_opening(prepared.split_hash)
     label = f"train {'+'.join(experiment.encoders)}"
     for _ in spread(training.job, jobs, workers=experiment.workers, label=label):
+        pass
+
+
+def _train_final(
+    prepared: Prepared, experiment: Experiment, material: Material, folder: RunFolder
+) -> None:
+    """On every row with a target, with what the folds chose on dev (the median of the epochs)."""
+    learner = components.find("learners", experiment.learner.name)
+    options = experiment.learner.options
+    if hasattr(learner, "settled"):
+        models = [folder.model(fold, seed) for fold in prepared.folds for seed in experiment.seeds]
+        options |= learner.settled([model_folder.read_files(one / "learner") for one in models])
+    part = Part(name=experiment.learner.name, **options)
+    settled = experiment.model_copy(update={"learner": part})
+    known = np.any([target.known for target in prepared.targets.values()], axis=0)
+    everything = Fold(-1, 0, {"train": np.flatnonzero(known), "dev": np.array([], dtype=np.int64)})
+    jobs = [
+        (settled, material, everything, seed, folder.final(seed), [])
+        for seed in experiment.seeds
+        if not model_folder.is_finished(folder.final(seed), material.hash())
+    ]
+    for _ in spread(training.job, jobs, workers=experiment.workers, label="train final models"):
         pass
 
 

@@ -41,6 +41,10 @@ class RunFolder:
     def model(self, fold: Fold, seed: int) -> Path:
         return self.path / "models" / f"{fold.number}-{seed}"
 
+    def final(self, seed: int) -> Path:
+        """A model of every row, which no number speaks of."""
+        return self.path / "models" / f"final-{seed}"
+
     def with_earlier_seeds(self, experiment: Experiment) -> Experiment:
         """New seeds join those that the folder already has."""
         written = self.path / "config.yaml"
@@ -72,8 +76,7 @@ class RunFolder:
         self.write_json("environment.json", found)
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
-        text = table.to_csv(index=False, float_format="%.8g", lineterminator="\n")
-        write_atomically(self.path / name, text.encode())
+        write_atomically(self.path / name, as_csv(table).encode())
 
     def parameters(self) -> int | None:
         """Of the first model: how many numbers are trained; None for classical learners."""
@@ -126,6 +129,7 @@ def audited(prepared: Prepared) -> dict[str, Any]:
         "licence": about.licence,
         "citation": about.citation,
         "notice": about.notice,
+        "languages": sorted(prepared.corpus.table["language"].dropna().unique()),
         "utterances": len(prepared.corpus),
         "dropped": dict(prepared.corpus.dropped),
         "unused": prepared.unused,
@@ -137,6 +141,11 @@ def audited(prepared: Prepared) -> dict[str, Any]:
 def as_json(what: Any) -> str:
     """Equal content, equal text."""
     return json.dumps(what, indent=1, ensure_ascii=False, sort_keys=True)
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """Equal content, equal text."""
+    return table.to_csv(index=False, float_format="%.8g", lineterminator="\n")
 
 
 def _now() -> str:

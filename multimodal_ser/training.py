@@ -36,7 +36,8 @@ class Material:
 
     encoded: the cached encoders; inputs: what the fitted encoders read; targets: target → what is
     learned of it, `[N, C]` or `[N, 1]`; classes: target → its classes, none for
-    numbers; codes: `[N]` classes of the target that `balance` evens out; clusters and speakers: `[N]` codes.
+    numbers; codes: `[N]` classes of the target that `balance` evens out; clusters and speakers:
+    `[N]` codes.
     """
 
     encoded: Mapping[str, Encoded]

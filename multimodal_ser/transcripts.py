@@ -17,23 +17,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 
-from multimodal_ser import audio, components
+from multimodal_ser import audio, components, statistics, word_errors
 from multimodal_ser.cache import Recipe, write_atomically
+from multimodal_ser.clusters import clusters
 from multimodal_ser.contents import Content, audio_contents
 from multimodal_ser.corpus import Corpus
 from multimodal_ser.engines.local import spread
 from multimodal_ser.extraction import Batch, find_device, plan, read_input
 from multimodal_ser.features import recipe_of
 from multimodal_ser.types import Input, Transcript, Utterance
+from multimodal_ser.word_errors import rate
 
 FOLDER = "transcripts"
 _SAID_EVERY = 30.0  # seconds between two lines of progress where there is no terminal
+_UNITS: dict[str, Literal["words", "characters"]] = {"WER": "words", "CER": "characters"}
 _COLUMNS = [field.name for field in fields(Transcript)]
 
 
@@ -201,6 +204,27 @@ def _table(
         checksum=recipe.source,
         options=recipe.options,
     )
+
+
+def error_rates(corpus: Corpus, written: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
+    """`WER` and `CER` with 95 % intervals from whole clusters; none without reference texts.
+
+    Over the rows that have a text of the corpus's own; where nothing was heard all is deleted.
+    """
+    rows = written[written["reference"].notna()]
+    if rows.empty:
+        return {}
+    place = pd.Series(clusters(corpus.table), index=corpus.table["id"])
+    codes = pd.factorize(place[rows["id"]])[0]
+    pairs = list(zip(rows["reference"], rows["text"].fillna(""), strict=True))
+    found = {}
+    for name, unit in _UNITS.items():
+        counts = np.stack([word_errors.tally(*pair, unit) for pair in pairs])
+        tallies = statistics.summed(counts, codes)
+        drawn = statistics.resampled(tallies[None], lambda sums: np.asarray(rate(sums)))
+        low, high = statistics.interval(drawn, len(tallies))
+        found[name] = (float(rate(tallies.sum(0))), float(low), float(high))
+    return found
 
 
 class _Progress:

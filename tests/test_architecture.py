@@ -28,8 +28,8 @@ LAYERS = [
     "transcripts training contrast",
     "preparation",
     "run_folder explore submission",
-    "run",
-    "compare score report",
+    "run questions",
+    "compare score report predict",
     "cli",
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}

@@ -1,16 +1,115 @@
-"""Stand-in."""
+"""Transcripts in which the recogniser repeats a phrase without end, as Whisper does.
 
+A run counts as a loop when a phrase of at most 20 words is said at least 3 times in a row and the
+run covers at least 16 words, so a single word must come 16 times and one of six words 3 times.
+The numbers come from the 5,129 transcripts of Spanish MEACorpus 2023, made with Whisper, which
+hold those of EmoSPeech 2024:
+
+- four run away: 33 to 62 repetitions of 6 or 10 words, 337 to 372 words in 13 s;
+- one stops by itself: 3 repetitions of 6 words that are all of 13 s, half the usual pace;
+- speakers repeat one word up to 5 times (`no, no, no, no, no`), two or three words 3 times, so
+  9 words at most, and longer phrases twice and the beginning of a third (17 words);
+- in one the two cannot be told apart without its sound: three words 6 times in 8 s, at the pace
+  of speech. It is found, too.
+
+So a chant at a demonstration that is transcribed three times over may be found; none was there.
+The share of the text tells nothing: loops cover 95 % and more of it, but so does one cry repeated.
+A loop without blanks (`aaaa…`, or Chinese) is one word here; its compression ratio shows it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_LONGEST_PHRASE = 20  # words
+_REPETITIONS = 3
+_COVERED = 16  # words
+_WORD = re.compile(r"[\w\u0300-\u036f]+")  # with accents written apart
 
 
-def loop(text: str) -> tuple[int, int] | None:
-    return None
+@dataclass(frozen=True)
+class Loop:
+    """Characters `start:kept` hold the phrase, `start:end` all its repetitions.
+
+    words: of the phrase; repetitions: the complete ones, the first included. The marks before the
+    first word and after the last belong to neither.
+    """
+
+    start: int
+    kept: int
+    end: int
+    words: int
+    repetitions: int
+
+
+def loop(text: str) -> Loop | None:
+    """The first repeated phrase, compared without case and punctuation; None in honest speech."""
+    found = loops(text)
+    return found[0] if found else None
+
+
+def loops(text: str) -> list[Loop]:
+    """Every repeated phrase, in the order of the text; none shares a word with another."""
+    places = list(_WORD.finditer(text))
+    words = [unicodedata.normalize("NFC", one.group()).casefold() for one in places]
+    found, first = [], 0
+    while first < len(words):
+        period, after = _repeated(words, first)
+        if period:
+            repetitions = (after - first) // period
+            after += _cut(words, after, period)
+            start, end = places[first].start(), places[after - 1].end()
+            found.append(Loop(start, places[first + period - 1].end(), end, period, repetitions))
+        first = after
+    return found
 
 
 def collapse(text: str) -> str:
+    """The text with each loop cut down to its first occurrence.
+
+    What stands before the loop's first word and after its last is kept to the byte, so the
+    sentence ends with the mark that ended the last repetition.
+
+    >>> collapse("Dijo: " + "no se puede hacer nada, " * 4 + "no se. Y se fue.")
+    'Dijo: no se puede hacer nada. Y se fue.'
+    """
+    for found in reversed(loops(text)):
+        text = text[: found.kept] + text[found.end :]
     return text
 
 
 def compression_ratio(text: str) -> float:
-    data = text.encode()
-    return len(data) / len(zlib.compress(data))
+    """Bytes of UTF-8 per byte compressed by zlib, as openai-whisper counts; it distrusts > 2.4."""
+    return len(text.encode()) / len(zlib.compress(text.encode()))
+
+
+def _repeated(words: Sequence[str], first: int) -> tuple[int, int]:
+    """Words of the phrase whose loop begins at `first`, and the place after the loop.
+
+    Of several the shortest; without one 0 and the next word's place.
+    """
+    for period in range(1, _LONGEST_PHRASE + 1):
+        after = _run(words, first, period)
+        if after - first >= max(_COVERED, _REPETITIONS * period):
+            return period, after
+    return 0, first + 1
+
+
+def _run(words: Sequence[str], first: int, period: int) -> int:
+    """The place after the words from `first` on that repeat every `period` words."""
+    after = min(first + period, len(words))
+    while after < len(words) and words[after] == words[after - period]:
+        after += 1
+    return after
+
+
+def _cut(words: Sequence[str], after: int, period: int) -> bool:
+    """Whether the text's last word is the loop's next, cut short.
+
+    A recogniser that may say no more stops at a token, which is often inside a word.
+    """
+    return after == len(words) - 1 and words[after - period].startswith(words[after])

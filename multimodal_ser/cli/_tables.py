@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -170,6 +171,21 @@ def show_audit(prepared: Prepared, seen: Mapping[str, Any] | None) -> None:
             for value, one in seen.items()
         ]
         _table("the run of this config, by group in train", ["in train", "items", *names], rows)
+
+
+def show_transcripts(
+    written: pd.DataFrame, rates: Mapping[str, tuple[float, float, float]]
+) -> None:
+    """How many, what is doubtful about them, how many words differ from the corpus's own."""
+    spoken = int(written["text"].notna().sum())
+    print(
+        f"{len(written)} transcripts, {written['seconds'].sum():.0f} s of sound, {spoken} with text"
+    )
+    flags = written["flags"].str.split("; ").explode()
+    for flag, count in flags[flags != ""].value_counts().items():
+        print(f"! {count} {flag}")
+    for name, (value, low, high) in rates.items():
+        print(f"{name} {value:.3f} (95 % {low:.3f} to {high:.3f}) against the corpus's own text")
 
 
 def _head(prepared: Prepared) -> None:

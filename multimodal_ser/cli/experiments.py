@@ -22,18 +22,35 @@ def add_to(app: typer.Typer) -> None:
         app.command()(verb)
 
 
+def load_experiment(config: Path, overrides: list[str] | None, *, card: bool = False) -> Experiment:
+    """Before the heavy imports, so that a mistake is said at once and the workers start early."""
+    from multimodal_ser.engines.local import warm_up
+
+    warm_up()
+    from multimodal_ser.config import load
+
+    return load(config, overrides or [], card=card)
+
+
 def run(
     config: ConfigPath,
     overrides: Overrides = None,
     dev_only: Annotated[bool, typer.Option("--dev-only", help="Keep the test sealed.")] = False,
+    final: Annotated[
+        bool, typer.Option("--final", help="Then train on every row, for `mser predict`.")
+    ] = False,
 ) -> None:
     """Run one experiment: all its folds and seeds. Started again, it goes on."""
-    experiment = _load(config, overrides)
+    experiment = load_experiment(config, overrides)
     from multimodal_ser import report as reports
     from multimodal_ser.cli import _tables
     from multimodal_ser.run import run as run_experiment
 
-    done = run_experiment(experiment, open_test=not dev_only)
+    if final and dev_only:
+        from multimodal_ser.types import ConfigError
+
+        raise ConfigError("--final trains on the test part, too, which --dev-only keeps sealed")
+    done = run_experiment(experiment, open_test=not dev_only, final=final)
     _tables.show_run(done)
     if done.metrics:  # else no part has labels, and there is nothing to report
         print(f"report: {reports.write(done.folder)}")
@@ -56,7 +73,7 @@ def compare(
     ] = "",
 ) -> None:
     """Run several sets of a config's encoders on one split, test them, and say what stands."""
-    experiment = _load(config, overrides)
+    experiment = load_experiment(config, overrides)
     from multimodal_ser import report as reports
     from multimodal_ser.cli import _tables
     from multimodal_ser.compare import compare as compare_arms
@@ -84,7 +101,9 @@ def score(
     from multimodal_ser.cli import _tables
     from multimodal_ser.score import score as score_predictions
 
-    found = score_predictions(predictions, _load(task, None, card=True), against=against, part=part)
+    found = score_predictions(
+        predictions, load_experiment(task, None, card=True), against=against, part=part
+    )
     _tables.show_score(found, part, against)
 
 
@@ -118,7 +137,7 @@ def audit(
 
     A task card (a config without encoders) is searched in all that its corpus has.
     """
-    experiment = _load(config, overrides, card=True)
+    experiment = load_experiment(config, overrides, card=True)
     from multimodal_ser.cache import write_atomically
     from multimodal_ser.cli import _tables
     from multimodal_ser.preparation import prepare
@@ -137,7 +156,7 @@ def audit(
 
 def embed(config: ConfigPath, overrides: Overrides = None) -> None:
     """Fill the cache with the features of a config's frozen encoders."""
-    experiment = _load(config, overrides)
+    experiment = load_experiment(config, overrides)
     from multimodal_ser.preparation import prepare
     from multimodal_ser.run import encode
 
@@ -162,13 +181,3 @@ def _shares(text: str) -> list[float]:
     if any(not 0 < share <= 1 for share in shares):
         raise ConfigError(f"--train-fraction: '{text}' holds a share outside 0 to 1")
     return shares
-
-
-def _load(config: Path, overrides: list[str] | None, *, card: bool = False) -> Experiment:
-    """Before the heavy imports, so that a mistake is said at once and the workers start early."""
-    from multimodal_ser.engines.local import warm_up
-
-    warm_up()
-    from multimodal_ser.config import load
-
-    return load(config, overrides or [], card=card)

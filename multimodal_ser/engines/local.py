@@ -6,6 +6,7 @@ the same bytes whatever else runs, where a main process with several threads may
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -13,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -43,22 +44,28 @@ def cores() -> int:
 
 def spread(
     function: Callable[..., Any],
-    jobs: Sequence[tuple[Any, ...]],
+    jobs: Iterable[tuple[Any, ...]],
     *,
     workers: int | None = None,
     label: str = "",
 ) -> Iterator[Any]:
-    """`function(*job)` for every job, in the order of the jobs, a few jobs ahead."""
-    if not jobs:
+    """`function(*job)` for every job, in the order of the jobs, a few jobs ahead.
+
+    label: shows how far it is; jobs without one may come from a stream that has no known end.
+    """
+    known = isinstance(jobs, Sequence)
+    if known and not jobs:
         return
     pool = _pool(min(workers or cores(), cores() * 4))
     waiting: deque[Future[Any]] = deque()
     remaining = iter(jobs)
     ahead = 4 * (workers or cores())
     try:
-        for _ in _counted(len(jobs), label):
+        for _ in _counted(len(jobs), label) if known else itertools.count():
             while len(waiting) < ahead and (job := next(remaining, None)) is not None:
                 waiting.append(pool.submit(function, *job))
+            if not waiting:
+                return
             yield waiting.popleft().result()
     except BrokenProcessPool:
         _pools.clear()

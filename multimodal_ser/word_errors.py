@@ -1,0 +1,104 @@
+"""Word and character error rates of transcripts.
+
+Errors are tallied per utterance and summed before they are divided: a rate is pooled, so an
+utterance counts by its length and one wrong short answer does not weigh as much as a wrong speech.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+_IN_NUMBER = re.compile(r"(?<=\d)[.,:](?=\d)")
+
+
+def words(text: str) -> list[str]:
+    """Words as they are compared: case, punctuation, blanks and the Unicode form (NFC) aside.
+
+    Accents and ñ are spelling and stay. Numbers stay as they are written, with the point, comma
+    or colon between two digits: `1.516` is one word, and another than `1516` or `mil quinientos`.
+    An apostrophe or hyphen splits: writers and recognisers disagree on `ex-presidente` and
+    `ex presidente`, and an elision (`l'amic`) is two words. Symbols (`%`, `€`) go like
+    punctuation, characters that are never seen (a soft hyphen) without a blank.
+
+    >>> words("¿Qué… «pasó» a las 10:30, ex-presidente?")
+    ['qué', 'pasó', 'a', 'las', '10:30', 'ex', 'presidente']
+    """
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    kept = {mark.start() for mark in _IN_NUMBER.finditer(folded)}
+    plain = (one if place in kept else _letter(one) for place, one in enumerate(folded))
+    return "".join(plain).split()
+
+
+def characters(text: str) -> list[str]:
+    """The characters of the same words with single blanks between them; a blank is one, too.
+
+    >>> characters("¡No, sí!")
+    ['n', 'o', ' ', 's', 'í']
+    """
+    return list(" ".join(words(text)))
+
+
+def errors(reference: Sequence[str], said: Sequence[str]) -> tuple[int, int, int]:
+    """Substitutions, deletions, insertions of the shortest way from the reference to what is said.
+
+    Of equally short ways it is one with the fewest substitutions, hence the most units right; this
+    settles all three counts, whatever the order of search, and swapping the two sides swaps
+    deletions and insertions.
+
+    >>> errors("la casa roja".split(), "casa roja grande".split())
+    (0, 1, 1)
+    """
+    # One integer holds both aims: an error costs `unit`, a substitution one more, and the
+    # substitutions together stay below a unit.
+    unit = min(len(reference), len(said)) + 1
+    count, substitutions = divmod(_cheapest(reference, said, unit), unit)
+    deletions = (count - substitutions + len(reference) - len(said)) // 2
+    return substitutions, deletions, deletions - len(reference) + len(said)
+
+
+def tally(reference: str, said: str, unit: Literal["words", "characters"]) -> np.ndarray:
+    """`[4]` that add up: substitutions, deletions, insertions, units in the reference."""
+    split = {"words": words, "characters": characters}[unit]
+    units = split(reference)
+    return np.array([*errors(units, split(said)), len(units)])
+
+
+def rate(sums: np.ndarray) -> np.ndarray | float:
+    """Errors per unit of the reference, of tallies `[…, 4]` that were summed before.
+
+    Above 1 where much is inserted; NaN without a reference, of which no share can be wrong.
+    """
+    sums = np.asarray(sums, dtype=float)
+    unknown = np.full(sums.shape[:-1], np.nan)
+    length = sums[..., 3]
+    return np.divide(sums[..., :3].sum(-1), length, out=unknown, where=length > 0)[()]
+
+
+def _letter(one: str) -> str:
+    """The character itself if it spells a word, nothing if it is never seen, else a blank."""
+    category = unicodedata.category(one)
+    if category[0] in "LMN":
+        return one
+    return "" if category == "Cf" else " "
+
+
+def _cheapest(reference: Sequence[str], said: Sequence[str], unit: int) -> int:
+    """The least cost of a way, a row of all prefixes of `said` at a time.
+
+    The row holds cost − j · unit at place j. So an insertion is free, and the cheapest series of
+    insertions is a running minimum.
+    """
+    codes = {one: code for code, one in enumerate(dict.fromkeys(said))}
+    heard = np.array([codes[one] for one in said], dtype=np.int64)
+    row = np.zeros(len(said) + 1, dtype=np.int64)
+    for one in reference:
+        below = row + unit
+        matched = np.where(heard == codes.get(one, -1), -unit, 1)
+        np.minimum(below[1:], row[:-1] + matched, out=below[1:])
+        row = np.minimum.accumulate(below)
+    return int(row[-1]) + len(said) * unit
