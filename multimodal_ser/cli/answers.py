@@ -57,9 +57,7 @@ def predict(
     batches = _batches(_asked(what), 1 if sys.stdin.isatty() and "-" in what else _BATCH)
     show = _as_json if as_json else _as_csv if as_csv else _as_line
     failed = []
-    answers = stream(
-        run, batches, fold=fold, seed=seed, device=device, abstain=abstain, workers=workers
-    )
+    answers = stream(run, batches, fold=fold, seed=seed, abstain=abstain, workers=workers)
     for count, answer in enumerate(itertools.chain.from_iterable(answers)):
         if answer.error is None:
             show(answer, count == len(failed))
