@@ -10,16 +10,16 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from multimodal_ser import metrics, statistics
 from multimodal_ser.config import with_fusion
 from multimodal_ser.contrast import Contrast, contrast, corrected
-from multimodal_ser.experiment import Experiment
+from multimodal_ser.experiment import Experiment, TextSource
 from multimodal_ser.run import Run, as_experiment, run
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.types import ConfigError, DataError
@@ -33,6 +33,7 @@ class Comparison:
     """The runs of a study by arm, and how each differs from the baseline.
 
     contrasts: arm − baseline on the first metric; those in `family` carry Holm's correction.
+    changes: arm → the same arm with another text source → arm − that, corrected as a family.
     detectable: the gap in accuracy that this test part can show (see `smallest_detectable`); None
     for targets of numbers.
     """
@@ -43,6 +44,7 @@ class Comparison:
     contrasts: Mapping[str, Contrast]
     family: tuple[str, ...]
     detectable: float | None
+    changes: Mapping[str, Mapping[str, Contrast]] = field(default_factory=dict)
 
     @property
     def first(self) -> Run:
@@ -94,7 +96,9 @@ class Comparison:
         """A sentence a fused arm, the one that is best on dev first."""
         arms = self.family or tuple(self.contrasts)
         ordered = sorted(arms, key=lambda arm: -_dev(self.runs[arm], self.metric))
-        return [self.contrasts[arm].words(arm, self.baseline) for arm in ordered]
+        said = [self.contrasts[arm].words(arm, self.baseline) for arm in ordered]
+        changed = [(arm, *pair) for arm, one in self.changes.items() for pair in one.items()]
+        return [*said, *(found.words(arm, first) for arm, first, found in changed)]
 
     def plain(self) -> dict[str, Any]:
         """What a report needs, without times, so that equal studies are equal bytes."""
@@ -109,6 +113,10 @@ class Comparison:
             "detectable": self.detectable,
             "arms": {arm: done.folder.name for arm, done in self.runs.items()},
             "contrasts": {arm: one.plain() for arm, one in self.contrasts.items()},
+            "changes": {
+                arm: {first: found.plain() for first, found in one.items()}
+                for arm, one in self.changes.items()
+            },
             "verdict": self.verdict(),
         }
 
@@ -119,6 +127,7 @@ def compare(
     *,
     fusions: Sequence[str] = (),
     fractions: Sequence[float] = (),
+    sources: Sequence[str] = (),
     baseline: str = BEST_DEV,
     margin: float | None = None,
 ) -> Comparison:
@@ -126,11 +135,14 @@ def compare(
 
     modalities: `a`, `b`, `a+b` …, or "all" for every subset; by default each encoder alone, then
     all together. fusions: further fusions for the arms of several encoders. fractions: also train
-    on so much of the training part; only the largest is tested against the baseline. margin: also
-    test whether an arm is equivalent to the baseline within it.
+    on so much of the training part; only the largest is tested against the baseline. sources: run
+    arms that read text with each (`reference`, `asr`, `asr_where_missing`), and say how the score
+    changes from the first to the others. margin: also test whether an arm is equivalent to the
+    baseline within it.
     """
     experiment = as_experiment(config)
-    arms = _arms(experiment, modalities, fusions, fractions)
+    sources = _checked_sources(experiment, sources)
+    arms = _arms(experiment, modalities, fusions, fractions, sources)
     if baseline not in (BEST_DEV, *arms):
         raise ConfigError(f"--baseline: no arm '{baseline}' (arms: {', '.join(arms)})")
     runs = {arm: run(one) for arm, one in arms.items()}
@@ -156,6 +168,7 @@ def compare(
         contrasts=contrasts | corrected({arm: contrasts[arm] for arm in fused}),
         family=tuple(fused),
         detectable=statistics.smallest_detectable(sizes) if classes else None,
+        changes=_changes(tested, sources, metric),
     )
     RunFolder(study.folder).write_json("comparison.json", study.plain())
     return study
@@ -166,20 +179,55 @@ def _arms(
     modalities: Sequence[str] | str | None,
     fusions: Sequence[str],
     fractions: Sequence[float],
+    sources: Sequence[str],
 ) -> dict[str, Experiment]:
     """Arm → experiment; a name says its encoders, then what differs from the config."""
     arms = {}
     own = experiment.fusion.name if experiment.fusion else ""
     for encoders in _subsets(list(experiment.encoders), modalities):
-        for fusion in dict.fromkeys([own, *fusions]) if len(encoders) > 1 else [own]:
-            for fraction in fractions or [experiment.train_fraction]:
-                name = "+".join(encoders)
-                name += f" [{fusion}]" if fusion != own else ""
-                name += f" @{fraction:g}" if fraction != experiment.train_fraction else ""
-                chosen = with_fusion(experiment, fusion) if fusion else experiment
-                chosen = chosen.with_encoders(encoders)
-                arms[name] = chosen.model_copy(update={"train_fraction": fraction})
+        reads_text = "text" in experiment.with_encoders(encoders).modalities
+        ways = itertools.product(
+            dict.fromkeys([own, *fusions]) if len(encoders) > 1 else [own],
+            fractions or [experiment.train_fraction],
+            sources if sources and reads_text else [""],
+        )
+        for fusion, fraction, source in ways:
+            name = "+".join(encoders)
+            name += f" [{fusion}]" if fusion != own else ""
+            name += f" @{fraction:g}" if fraction != experiment.train_fraction else ""
+            name += f" ({source})" if source else ""
+            chosen = with_fusion(experiment, fusion) if fusion else experiment
+            changed = {"train_fraction": fraction} | ({"text_source": source} if source else {})
+            arms[name] = chosen.with_encoders(encoders).model_copy(update=changed)
     return arms
+
+
+def _checked_sources(experiment: Experiment, sources: Sequence[str]) -> list[str]:
+    """Each once; ConfigError for what is none, or for a recogniser that is not named."""
+    unknown = sorted(set(sources) - set(get_args(TextSource)))
+    if unknown:
+        raise ConfigError(
+            f"text sources: {unknown} are not among {', '.join(get_args(TextSource))}"
+        )
+    if experiment.asr is None and {*sources} - {"reference"}:
+        raise ConfigError("text sources: the config names no recogniser, such as asr.name=whisper")
+    return list(dict.fromkeys(sources))
+
+
+def _changes(
+    runs: Mapping[str, Run], sources: Sequence[str], metric: str
+) -> dict[str, dict[str, Contrast]]:
+    """Arm of another text source → the same arm of the first → how the score changes."""
+    pairs = {}
+    for arm in runs:
+        for source in sources[1:]:
+            if arm.endswith(f" ({source})"):
+                pairs[arm] = f"{arm.removesuffix(f' ({source})')} ({sources[0]})"
+    found = {
+        arm: contrast(runs[arm].part(_TEST), runs[first].part(_TEST), metric)
+        for arm, first in pairs.items()
+    }
+    return {arm: {pairs[arm]: one} for arm, one in corrected(found).items()}
 
 
 def _subsets(encoders: list[str], modalities: Sequence[str] | str | None) -> list[tuple[str, ...]]:

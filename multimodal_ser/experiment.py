@@ -24,6 +24,7 @@ from pydantic import (
 from multimodal_ser import __version__, components, metrics
 from multimodal_ser.losses import FOR
 
+TextSource = Literal["reference", "asr", "asr_where_missing"]
 Leak = Literal["speaker", "group", "audio", "overlap", "transcript"]
 _NOT_A_RESULT = {
     "name", "runs_dir", "seeds", "workers", "device", "cache", "breakdown", "task", "submission",
@@ -162,7 +163,7 @@ class Experiment(_Section):
     shuffle: Literal["audio", "text"] | None = None
     train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     asr: Part | None = None
-    text_source: Literal["reference", "asr", "asr_where_missing"] = "reference"
+    text_source: TextSource = "reference"
     encoders: dict[Annotated[str, Field(pattern=r"^\w+$")], EncoderPart] = {}
     fusion: Part | None = None
     outputs: dict[str, Output] = Field(default={"label": Output()}, min_length=1)

@@ -56,6 +56,16 @@ class Prepared:
         return {key: count for key, count in counts.items() if count}
 
     @property
+    def heard(self) -> dict[str, int]:
+        """Recogniser → how many texts it wrote, of those that are read."""
+        if "text" not in self.read or self.transcripts is None:
+            return {}
+        table = self.corpus.table
+        sources = table["text_source"][table["text"].notna()]
+        counts = sources[sources.str.startswith("asr:")].value_counts().sort_index()
+        return {str(source): int(count) for source, count in counts.items()}
+
+    @property
     def unused(self) -> int:
         """How many utterances are in no part of any fold."""
         used = [rows for fold in self.folds for rows in fold.parts.values()]
@@ -77,11 +87,14 @@ def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
 
     encoding: the features will be wanted, too, so light encoders hear what is decoded here.
     """
-    corpus, said = with_text(experiment, load_corpus(experiment))
+    corpus, protocol = load_corpus(experiment), experiment.protocol
+    if experiment.text_source != "reference":
+        splits.make(corpus.table, protocol.name, protocol.options)  # fails before it costs hours
+    corpus, said = with_text(experiment, corpus)
     corpus = _shuffled(experiment, corpus)
     alike = texts.begin(corpus.table["text"])
     targets = targets_of(experiment, corpus)
-    folds = splits.make(corpus.table, experiment.protocol.name, experiment.protocol.options)
+    folds = splits.make(corpus.table, protocol.name, protocol.options)
     split = splits.split_table(corpus.table, folds)
     folds = [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in folds]
     read = _read(experiment, corpus)

@@ -134,6 +134,7 @@ def audited(prepared: Prepared) -> dict[str, Any]:
         "dropped": dict(prepared.corpus.dropped),
         "unused": prepared.unused,
         "missing": prepared.missing,
+        "heard": prepared.heard,
         **prepared.audit.plain(),
     }
 

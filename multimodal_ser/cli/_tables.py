@@ -68,6 +68,14 @@ def show_comparison(study: Comparison) -> None:
         ["arm", "gap", "95 %", "p", "Holm p"],
         gaps,
     )
+    changed = [
+        [arm, first, *_gap(found)]
+        for arm, one in study.changes.items()
+        for first, found in one.items()
+    ]
+    if changed:
+        header = ["arm", "against", "gap", "95 %", "p", "Holm p"]
+        _table(f"{study.metric}: what the words of another source change", header, changed)
     _show_clusters(study)
     for column in first.experiment.breakdown:
         table = study.breakdown(column)
@@ -199,6 +207,8 @@ def _head(prepared: Prepared) -> None:
         print(f"! {prepared.unused} utterances are in no part of the split")
     for modality, count in prepared.missing.items():
         print(f"! {count} utterances have no {modality}")
+    for source, count in prepared.heard.items():
+        print(f"{count} texts are {source}'s")
     if prepared.experiment.transductive:
         scaled = ", ".join(prepared.experiment.transductive)
         print(f"! transductive: {scaled} scaled by each speaker's own unlabelled clips")

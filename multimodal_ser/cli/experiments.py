@@ -64,6 +64,10 @@ def compare(
         typer.Option(help="Sets of encoders: a,b,a+b, or all subsets; else each alone and all."),
     ] = "",
     fusions: Annotated[str, typer.Option(help="Further fusions, by comma.")] = "",
+    text_sources: Annotated[
+        str,
+        typer.Option(help="Whose words: reference,asr shows what a recogniser costs."),
+    ] = "",
     baseline: Annotated[str, typer.Option(help="The arm to test against.")] = "best-dev",
     margin: Annotated[
         float | None, typer.Option(help="Also test equivalence within this gap.")
@@ -84,6 +88,7 @@ def compare(
         "all" if chosen == ["all"] else chosen or None,
         fusions=_words(fusions),
         fractions=_shares(train_fraction),
+        sources=_words(text_sources),
         baseline=baseline,
         margin=margin,
     )

@@ -163,16 +163,20 @@ class Learner:
         return total / len(train)
 
     def _thinned(self, features: dict[str, Features]) -> dict[str, Features]:
-        """In a share of the rows one modality at random is gone, never the only one."""
+        """In a share of the rows one modality at random is gone, and never all of several.
+
+        A model of one modality loses it: what it then says is learned, too.
+        """
         groups = self.model.groups
-        if not self.modality_dropout or len(groups) < 2:
+        if not self.modality_dropout:
             return features
         present = torch.stack(
             [torch.stack([features[name].present for name in group]).any(0) for group in groups], 1
         )
         lot = torch.rand(present.shape).masked_fill(~present, -1.0).argmax(1)
         share = torch.rand(len(present)) < self.modality_dropout
-        lost = torch.where(share & (present.sum(1) > 1), lot, -1)
+        spare = present.sum(1) > (len(groups) > 1)
+        lost = torch.where(share & spare, lot, -1)
         return {
             name: Features(features[name].x, features[name].mask & (lost != at).unsqueeze(1))
             for at, group in enumerate(groups)

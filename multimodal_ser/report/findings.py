@@ -169,6 +169,8 @@ def of_corpus(audit: Mapping[str, Any]) -> Iterator[str]:
         yield f"{audit['unused']} utterances are in no part of the split"
     for modality, count in (audit.get("missing") or {}).items():
         yield f"{count} utterances have no {modality}"
+    for source, count in (audit.get("heard") or {}).items():
+        yield f"{count} texts were written by a recogniser ({source}), not by people"
 
 
 def _of_run(record: Record) -> Iterator[str]:

@@ -126,15 +126,16 @@ def _published(report: Report) -> Section:
 
 def _gaps(report: Report) -> Section:
     """Empty without a baseline."""
-    drawn = tables.contrasts(report)
+    contrasts = tables.contrasts(report)
     shown = []
-    if drawn and report.comparison:
+    if contrasts and report.comparison:
         name = f"Gap in {report.comparison['metric']} to {report.comparison['baseline']}"
-        rows = [(arm, one["gap"], one["low"], one["high"]) for arm, one in drawn.items()]
-        strong = [one["holm"] is not None for one in drawn.values()]
+        rows = [(arm, one["gap"], one["low"], one["high"]) for arm, one in contrasts.items()]
+        strong = [one["holm"] is not None for one in contrasts.values()]
         caption = f"{name}, 95 % interval; filled dots belong to the tested family."
         shown = [figures.captioned(figures.forest(name, rows, strong), caption)]
-    found = [one for one in (tables.clusters(report), tables.gaps(report)) if one]
+    drawn = (tables.changes(report), tables.clusters(report), tables.gaps(report))
+    found = [one for one in drawn if one]
     return Section("gaps", "Gap to the baseline", figures=shown, tables=found)
 
 

@@ -77,6 +77,28 @@ def gaps(report: Report) -> Table | None:
     return Table(caption, header, rows, folded=True)
 
 
+def changes(report: Report) -> Table | None:
+    """What the words of another source do to an arm; p is corrected for these alone."""
+    found = (report.comparison or {}).get("changes") or {}
+    pairs = [(arm, first, one) for arm, pair in found.items() for first, one in pair.items()]
+    if not pairs or not report.comparison:
+        return None
+    rows = [
+        [
+            Cell(arm),
+            Cell(first),
+            Cell(f"{one['gap']:+.3f}", value=one["gap"]),
+            number(one["low"]),
+            number(one["high"]),
+            *(probability(one[key]) for key in ("p", "holm")),
+        ]
+        for arm, first, one in pairs
+    ]
+    header = ["arm", "against", "gap", "95 % low", "95 % high", "p", "Holm p"]
+    caption = f"Change in {report.comparison['metric']} with the words of another source"
+    return Table(caption, header, rows)
+
+
 def clusters(report: Report) -> Table | None:
     """The gap in each cluster, where there are too few for a test to mean much."""
     shown = {arm: one["by_cluster"] for arm, one in contrasts(report).items() if one["by_cluster"]}
