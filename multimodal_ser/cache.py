@@ -84,6 +84,9 @@ def _installed(component: str, name: str) -> str:
         raise MissingError(f"{component} needs {name}: pip install {name}") from None
 
 
+_SHARDS = ("*.safetensors", "*.jsonl")
+
+
 class Store:
     """The shards of one recipe."""
 
@@ -196,13 +199,13 @@ def _checksum(keys: str, *arrays: np.ndarray) -> int:
 
 
 def inventory(root: Path) -> list[dict[str, Any]]:
-    """One row a store: what it holds, how large it is, when it was last used."""
+    """One row a store, of features or of transcripts: what it holds, how large, when last used."""
     rows = []
-    for recipe in sorted((root / "features").glob("*/recipe.json")):
-        shards = list(recipe.parent.glob("*.safetensors"))
+    for recipe in sorted(root.glob("*/*/recipe.json")):
+        shards = [path for kind in _SHARDS for path in recipe.parent.glob(kind)]
         rows.append(
             {
-                "store": recipe.parent.name,
+                "store": f"{recipe.parent.parent.name}/{recipe.parent.name}",
                 "options": json.loads(recipe.read_text("utf-8"))["options"],
                 "shards": len(shards),
                 "bytes": sum(shard.stat().st_size for shard in shards),
@@ -220,10 +223,10 @@ def verify(root: Path) -> list[str]:
 
 def prune(root: Path, days: float) -> list[str]:
     """Remove the stores not used for so many days, and what kills have left behind."""
-    for left in (root / "features").glob("*/.*.tmp"):
+    for left in root.glob("*/*/.*.tmp"):
         if time.time() - left.stat().st_mtime > 3600:
             left.unlink(missing_ok=True)
     unused = [row["store"] for row in inventory(root) if row["days_unused"] >= days]
     for store in unused:
-        shutil.rmtree(root / "features" / store)
+        shutil.rmtree(root / store)
     return unused

@@ -63,6 +63,12 @@ class TranscriptStore:
         self.rows |= rows
 
 
+def damaged(root: Path) -> list[str]:
+    """Every file of transcripts with a row that is not as it was written."""
+    paths = sorted((root / FOLDER).glob("*/*.jsonl"))
+    return [str(path) for path in paths if len(_read(path)) < path.read_bytes().count(b"\n")]
+
+
 def _read(path: Path) -> dict[str, Transcript]:
     """The rows of a file that are whole."""
     found = {}

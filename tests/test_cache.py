@@ -12,7 +12,9 @@ import pytest
 
 from multimodal_ser import cache
 from multimodal_ser.cache import Recipe, Store, inventory, prune, verify, write_atomically
-from multimodal_ser.types import DataError
+from multimodal_ser.transcripts import TranscriptStore
+from multimodal_ser.transcripts import damaged as damaged_transcripts
+from multimodal_ser.types import DataError, Transcript
 
 RECIPE = Recipe("mfcc", '{"hop": 256, "n_mfcc": 13}', 1, ("numpy", "soxr"))
 OTHER = {
@@ -246,7 +248,7 @@ def test_a_cache_that_cannot_be_made_is_an_error_without_a_traceback(tmp_path):
 def test_the_inventory_says_what_a_store_holds(tmp_path, store):
     left_unused(store, days=3)
     (row,) = inventory(tmp_path)
-    assert row["store"] == RECIPE.key()
+    assert row["store"] == f"features/{RECIPE.key()}"
     assert row["options"] == {"hop": 256, "n_mfcc": 13}
     assert row["bytes"] == shard_of(store).stat().st_size
     assert row["days_unused"] == pytest.approx(3, abs=0.01)
@@ -256,7 +258,7 @@ def test_prune_removes_only_what_was_not_used_for_so_long(tmp_path, store):
     recent = Store(tmp_path, dataclasses.replace(RECIPE, version=2))
     left_unused(store, days=10)
     left_unused(recent, days=2)
-    assert prune(tmp_path, days=5) == [RECIPE.key()]
+    assert prune(tmp_path, days=5) == [f"features/{RECIPE.key()}"]
     assert not store.folder.exists()
     assert recent.folder.exists()
 
@@ -319,3 +321,18 @@ def test_all_layers_and_half_precision_come_back_as_they_were(tmp_path):
 def test_a_remark_stays_with_its_row(tmp_path, store):
     store.put({"cut": ROWS["one"]}, {"cut": "truncated"})
     assert store.remarks == Store(tmp_path, RECIPE).remarks == {"cut": "truncated"}
+
+
+def test_transcripts_are_listed_checked_and_pruned_like_features(tmp_path):
+    recipe = dataclasses.replace(RECIPE, component="whisper", libraries=("numpy",))
+    kept = TranscriptStore(tmp_path, recipe)
+    kept.put({"one": Transcript("hola", "hola", "es"), "two": Transcript(None, "", None)})
+    (row,) = inventory(tmp_path)
+    assert (row["store"], row["shards"]) == (f"transcripts/{recipe.key()}", 1)
+    assert damaged_transcripts(tmp_path) == []
+    (file,) = kept.folder.glob("*.jsonl")
+    file.write_bytes(file.read_bytes().replace(b"hola", b"holi", 1))
+    assert damaged_transcripts(tmp_path) == [str(file)]
+    assert set(TranscriptStore(tmp_path, recipe).rows) == {"two"}
+    assert prune(tmp_path, days=0) == [f"transcripts/{recipe.key()}"]
+    assert inventory(tmp_path) == []

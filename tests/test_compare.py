@@ -5,16 +5,19 @@ import json
 import pytest
 
 from multimodal_ser import compare
+from multimodal_ser import report as reports
+from multimodal_ser.asr._checkpoints import write_tiny
 from multimodal_ser.compare import _arms
 from multimodal_ser.config import check
+from multimodal_ser.contrast import contrast
 from multimodal_ser.types import ConfigError
 
-from .conftest import tones_config
+from .conftest import tones_config, write_tones
 
 
 def arms(folder, *words, fusions=(), fractions=()):
     chosen = words[0] if words == ("all",) else list(words) or None
-    return list(_arms(check(tones_config(folder)), chosen, fusions, fractions))
+    return list(_arms(check(tones_config(folder)), chosen, fusions, fractions, ()))
 
 
 def test_arms_are_each_alone_and_all_or_what_is_asked_for(tmp_path):
@@ -104,3 +107,70 @@ def test_without_a_dev_part_the_baseline_must_be_named(tones):
         compare(config, ["audio", "audio+text"])
     study = compare(config, ["audio", "audio+text"], baseline="audio")
     assert study.baseline == "audio"
+
+
+@pytest.fixture(scope="module")
+def by_source(tmp_path_factory):
+    """Words of people and of a random recogniser, for every arm that reads words."""
+    folder = tmp_path_factory.mktemp("sources")
+    write_tones(folder)
+    whisper = write_tiny(folder / "whisper.pt", text_context=12)
+    config = tones_config(
+        folder,
+        asr={"name": "whisper", "model": str(whisper), "fallback": False},
+        learner={"name": "neural", "epochs": 25, "optimizer": {"lr": 0.02}},
+    )
+    return compare(config, ["audio", "text", "audio+text"], sources=["reference", "asr"])
+
+
+def test_text_sources_double_the_arms_that_read_words_and_no_other(by_source):
+    assert list(by_source.runs) == [
+        "audio",
+        "text (reference)",
+        "text (asr)",
+        "audio+text (reference)",
+        "audio+text (asr)",
+    ]
+    splits = {done.prepared.split_hash for done in by_source.runs.values()}
+    assert len(splits) == 1
+    assert by_source.runs["text (reference)"].prepared.heard == {}
+    assert by_source.runs["text (asr)"].prepared.heard == {"asr:whisper/whisper.pt": 36}
+
+
+def test_the_change_of_the_score_is_the_contrast_of_the_two_runs(by_source):
+    assert set(by_source.changes) == {"text (asr)", "audio+text (asr)"}
+    for arm, pair in by_source.changes.items():
+        ((first, found),) = pair.items()
+        assert first == arm.replace("(asr)", "(reference)")
+        parts = [by_source.runs[one].part("test") for one in (arm, first)]
+        alone = contrast(*parts, "macro_f1")
+        assert (found.gap, found.low, found.high, found.p) == (
+            alone.gap,
+            alone.low,
+            alone.high,
+            alone.p,
+        )
+        assert found.holm >= found.p
+    assert by_source.changes["text (asr)"]["text (reference)"].gap < -0.2, "noise for words"
+    assert by_source.verdict()[-2:] == [
+        found.words(arm, first)
+        for arm, pair in by_source.changes.items()
+        for first, found in pair.items()
+    ]
+
+
+def test_the_changes_stand_in_every_form_of_the_report(by_source):
+    reports.write(by_source.folder)
+    page = (by_source.folder / "report.html").read_text()
+    gap = by_source.changes["text (asr)"]["text (reference)"].gap
+    assert "with the words of another source" in page
+    assert f"{gap:+.3f}" in page
+    assert "written by a recogniser (asr:whisper/whisper.pt), not by people" in page
+
+
+def test_text_sources_that_cannot_be_are_said_before_anything_runs(tones):
+    config = tones_config(tones)
+    with pytest.raises(ConfigError, match=r"\['spoken'\] are not among reference, asr"):
+        compare(config, sources=["reference", "spoken"])
+    with pytest.raises(ConfigError, match="the config names no recogniser"):
+        compare(config, sources=["reference", "asr"])

@@ -48,7 +48,7 @@ def show_comparison(study: Comparison) -> None:
     """The verdict first; the arms side by side, the probes below them, the breakdown columns."""
     runs = list(study.runs.values())
     first = runs[0]
-    _head(first.prepared)
+    _head(max(runs, key=lambda run: len(run.experiment.encoders)).prepared)  # it reads the most
     for arm, run in study.runs.items():
         for notice in run.metrics["test"]["notices"]:
             print(f"! {arm}: the model {notice}")

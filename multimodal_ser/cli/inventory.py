@@ -70,10 +70,11 @@ def verify_cache() -> None:
     """Check every shard, and decode again every file it remembers; exit 4 where one differs."""
     from multimodal_ser.cache import default_root, verify
     from multimodal_ser.contents import verify_contents
+    from multimodal_ser.transcripts import damaged
     from multimodal_ser.types import DataError, listed
 
     root = default_root()
-    bad = verify(root)
+    bad = [*verify(root), *damaged(root)]
     if bad:
         raise DataError(listed(bad, "shards are damaged (the next run computes them again)"))
     changed = verify_contents(root)
