@@ -121,7 +121,7 @@ def test_embed_fills_the_cache_and_cache_shows_and_checks_it(config):
     assert "1 shards are damaged" in bad.stderr
     assert mser("run", config).returncode == 0
     assert mser("cache", "verify").returncode == 0
-    assert f"removed {store}" in mser("cache", "prune", "--days", "0").stdout
+    assert f"removed features/{store}" in mser("cache", "prune", "--days", "0").stdout
 
 
 def test_list_names_everything():
