@@ -10,7 +10,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -24,7 +24,7 @@ import yaml
 from multimodal_ser import components, training
 from multimodal_ser.batches import Ragged, scale_by_speaker
 from multimodal_ser.config import check
-from multimodal_ser.engines.local import spread
+from multimodal_ser.engines.local import one_thread, spread
 from multimodal_ser.experiment import EncoderPart, Experiment
 from multimodal_ser.extraction import find_device, read_input, run_encoder
 from multimodal_ser.features import stored_form
@@ -270,7 +270,7 @@ class Predictor:
                 parts[name] = self._ragged(name, frozen.rows(inputs))
                 if frozen.part.normalize == "speaker":
                     parts[name] = scale_by_speaker(parts[name], _speakers(name, asked))
-        with _timed(stages, "decide"):
+        with _timed(stages, "decide"), one_thread():
             said = [self._score(model, parts, inputs) for model in self.models]
         return {target: np.mean([one[target] for one in said], axis=0) for target in said[0]}
 
@@ -333,7 +333,9 @@ class _Frozen:
 
     def rows(self, inputs: Sequence[Input]) -> list[np.ndarray | None]:
         """`[T, D]` or `[T, L, D]` for each input, None where it has nothing to encode."""
-        rows = run_encoder(self.encoder, inputs)
+        light = not hasattr(self.encoder, "ACCELERATED")
+        with one_thread() if light else nullcontext():
+            rows = run_encoder(self.encoder, inputs)
         if self.layer is not None:
             rows = [row[:, self.layer] for row in rows]
         return [row.astype(np.float32, copy=False) if len(row) else None for row in rows]
