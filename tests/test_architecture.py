@@ -29,7 +29,8 @@ LAYERS = [
     "preparation",
     "run_folder explore submission",
     "run questions",
-    "compare score report predict",
+    "compare score report predictor",
+    "predict",
     "cli",
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
