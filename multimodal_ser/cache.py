@@ -92,6 +92,7 @@ class Store:
 
     def __init__(self, root: Path, recipe: Recipe) -> None:
         self.folder = root / "features" / recipe.key()
+        self.source = recipe.source
         described = self.folder / "recipe.json"
         if not described.exists():
             text = json.dumps(recipe.description(), indent=1, sort_keys=True)

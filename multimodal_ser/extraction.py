@@ -83,7 +83,8 @@ def fill(
     label: str = "",
 ) -> None:
     """Compute the batches and put their rows into the store, a shard at a time."""
-    jobs = [(name, dict(options), [utterance for utterance, _ in batch]) for batch in batches]
+    parts = [[utterance for utterance, _ in batch] for batch in batches]
+    jobs = [(name, dict(options), store.source, part) for part in parts]
     beside = device.type != "cpu" and hasattr(components.find("encoders", name), "ACCELERATED")
     if beside:
         found = _beside(jobs, device, workers, label)
@@ -174,7 +175,9 @@ def hear(
     encoders: Sequence[tuple[str, Mapping[str, Any]]], samples: np.ndarray, rate: int
 ) -> list[Row]:
     """The row that each encoder makes of one clip."""
-    return [_rows(_encoder(*one), [Input(samples=samples, rate=rate)], [""])[0] for one in encoders]
+    one = Input(samples=samples, rate=rate)
+    made = [_built(name, json.dumps(options, sort_keys=True)) for name, options in encoders]
+    return [_rows(encoder, [one], [""])[0] for encoder in made]
 
 
 def _forward(encoder: Any, given: Mapping[str, torch.Tensor]) -> list[np.ndarray]:
@@ -189,9 +192,9 @@ def _forward(encoder: Any, given: Mapping[str, torch.Tensor]) -> list[np.ndarray
 
 
 def _encode_batch(
-    name: str, options: Mapping[str, Any], utterances: Sequence[Utterance]
+    name: str, options: Mapping[str, Any], source: str, utterances: Sequence[Utterance]
 ) -> list[Row]:
-    encoder = _encoder(name, options)
+    encoder = _built(name, json.dumps(options, sort_keys=True), source)
     inputs = [read_input(utterance, encoder.modality) for utterance in utterances]
     return _rows(encoder, inputs, [one.id for one in utterances])
 
@@ -214,41 +217,37 @@ def _remarks(encoder: Any, inputs: Sequence[Input]) -> list[str]:
 
 
 def _beside(
-    jobs: Sequence[tuple[str, dict[str, Any], list[Utterance]]],
+    jobs: Sequence[tuple[str, dict[str, Any], str, list[Utterance]]],
     device: torch.device,
     workers: int | None,
     label: str,
 ) -> Iterator[list[Row]]:
     """One encoder on the device, fed by workers that prepare its inputs."""
-    name, options, _ = jobs[0]
+    name, options, *_ = jobs[0]
     encoder = components.build("encoders", name, options).eval().to(device)
     prepared = spread(_prepare_batch, jobs, workers=workers, label=label)
-    for (_, _, utterances), (given, remarks) in zip(jobs, prepared, strict=True):
+    for (*_, utterances), (given, remarks) in zip(jobs, prepared, strict=True):
         tensors = {key: torch.from_numpy(one).to(device) for key, one in given.items()}
         rows = _finite(encoder, [one.id for one in utterances], _forward(encoder, tensors))
         yield list(zip(rows, remarks, strict=True))
 
 
 def _prepare_batch(
-    name: str, options: Mapping[str, Any], utterances: Sequence[Utterance]
+    name: str, options: Mapping[str, Any], source: str, utterances: Sequence[Utterance]
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    encoder = _front(name, json.dumps(options, sort_keys=True))
+    encoder = _front(name, json.dumps(options, sort_keys=True), source)
     inputs = [read_input(utterance, encoder.modality) for utterance in utterances]
     given = {key: one.numpy() for key, one in encoder.prepare(inputs).items()}
     return given, _remarks(encoder, inputs)
 
 
-def _encoder(name: str, options: Mapping[str, Any]) -> Any:
-    """Kept in the process, because batches of one encoder follow each other."""
-    return _built(name, json.dumps(options, sort_keys=True))
-
-
 @lru_cache(maxsize=4)
-def _built(name: str, options: str) -> Any:
+def _built(name: str, options: str, source: str = "") -> Any:
+    """Kept in the process as long as its weights are the same (`source`), wherever they lie."""
     return components.build("encoders", name, json.loads(options)).eval()
 
 
 @lru_cache(maxsize=4)
-def _front(name: str, options: str) -> Any:
+def _front(name: str, options: str, source: str) -> Any:
     """An encoder that only prepares: its weights are given back to the memory."""
     return components.build("encoders", name, json.loads(options)).to("meta")

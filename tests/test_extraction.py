@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.numpy import load_file, save_file
 
 from multimodal_ser import extraction, features
+from multimodal_ser.components import build
 from multimodal_ser.contents import audio_contents, text_content
 from multimodal_ser.encoders import _tokens, hf_text
 from multimodal_ser.extraction import find_device
 from multimodal_ser.features import Hearing, encode
-from multimodal_ser.types import ConfigError, DataError, Utterance
+from multimodal_ser.types import ConfigError, DataError, Input, Utterance
 
 MFCC = {"n_mfcc": 8, "sample_rate": 8000, "pool": "mean_std"}
 FRAMES = {**MFCC, "pool": "none"}
@@ -89,7 +91,7 @@ def test_an_encoder_beside_its_loaders_gives_the_rows_and_remarks_of_the_workers
     rows = [Utterance(f"u{row}", text="qué alegría" * row) for row in range(1, 9)]
     contents = [text_content(one) for one in rows]
     batches = extraction.plan(hf_text.Encoder, rows, contents, torch.device("cuda"))
-    jobs = [("hf_text", options, [one for one, _ in batch]) for batch in batches]
+    jobs = [("hf_text", options, "", [one for one, _ in batch]) for batch in batches]
     beside = [row for batch in extraction._beside(jobs, CPU, 1, "") for row in batch]
     workers = [row for job in jobs for row in extraction._encode_batch(*job)]
     assert [remark for _, remark in beside] == [remark for _, remark in workers]
@@ -110,7 +112,7 @@ def test_an_accelerator_gets_larger_batches():
 
 def test_an_encoder_that_only_prepares_holds_no_weights(tmp_path):
     options = json.dumps(hf_text.EXAMPLE(tmp_path))
-    front = extraction._front("hf_text", options)
+    front = extraction._front("hf_text", options, "")
     assert {one.device.type for one in front.parameters()} == {"meta"}
 
 
@@ -132,3 +134,24 @@ def test_rows_of_like_length_run_together_within_the_tokens_of_a_call(lengths):
         assert len(rows) == 1 or len(rows) * longest <= _tokens._TOKENS_CPU
     spans = [(min(lengths[row] for row in rows), longest) for rows, longest in groups]
     assert all(high <= low for (_, high), (low, _) in pairwise(spans))
+
+
+def test_other_weights_in_the_same_folder_are_loaded_anew_also_by_workers_that_knew_the_old(
+    tmp_path,
+):
+    options = {"revision": None, "max_length": None, "precision": "fp32", "pool": "mean"}
+    options |= {"layer": "last", **hf_text.EXAMPLE(tmp_path / "model")}
+    rows = [Utterance("u", text="qué alegría")]
+    contents = [text_content(one) for one in rows]
+    first = encode("hf_text", options, rows, contents, tmp_path / "cache", workers=1).load()[0]
+    (weights,) = (tmp_path / "model").rglob("*.safetensors")
+    changed = {name: one * 1.5 for name, one in load_file(weights).items()}
+    save_file(changed, weights, {"format": "pt"})
+    second = encode("hf_text", options, rows, contents, tmp_path / "cache", workers=1).load()[0]
+    fresh = encode("hf_text", options, rows, contents, tmp_path / "other", workers=1).load()[0]
+    assert not np.allclose(first, second)
+    with torch.inference_mode():
+        encoder = build("encoders", "hf_text", options).eval()
+        alone = encoder(**encoder.prepare([Input(text="qué alegría")])).x[0]
+    np.testing.assert_allclose(second, alone, atol=1e-6)
+    np.testing.assert_array_equal(second, fresh)
