@@ -27,7 +27,7 @@ LAYERS = [
     "audit features",
     "transcripts training contrast",
     "preparation",
-    "run_folder explore submission",
+    "run_folder explore submission doctor",
     "run questions",
     "compare score report predictor",
     "predict",

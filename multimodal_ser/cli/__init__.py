@@ -13,7 +13,7 @@ from types import FrameType
 
 import typer
 
-from multimodal_ser.cli import answers, experiments, inventory, pictures
+from multimodal_ser.cli import answers, checks, experiments, inventory, pictures
 from multimodal_ser.types import MserError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ experiments.add_to(app)
 answers.add_to(app)
 pictures.add_to(app)
 inventory.add_to(app)
+checks.add_to(app)
 
 
 def main() -> None:

@@ -129,8 +129,12 @@ def _way_out(name: str, revision: str | None, reason: str) -> str:
     reason = reason.partition("\n")[0]
     if Path(name).is_dir():
         return f"the folder '{name}' cannot be loaded: {reason}"
-    version = f" --revision {revision}" if revision else ""
     return (
         f"the model '{name}' is not on this machine and cannot be fetched: {reason} "
-        f"Give a folder, or fetch it where there is a network: hf download {name}{version}"
+        f"Give a folder, or fetch it where there is a network: {download(name, revision)}"
     )
+
+
+def download(name: str, revision: str | None) -> str:
+    """The command that fetches a model of a hub."""
+    return f"hf download {name}" + (f" --revision {revision}" if revision else "")

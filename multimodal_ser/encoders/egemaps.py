@@ -17,6 +17,7 @@ from multimodal_ser.encoders._spectral import at_rate, mask_of, padded
 from multimodal_ser.types import Features, Input, MissingError
 
 _SHORTEST = 0.1  # seconds; openSMILE answers NaN below 0.06
+_WAY_OUT = "egemaps needs openSMILE: pip install 'multimodal_ser[egemaps]'"
 _LEVELS = {"functionals": "Functionals", "none": "LowLevelDescriptors"}
 
 
@@ -41,10 +42,15 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         if find_spec("opensmile") is None:
-            raise MissingError("egemaps needs openSMILE: pip install 'multimodal_ser[egemaps]'")
+            raise MissingError(_WAY_OUT)
         self.sample_rate = sample_rate
         self.pool = pool
         self.dim = 88 if pool == "functionals" else 25
+
+    @staticmethod
+    def missing(options: Mapping[str, Any]) -> list[str]:
+        """What must be installed first, with the command that does it."""
+        return [] if find_spec("opensmile") else [_WAY_OUT]
 
     @staticmethod
     def light(options: Mapping[str, Any]) -> bool:

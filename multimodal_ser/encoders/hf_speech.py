@@ -26,7 +26,7 @@ from multimodal_ser.encoders._hf import (
     stored_options,
 )
 from multimodal_ser.encoders._spectral import at_rate, mask_of
-from multimodal_ser.encoders._weights import of_model
+from multimodal_ser.encoders._weights import missing, of_model
 from multimodal_ser.encoders._windows import Mel, Span, Waveform, Whisper, joined, packed, spans
 from multimodal_ser.pooling import Pool, width
 from multimodal_ser.types import ConfigError, Features, Input
@@ -106,6 +106,11 @@ class Encoder(nn.Module):
     def weights_hash(options: Mapping[str, Any]) -> str:
         """Of the weights that features come from, wherever they lie."""
         return of_model(options["model"], options["revision"])
+
+    @staticmethod
+    def missing(options: Mapping[str, Any]) -> list[str]:
+        """What must be fetched first, with the command that does it."""
+        return missing(options["model"], options["revision"])
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """values `[B, K, N, …]` of K windows, lengths `[B, K]` of them, spans `[B, K, 2]`."""

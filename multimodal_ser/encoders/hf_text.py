@@ -72,6 +72,11 @@ class Encoder(nn.Module):
         """Of the weights that features come from, wherever they lie."""
         return _weights.of_model(options["model"], options["revision"])
 
+    @staticmethod
+    def missing(options: Mapping[str, Any]) -> list[str]:
+        """What must be fetched first, with the command that does it."""
+        return _weights.missing(options["model"], options["revision"])
+
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """input_ids and attention_mask `[B, T]`, padded at the right; present `[B]`."""
         texts, present = _tokens.texts_of(inputs)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from multimodal_ser.encoders import _hf, _tokens, _weights
 from multimodal_ser.types import ConfigError, Features, Input
 
+_HEADS = ("config.json", "modules.json")  # of a transformer, or of what the library has saved
 _MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
 
 
@@ -51,6 +52,11 @@ class Encoder(nn.Module):
     def weights_hash(options: Mapping[str, Any]) -> str:
         """Of the weights that features come from, wherever they lie."""
         return _weights.of_model(options["model"], options["revision"])
+
+    @staticmethod
+    def missing(options: Mapping[str, Any]) -> list[str]:
+        """What must be fetched first, with the command that does it."""
+        return _weights.missing(options["model"], options["revision"], _HEADS)
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """The tokens `[B, T]` as the model wants them, and present `[B]`."""

@@ -58,6 +58,12 @@ class Encoder(nn.Module):
         """Of the file's bytes, wherever it lies."""
         return file_hash(Path(options["file"]))
 
+    @staticmethod
+    def missing(options: Mapping[str, Any]) -> list[str]:
+        """What must be fetched first, and where it is."""
+        path = Path(options["file"])
+        return [] if path.is_file() else [_way_out(path)]
+
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, T, dim]`, lengths `[B]` in known words, 0 where the text is missing."""
         rows = [self._row(one.text) for one in inputs]
@@ -180,12 +186,14 @@ def _open(path: Path) -> BinaryIO:
         with gzip.open(path) as packed:
             shutil.copyfileobj(packed, unpacked, 1 << 20)
     except FileNotFoundError:
-        raise MissingError(
-            f"there is no file {path}; word vectors are at https://fasttext.cc/docs/en/crawl-vectors"
-        ) from None
+        raise MissingError(_way_out(path)) from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read {path}: {error}") from None
     return unpacked
+
+
+def _way_out(path: Path) -> str:
+    return f"there is no file {path}; word vectors are at https://fasttext.cc/docs/en/crawl-vectors"
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
