@@ -50,6 +50,16 @@ def read(utterance: Utterance) -> tuple[np.ndarray, int]:
     return _channel(samples, utterance), rate
 
 
+def length(utterance: Utterance) -> int:
+    """Samples of the segment by its file's header, which is read alone; DataError if it cannot."""
+    try:
+        header = soundfile.info(str(utterance.audio))
+    except (soundfile.LibsndfileError, TypeError, UnicodeError) as error:
+        raise DataError(f"{utterance.audio} is not readable as audio ({error})") from None
+    start = round(utterance.start * header.samplerate)
+    return max(0, _stop(utterance, header.frames, header.samplerate) - start)
+
+
 def has_sound(path: Path) -> bool:
     """A file that says it is audio and is not empty; its samples are not looked at."""
     try:

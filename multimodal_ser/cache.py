@@ -88,16 +88,14 @@ _SHARDS = ("*.safetensors", "*.jsonl")
 
 
 class Store:
-    """The shards of one recipe."""
+    """The shards of one recipe; `look_only` leaves everything on disk as it is."""
 
-    def __init__(self, root: Path, recipe: Recipe) -> None:
+    def __init__(self, root: Path, recipe: Recipe, *, look_only: bool = False) -> None:
         self.folder = root / "features" / recipe.key()
         self.source = recipe.source
-        described = self.folder / "recipe.json"
-        if not described.exists():
-            text = json.dumps(recipe.description(), indent=1, sort_keys=True)
-            write_atomically(described, text.encode())
-        os.utime(described)  # says when the store was last used
+        self.look_only = look_only
+        if not look_only:
+            sign(self.folder, recipe)
         self._shard_of: dict[str, Path] = {}
         self.remarks: dict[str, str] = {}
         self.refresh()
@@ -107,7 +105,7 @@ class Store:
         known = set(self._shard_of.values())
         for shard in sorted(self.folder.glob("*.safetensors")):
             if shard not in known:
-                keys, remarks = _index(shard)
+                keys, remarks = _index(shard, self.look_only)
                 self.remarks |= remarks
                 for key in keys:
                     self._shard_of.setdefault(key, shard)
@@ -152,6 +150,15 @@ class Store:
         }
 
 
+def sign(folder: Path, recipe: Recipe) -> None:
+    """Say in a store's folder what it holds, and that it is used now."""
+    described = folder / "recipe.json"
+    if not described.exists():
+        text = json.dumps(recipe.description(), indent=1, sort_keys=True)
+        write_atomically(described, text.encode())
+    os.utime(described)
+
+
 def damaged(shard: Path) -> str | None:
     """Why a shard cannot be used, or None."""
     try:
@@ -165,13 +172,14 @@ def damaged(shard: Path) -> str | None:
     return None
 
 
-def _index(shard: Path) -> tuple[list[str], dict[str, str]]:
+def _index(shard: Path, look_only: bool) -> tuple[list[str], dict[str, str]]:
     """The keys of a shard and the remarks on them; one that cannot be opened is removed."""
     try:
         with safe_open(shard, framework="numpy") as opened:
             return _keys(opened.metadata())
     except (SafetensorError, OSError, ValueError):
-        shard.unlink(missing_ok=True)
+        if not look_only:
+            shard.unlink(missing_ok=True)
         return [], {}
 
 

@@ -91,13 +91,13 @@ def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
     if experiment.text_source != "reference":
         splits.make(corpus.table, protocol.name, protocol.options)  # fails before it costs hours
     corpus, said = with_text(experiment, corpus)
-    corpus = _shuffled(experiment, corpus)
+    corpus = shuffled(experiment, corpus)
     alike = texts.begin(corpus.table["text"])
     targets = targets_of(experiment, corpus)
     folds = splits.make(corpus.table, protocol.name, protocol.options)
     split = splits.split_table(corpus.table, folds)
     folds = [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in folds]
-    read = _read(experiment, corpus)
+    read = modalities_read(experiment, corpus)
     sounds = _listen(experiment, corpus, encoding) if "audio" in read else None
     found = audit(
         corpus.table,
@@ -160,7 +160,7 @@ def with_text(experiment: Experiment, corpus: Corpus) -> tuple[Corpus, pd.DataFr
     )
 
 
-def _shuffled(experiment: Experiment, corpus: Corpus) -> Corpus:
+def shuffled(experiment: Experiment, corpus: Corpus) -> Corpus:
     """A modality swapped among each speaker's utterances, if the config says so."""
     if not experiment.shuffle:
         return corpus
@@ -169,17 +169,27 @@ def _shuffled(experiment: Experiment, corpus: Corpus) -> Corpus:
 
 def make_material(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Material:
     """What the workers get; DataError for training rows without a target."""
-    table = prepared.corpus.table
-    targets = prepared.targets
-    trained = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
+    return material_of(prepared.corpus, prepared.folds, prepared.targets, encoded)
+
+
+def material_of(
+    corpus: Corpus,
+    folds: Sequence[Fold],
+    targets: Mapping[str, Target],
+    encoded: Mapping[str, Encoded],
+) -> Material:
+    """As `make_material`, of a corpus in which nobody has looked for leaks yet."""
+    table = corpus.table
+    trained = np.unique(np.concatenate([fold.train for fold in folds]))
     known = np.any([target.known for target in targets.values()], axis=0)
     bare = trained[~known[trained]]
     if len(bare):
         what = " and no ".join(targets)
         raise DataError(listed([*table["id"].iloc[bare]], f"training rows have no {what}"))
-    _refuse_untaught(targets, prepared.folds)
-    coded = next((one for one in targets.values() if one.classes), prepared.target)
-    utterances = prepared.corpus.utterances()
+    _refuse_untaught(targets, folds)
+    decides = next(iter(targets.values()))
+    coded = next((one for one in targets.values() if one.classes), decides)
+    utterances = corpus.utterances()
     return Material(
         encoded=encoded,
         inputs=[Input(text=one.text, language=one.language) for one in utterances],
@@ -206,7 +216,7 @@ def cache_root(experiment: Experiment) -> Path:
     return experiment.cache.dir or cache.default_root()
 
 
-def _read(experiment: Experiment, corpus: Corpus) -> list[str]:
+def modalities_read(experiment: Experiment, corpus: Corpus) -> list[str]:
     """The modalities that an encoder reads; without one (a task card) all that the corpus has."""
     has = [modality for modality in MODALITIES if corpus.table[modality].notna().any()]
     if not experiment.encoders:

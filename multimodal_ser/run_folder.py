@@ -18,6 +18,7 @@ import yaml
 
 from multimodal_ser import __version__
 from multimodal_ser.cache import write_atomically
+from multimodal_ser.corpus import Corpus
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.preparation import Prepared
 from multimodal_ser.training import Material
@@ -34,8 +35,12 @@ class RunFolder:
 
     @classmethod
     def of(cls, prepared: Prepared) -> RunFolder:
-        experiment = prepared.experiment
-        fingerprint = experiment.fingerprint(prepared.corpus.table_hash())
+        return cls.of_corpus(prepared.experiment, prepared.corpus)
+
+    @classmethod
+    def of_corpus(cls, experiment: Experiment, corpus: Corpus) -> RunFolder:
+        """corpus: with its transcripts, as it would be cut."""
+        fingerprint = experiment.fingerprint(corpus.table_hash())
         return cls(experiment.runs_dir / experiment.name / fingerprint)
 
     def model(self, fold: Fold, seed: int) -> Path:

@@ -49,13 +49,15 @@ class Material:
     speakers: np.ndarray
 
     def hash(self) -> str:
-        """Of every feature key: other features, other models."""
-        digest = hashlib.sha256()
-        for name, encoded in sorted(self.encoded.items()):
-            digest.update(
-                f"{name}={encoded.recipe.key()}@{encoded.layer}:{','.join(encoded.keys)};".encode()
-            )
-        return digest.hexdigest()[:16]
+        return hash_of(self.encoded)
+
+
+def hash_of(encoded: Mapping[str, Encoded]) -> str:
+    """Of every feature key: other features, other models."""
+    digest = hashlib.sha256()
+    for name, one in sorted(encoded.items()):
+        digest.update(f"{name}={one.recipe.key()}@{one.layer}:{','.join(one.keys)};".encode())
+    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)

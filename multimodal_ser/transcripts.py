@@ -8,7 +8,6 @@ batch is one file, so a kill loses at most the batch that was being decoded.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 import uuid
@@ -24,7 +23,7 @@ import pandas as pd
 import torch
 
 from multimodal_ser import audio, components, statistics, word_errors
-from multimodal_ser.cache import Recipe, write_atomically
+from multimodal_ser.cache import Recipe, sign, write_atomically
 from multimodal_ser.clusters import clusters
 from multimodal_ser.contents import Content, audio_contents
 from multimodal_ser.corpus import Corpus
@@ -41,15 +40,15 @@ _COLUMNS = [field.name for field in fields(Transcript)]
 
 
 class TranscriptStore:
-    """The transcripts of one recipe; what a kill or a bad disk has left is read as not there."""
+    """The transcripts of one recipe; what a kill or a bad disk has left is read as not there.
 
-    def __init__(self, root: Path, recipe: Recipe) -> None:
+    look_only: everything on disk stays as it is.
+    """
+
+    def __init__(self, root: Path, recipe: Recipe, *, look_only: bool = False) -> None:
         self.folder = root / FOLDER / recipe.key()
-        described = self.folder / "recipe.json"
-        if not described.exists():
-            text = json.dumps(recipe.description(), indent=1, sort_keys=True)
-            write_atomically(described, text.encode())
-        os.utime(described)
+        if not look_only:
+            sign(self.folder, recipe)
         self.rows: dict[str, Transcript] = {}
         for path in sorted(self.folder.glob("*.jsonl")):
             self.rows |= _read(path)
@@ -104,6 +103,19 @@ def transcribe(
             progress.see(said)
         progress.close()
     return [store.rows[one.key] if one else None for one in asked]
+
+
+def recalled(
+    name: str,
+    options: Mapping[str, Any],
+    utterances: Sequence[Utterance],
+    contents: Sequence[Content | None],
+    root: Path,
+) -> list[Transcript | None]:
+    """What has been heard before, looked up alone; None where nobody has listened yet."""
+    store = TranscriptStore(root, recipe_of(name, options, kind="asr"), look_only=True)
+    asked = [_keyed(*pair) for pair in zip(utterances, contents, strict=True)]
+    return [store.rows.get(one.key) if one else None for one in asked]
 
 
 def _keyed(utterance: Utterance, content: Content | None) -> Content | None:
@@ -176,18 +188,31 @@ def transcribed(
     part: its name and options. source: `asr` gives every row its transcript, or none;
     `asr_where_missing` those that have sound and no text. Where nobody speaks there is no text.
     """
-    table, (name, options) = corpus.table.copy(), part
-    rows = np.full(len(table), True)
-    if source == "asr_where_missing":
-        rows = (table["text"].isna() & table["audio"].notna()).to_numpy()
+    name, options = part
+    rows = to_hear(corpus, source)
     chosen = [one for one, wanted in zip(corpus.utterances(), rows, strict=True) if wanted]
     contents = audio_contents(chosen, root, workers=workers)
     said = transcribe(name, options, chosen, contents, root, device=device, workers=workers)
-    table.loc[rows, "text"] = pd.array([one.text if one else None for one in said], dtype="str")
-    sources = [called(name, options) if one else None for one in said]
-    table.loc[rows, "text_source"] = pd.array(sources, dtype="str")
     written = _table(corpus.table[rows], said, name, options)
-    return replace(corpus, table=table), written
+    return filled(corpus, rows, said, called(name, options)), written
+
+
+def to_hear(corpus: Corpus, source: str) -> np.ndarray:
+    """`[N]` bool: the rows that a recogniser is to write the text of."""
+    if source == "asr_where_missing":
+        return (corpus.table["text"].isna() & corpus.table["audio"].notna()).to_numpy()
+    return np.full(len(corpus), True)
+
+
+def filled(
+    corpus: Corpus, rows: np.ndarray, said: Sequence[Transcript | None], source: str
+) -> Corpus:
+    """The corpus with these transcripts as the texts of the rows, no text where there is none."""
+    table = corpus.table.copy()
+    table.loc[rows, "text"] = pd.array([one.text if one else None for one in said], dtype="str")
+    sources = [source if one else None for one in said]
+    table.loc[rows, "text_source"] = pd.array(sources, dtype="str")
+    return replace(corpus, table=table)
 
 
 def _table(
