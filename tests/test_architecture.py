@@ -26,10 +26,10 @@ LAYERS = [
     "probes extraction evaluation",
     "audit features",
     "transcripts training contrast",
-    "preparation",
+    "preparation estimates",
     "run_folder explore submission doctor",
     "run questions",
-    "compare score report predictor",
+    "compare score report predictor dry_run",
     "predict",
     "cli",
 ]

@@ -211,6 +211,17 @@ def test_a_device_that_is_not_there_is_a_mistake(tones, monkeypatch):
     assert doctor.exit_code(needed(tones, device="auto")) == 0
 
 
+def test_a_card_is_named_with_its_memory(monkeypatch):
+    from types import SimpleNamespace
+
+    import torch
+
+    card = SimpleNamespace(name="Some Card", total_memory=24 * 2**30)
+    monkeypatch.setattr(doctor, "find_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
+    assert doctor.Finding("device", "cuda: Some Card, 24.0 GiB") in doctor.machine()
+
+
 def test_nothing_is_written(tones):
     folders = Path(os.environ["MSER_CACHE"]), tones
     before = [sorted(folder.rglob("*")) for folder in folders]

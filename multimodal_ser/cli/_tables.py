@@ -14,6 +14,8 @@ from rich.text import Text
 
 from multimodal_ser.compare import Comparison
 from multimodal_ser.contrast import Contrast
+from multimodal_ser.doctor import gibibytes
+from multimodal_ser.dry_run import Outlook, Stage
 from multimodal_ser.preparation import Prepared
 from multimodal_ser.run import Run
 from multimodal_ser.score import Scored
@@ -194,6 +196,44 @@ def show_transcripts(
         print(f"! {count} {flag}")
     for name, (value, low, high) in rates.items():
         print(f"{name} {value:.3f} (95 % {low:.3f} to {high:.3f}) against the corpus's own text")
+
+
+def show_outlook(outlook: Outlook) -> None:
+    """What there is to do, stage by stage, and what it will take, about."""
+    corpus, seeds = outlook.corpus, outlook.experiment.seeds
+    print(f"{corpus.about.name}: {len(corpus)} utterances, split {outlook.split_hash}")
+    print(f"folds: {len(outlook.folds)}, seeds: {', '.join(map(str, seeds))}")
+    for reason, count in corpus.dropped.items():
+        print(f"! {count} rows would be dropped: {reason}")
+    rows = [_stage(one) for one in outlook.stages]
+    title = f"what a run would do (workers: {outlook.workers})"
+    _table(title, ["stage", "in all", "done", "to do", "time, about", "disk, about"], rows)
+    for stage in outlook.stages:
+        if stage.remark:
+            print(f"! {stage.name}: {stage.remark}")
+    more = "" if outlook.whole else ", and what is not known"
+    print(f"about {_duration(outlook.seconds)} in all{more}, beside some seconds to start")
+    size, free = gibibytes(outlook.bytes), gibibytes(outlook.free)
+    if outlook.bytes > outlook.free:
+        print(f"! the disk is too small: about {size} are needed, and {free} are free")
+    print("nothing was run: leaks are looked for by `mser audit`, missing things by `mser doctor`")
+
+
+def _stage(one: Stage) -> list[str]:
+    return [
+        one.name,
+        str(one.inputs),
+        "?" if one.done is None else str(one.done),
+        "?" if one.done is None else str(one.inputs - one.done),
+        "not known" if one.seconds is None else _duration(one.seconds),
+        "not known" if one.bytes is None else gibibytes(one.bytes),
+    ]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 1 or not seconds else "1 s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _head(prepared: Prepared) -> None:

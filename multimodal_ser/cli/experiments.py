@@ -39,8 +39,14 @@ def run(
     final: Annotated[
         bool, typer.Option("--final", help="Then train on every row, for `mser predict`.")
     ] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run, and about how long; run nothing.")
+    ] = False,
 ) -> None:
     """Run one experiment: all its folds and seeds. Started again, it goes on."""
+    if dry:
+        _foretell(config, overrides, open_test=not dev_only, final=final)
+        return
     experiment = load_experiment(config, overrides)
     from multimodal_ser import report as reports
     from multimodal_ser.cli import _tables
@@ -54,6 +60,19 @@ def run(
     _tables.show_run(done)
     if done.metrics:  # else no part has labels, and there is nothing to report
         print(f"report: {reports.write(done.folder)}")
+
+
+def _foretell(config: Path, overrides: list[str] | None, *, open_test: bool, final: bool) -> None:
+    """Without the workers, which would take the cores from what is timed."""
+    from multimodal_ser.config import load
+
+    experiment = load(config, overrides or [])
+    from multimodal_ser.cli import _tables
+    from multimodal_ser.dry_run import dry_run
+
+    _tables.show_outlook(dry_run(experiment, open_test=open_test))
+    if final:
+        print(f"! --final: {len(experiment.seeds)} more models, on every row, are not counted")
 
 
 def compare(
