@@ -117,7 +117,7 @@ def places(cache: Path | None = None) -> list[Finding]:
     used = sum(size_of(path) for path in root.rglob("*"))
     variable = os.environ.get("MSER_DATA")
     said = f"MSER_DATA={variable}" if variable else "MSER_DATA is not set"
-    state = "" if data.is_dir() else "is no folder, so only the bundled corpus can be loaded: "
+    state = "" if data.is_dir() else "is no folder: only the bundled corpus can be loaded "
     return [
         Finding("cache", f"{root} holds {gibibytes(used)}, {gibibytes(free(root))} are free"),
         Finding("data", f"{data} {state}({said})"),
