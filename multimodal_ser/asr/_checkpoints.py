@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from multimodal_ser.types import ConfigError, MissingError
 from multimodal_ser.weights import file_hash
@@ -23,10 +24,14 @@ def load(name: str) -> Any:
     if not own and not zipfile.is_zipfile(path):
         raise ConfigError(f"model: {path} is no checkpoint of Whisper (torch.save writes one)")
     try:
-        model = whisper.load_model(name if own else str(path), device="cpu")
+        if not own and get_unsafe_globals_in_checkpoint(str(path)):
+            raise TypeError("it holds more than numbers")
+        model = whisper.load_model(
+            name if own else str(path), device="cpu", download_root=str(path.parent)
+        )
     except OSError as error:  # a name that cannot be fetched
         raise MissingError(f"{_way_out(name)}: {error}") from None
-    except (RuntimeError, KeyError, TypeError) as error:
+    except (RuntimeError, LookupError, TypeError, ValueError) as error:
         raise ConfigError(f"model: {path} cannot be loaded as a Whisper: {error}") from None
     return model.eval().requires_grad_(False)
 
