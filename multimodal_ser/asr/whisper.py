@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,9 @@ from multimodal_ser.types import ConfigError, Input, Transcript
 
 _RATE = 16000
 _WINDOW = 30 * _RATE  # samples that the model hears at a time
-_TAIL = 960  # samples of silence: as far as the last frames of a clip look beyond its end
+_HOP = 160  # samples from one frame of the spectrogram to the next; less is no frame
+_TAIL = 3200  # samples of silence, beyond what the last frames of a clip see: a product of fewer
+# than 12 frames is rounded otherwise than one of 30 s
 _FRAME = 400  # samples over which the level is taken: 25 ms
 _TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -96,7 +99,7 @@ class Recognizer:
             if samples is None:
                 continue
             language = self._language_of(one)
-            if _level(samples) < self.limits.level:
+            if len(samples) < _HOP or _level(samples) < self.limits.level:
                 found[place] = Transcript(None, "", language, flags=("silence",))
             elif len(samples) > _WINDOW:
                 found[place] = self._long(samples, language)
@@ -112,10 +115,8 @@ class Recognizer:
 
     def _language_of(self, one: Input) -> str | None:
         """None where the model is to hear it."""
-        from whisper.tokenizer import LANGUAGES
-
         named = (one.language or "").lower().split("-")[0]
-        return self.language or (named if named in LANGUAGES and self._multilingual else None)
+        return self.language or (named if named in _languages(self.model) else None)
 
     @property
     def _multilingual(self) -> bool:
@@ -135,12 +136,16 @@ class Recognizer:
                     last.temperature,
                     last.avg_logprob,
                     last.no_speech_prob,
+                    self._silent(last.avg_logprob, last.no_speech_prob),
                 )
             )
         return found
 
     def _long(self, samples: np.ndarray, language: str | None) -> Transcript:
-        """Window by window, none told what the one before said; means over the tokens."""
+        """Window by window, none told what the one before said; means over the tokens.
+
+        Silent windows are left out by Whisper, so what is left is not judged by its means.
+        """
         with _seeded(samples, 0.0):
             result: Any = self.model.transcribe(
                 samples,
@@ -162,7 +167,7 @@ class Recognizer:
 
         hottest = max(one["temperature"] for one in parts)
         means = mean("avg_logprob"), mean("no_speech_prob")
-        return self._judged(result["text"], result["language"], hottest, *means)
+        return self._judged(result["text"], result["language"], hottest, *means, silent=False)
 
     def _mel(self, samples: np.ndarray) -> torch.Tensor:
         """`[mels, 3000]` as `transcribe` makes it: silence after the clip, then blank frames."""
@@ -197,10 +202,14 @@ class Recognizer:
         return result
 
     def _fails(self, result: Any) -> bool:
+        if self._silent(result.avg_logprob, result.no_speech_prob):
+            return False  # no temperature turns it into speech
         unsure = result.avg_logprob < self.limits.log_probability
-        if unsure and result.no_speech_prob > self.limits.no_speech:
-            return False  # silence, which no temperature turns into speech
         return unsure or result.compression_ratio > self.limits.compression
+
+    def _silent(self, log_probability: float, no_speech: float) -> bool:
+        unsure = log_probability < self.limits.log_probability
+        return unsure and no_speech > self.limits.no_speech
 
     def _judged(
         self,
@@ -209,12 +218,12 @@ class Recognizer:
         temperature: float,
         log_probability: float,
         no_speech: float,
+        silent: bool,
     ) -> Transcript:
         """What was said, filtered, with all that is doubtful about it."""
         raw = said.strip()
         ratio, looping = compression_ratio(raw), loop(raw) is not None
         unsure = log_probability < self.limits.log_probability
-        silent = unsure and no_speech > self.limits.no_speech
         doubts = {
             "no speech": silent or not raw,
             "loop": looping,
@@ -257,15 +266,24 @@ def _seeded(samples: np.ndarray, temperature: float) -> Iterator[None]:
         yield
 
 
-def _checked_language(model: Any, language: str | None) -> str | None:
+def _languages(model: Any) -> dict[str, str]:
+    """Code → name of those that the model has a token for; Cantonese came with `large-v3`."""
     from whisper.tokenizer import LANGUAGES
 
-    allowed = list(LANGUAGES) if model.is_multilingual else ["en"]
-    if language is not None and language not in allowed:
-        raise ConfigError(
-            f"language: '{language}' is none that this model knows ({', '.join(allowed)})"
-        )
-    return language
+    count = model.num_languages if model.is_multilingual else 1  # the first is English
+    return dict(list(LANGUAGES.items())[:count])
+
+
+def _checked_language(model: Any, language: str | None) -> str | None:
+    allowed = _languages(model)
+    if language is None or language in allowed:
+        return language
+    codes = {name: code for code, name in allowed.items()} | {code: code for code in allowed}
+    near = difflib.get_close_matches(language.lower(), codes, n=1)
+    hint = f"; did you mean {codes[near[0]]}?" if near else ""
+    raise ConfigError(
+        f"language: '{language}' is none that this model knows{hint} ({', '.join(allowed)})"
+    )
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
