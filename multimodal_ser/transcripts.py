@@ -63,9 +63,10 @@ class TranscriptStore:
 
 
 def damaged(root: Path) -> list[str]:
-    """Every file of transcripts with a row that is not as it was written."""
+    """Every file of transcripts with a row that is not as it was written, or with none."""
     paths = sorted((root / FOLDER).glob("*/*.jsonl"))
-    return [str(path) for path in paths if len(_read(path)) < path.read_bytes().count(b"\n")]
+    lines = {path: path.read_bytes().rstrip(b"\n").split(b"\n") for path in paths}
+    return [str(path) for path in paths if len(_read(path)) < len(lines[path])]
 
 
 def _read(path: Path) -> dict[str, Transcript]:
@@ -73,7 +74,7 @@ def _read(path: Path) -> dict[str, Transcript]:
     found = {}
     for row in path.read_bytes().split(b"\n"):
         checksum, _, line = row.partition(b" ")
-        if checksum == b"%08x" % zlib.crc32(line):
+        if line and checksum == b"%08x" % zlib.crc32(line):
             key, plain = json.loads(line)
             found[key] = Transcript(**plain | {"flags": tuple(plain["flags"])})
     return found
@@ -89,17 +90,23 @@ def transcribe(
     device: str = "auto",
     workers: int | None = None,
 ) -> list[Transcript | None]:
-    """What a recogniser hears in each utterance, None without sound; decoded if it is new."""
+    """What a recogniser hears in each utterance, None without sound; decoded if it is new.
+
+    Batches are planned over all of them before the store is looked at, as those of features are,
+    because the last bits of a log probability depend on what else stands in the batch.
+    """
     recognizer, place = components.find("asr", name), find_device(device)
-    store = TranscriptStore(root, recipe_of(name, options, kind="asr"))
+    recipe = recipe_of(name, options, kind="asr")
+    store = TranscriptStore(root, recipe)
     asked = [_keyed(*pair) for pair in zip(utterances, contents, strict=True)]
-    wanted = [one if one and one.key not in store.rows else None for one in asked]
-    batches = plan(recognizer, utterances, wanted, place)
+    planned = plan(recognizer, utterances, asked, place)
+    batches = [batch for batch in planned if not all(one.key in store.rows for _, one in batch)]
     if batches:
-        found = _heard(name, options, batches, place, workers)
+        found = _heard(name, options, recipe.source, batches, place, workers)
         progress = _Progress(sum(len(batch) for batch in batches))
         for batch, said in zip(batches, found, strict=True):
-            store.put({one.key: row for (_, one), row in zip(batch, said, strict=True)})
+            pairs = zip(batch, said, strict=True)
+            store.put({one.key: row for (_, one), row in pairs if one.key not in store.rows})
             progress.see(said)
         progress.close()
     return [store.rows[one.key] if one else None for one in asked]
@@ -126,6 +133,7 @@ def _keyed(utterance: Utterance, content: Content | None) -> Content | None:
 def _heard(
     name: str,
     options: Mapping[str, Any],
+    weights: str,
     batches: Sequence[Batch],
     device: torch.device,
     workers: int | None,
@@ -133,7 +141,8 @@ def _heard(
     """A recogniser in every worker, or one on the accelerator and the sound from the workers."""
     parts = [[utterance for utterance, _ in batch] for batch in batches]
     if device.type == "cpu":
-        yield from spread(_hear, [(name, dict(options), part) for part in parts], workers=workers)
+        jobs = [(name, dict(options), weights, part) for part in parts]
+        yield from spread(_hear, jobs, workers=workers)
         return
     recognizer = components.build("asr", name, options).to(device)
     rate = recognizer.RATE
@@ -142,9 +151,9 @@ def _heard(
 
 
 def _hear(
-    name: str, options: Mapping[str, Any], utterances: Sequence[Utterance]
+    name: str, options: Mapping[str, Any], weights: str, utterances: Sequence[Utterance]
 ) -> list[Transcript | None]:
-    recognizer = _recognizer(name, json.dumps(options, sort_keys=True))
+    recognizer = _recognizer(name, json.dumps(options, sort_keys=True), weights)
     return recognizer.transcribe([_input(one) for one in utterances])
 
 
@@ -164,7 +173,8 @@ def _input(utterance: Utterance) -> Input:
 
 
 @lru_cache(maxsize=2)
-def _recognizer(name: str, options: str) -> Any:
+def _recognizer(name: str, options: str, weights: str) -> Any:
+    """Kept in the process as long as its `weights` are the same, which may lie where others lay."""
     return components.build("asr", name, json.loads(options))
 
 
@@ -210,7 +220,7 @@ def filled(
     """The corpus with these transcripts as the texts of the rows, no text where there is none."""
     table = corpus.table.copy()
     table.loc[rows, "text"] = pd.array([one.text if one else None for one in said], dtype="str")
-    sources = [source if one else None for one in said]
+    sources = [source if one and one.text is not None else None for one in said]
     table.loc[rows, "text_source"] = pd.array(sources, dtype="str")
     return replace(corpus, table=table)
 
@@ -226,7 +236,7 @@ def _table(
     found = pd.DataFrame([asdict(one) for one in said if one], columns=_COLUMNS)
     found.insert(0, "id", rows["id"].to_numpy()[heard])
     found.insert(2, "text_source", called(name, options))
-    found["flags"] = ["; ".join(flags) for flags in found["flags"]]
+    found["flags"] = pd.array(["; ".join(flags) for flags in found["flags"]], dtype="str")
     recipe = recipe_of(name, options, kind="asr")
     return found.assign(
         reference=rows["text"].to_numpy()[heard],
