@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 
 RATE = 8000
 TONES = {"joy": 900, "neutral": 500, "sadness": 250}
@@ -18,6 +19,15 @@ def _own_cache(tmp_path_factory):
     os.environ["MSER_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     yield
     os.environ.pop("MSER_CACHE") if before is None else os.environ.update(MSER_CACHE=before)
+
+
+@pytest.fixture
+def one_thread():
+    """As in a worker; many small products are faster so on cores that others use, too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def write_tones(folder, speakers=6, each=2):

@@ -23,21 +23,13 @@ from multimodal_ser.asr.whisper import Limits, Recognizer
 from multimodal_ser.datasets import demo
 from multimodal_ser.types import ConfigError, Input, MissingError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 RATE = 16000
 HOT = (0.2, 0.4, 0.6, 0.8, 1.0)  # Whisper's own, after 0
 PLAIN = {"condition_on_previous_text": False, "fp16": False}
 FLUENT = "Qué alegría verte por aquí."
 LOOP = "no se puede hacer nada, " * 12
 SURE, UNSURE = -0.5, -1.5  # log probabilities on either side of Whisper's limit, -1
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """As in a worker; several small products are faster so on cores that others use, too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
