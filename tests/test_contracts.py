@@ -359,3 +359,83 @@ def test_a_dataset_loads_its_example_and_says_its_terms(name, tmp_path):
     assert about.licence
     assert about.citation
     assert about.home
+
+
+each_recognizer = pytest.mark.parametrize("name", names("asr"))
+alone_on_its_core = pytest.mark.usefixtures("one_thread")
+
+
+def make_recognizer(name, folder):
+    try:
+        return build("asr", name, example("asr", name, folder))
+    except MissingError as error:
+        pytest.skip(str(error))
+
+
+def heard(transcripts):
+    """What must not depend on the company; numbers may differ in their last bits."""
+    return [
+        one and (one.text, one.raw, one.language, one.flags, one.temperature, one.seconds)
+        for one in transcripts
+    ]
+
+
+@each_recognizer
+@alone_on_its_core
+def test_a_recogniser_is_built_in_under_a_second_and_says_what_it_is(name, tmp_path):
+    make_recognizer(name, tmp_path)  # imports what it needs
+    began = time.perf_counter()
+    recognizer = make_recognizer(name, tmp_path)
+    assert time.perf_counter() - began < 1
+    assert recognizer.VERSION >= 1
+    assert all(version(library) for library in recognizer.VALUE_LIBRARIES)
+    assert recognizer.RATE > 0
+    assert recognizer.BATCH[0] <= recognizer.ACCELERATED[0]
+    assert recognizer.to(torch.device("cpu")) is recognizer
+
+
+@each_recognizer
+@alone_on_its_core
+def test_a_recogniser_gives_a_transcript_for_each_sound_in_order_and_none_without(name, tmp_path):
+    recognizer, inputs = make_recognizer(name, tmp_path), inputs_of("audio")
+    found = recognizer.transcribe([*inputs[:2], Input(), *inputs[2:], Input(text="Hola")])
+    assert [one is None for one in found] == [False, False, True, False, False, False, True]
+    kept = [one for one in found if one]
+    assert [one.seconds for one in kept] == pytest.approx(LENGTHS)
+    assert all((one.text is None) or one.text for one in kept)
+    assert recognizer.transcribe([]) == []
+    assert recognizer.transcribe([Input()]) == [None]
+
+
+@each_recognizer
+@alone_on_its_core
+def test_alone_or_in_a_batch_in_any_order_a_sound_gets_the_same_transcript(name, tmp_path):
+    recognizer, inputs = make_recognizer(name, tmp_path), inputs_of("audio")
+    together = recognizer.transcribe(inputs)
+    alone = [recognizer.transcribe([one])[0] for one in inputs]
+    turned = recognizer.transcribe(inputs[::-1])[::-1]
+    many = recognizer.transcribe(inputs * 2)
+    for other in (alone, turned, many[:5], many[-5:]):
+        assert heard(other) == heard(together)
+        for one, expected in zip(other, together, strict=True):
+            assert one.log_probability == pytest.approx(expected.log_probability, abs=1e-4)
+            assert one.no_speech == pytest.approx(expected.no_speech, abs=1e-6)
+
+
+@each_recognizer
+@alone_on_its_core
+def test_a_text_that_is_known_already_changes_no_transcript(name, tmp_path):
+    recognizer, inputs = make_recognizer(name, tmp_path), inputs_of("audio")
+    told = [Input(one.samples, one.rate, text="Otra cosa", language="es") for one in inputs]
+    asked = [Input(one.samples, one.rate, language="es") for one in inputs]
+    assert recognizer.transcribe(told) == recognizer.transcribe(asked)
+
+
+@each_recognizer
+@alone_on_its_core
+def test_a_recogniser_says_what_its_weights_are_and_what_is_missing(name, tmp_path):
+    find, options = components.find("asr", name), example("asr", name, tmp_path)
+    options = schema(find).model_validate(options).model_dump(mode="json")
+    assert find.missing(options) == []
+    assert find.weights_hash(options) == find.weights_hash(dict(options))
+    assert len(find.weights_hash(options)) >= 16
