@@ -9,8 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import soundfile
 import yaml
+
+from multimodal_ser.asr._checkpoints import write_tiny
 
 from .conftest import tones_config, write_tones
 
@@ -170,4 +175,114 @@ def test_a_full_disk_stops_an_embedding_with_a_word_and_spoils_nothing(undisturb
     assert "Traceback" not in stopped.stderr
     finish("run", path, cache)
     assert predictions(folder / "full") == expected
+    assert not list(cache.rglob(".*.tmp"))
+
+
+@pytest.fixture(scope="module")
+def transcribed(tmp_path_factory):
+    """A corpus of 96 noises, its config maker, and the table that nothing disturbed.
+
+    One worker and six batches of 16; each file of the store is a batch.
+    """
+    folder, generator = tmp_path_factory.mktemp("spoken"), np.random.default_rng(0)
+    rows = []
+    for number in range(96):
+        samples = 0.1 * generator.standard_normal(4000 + 40 * number)
+        soundfile.write(folder / f"{number:03}.wav", samples, 8000)
+        rows.append(
+            [f"u{number:03}", f"{number:03}.wav", ["joy", "sad"][number % 2], f"s{number // 12}"]
+        )
+    table = pd.DataFrame(rows, columns=["id", "audio", "label", "speaker"])
+    table.to_csv(folder / "table.csv", index=False)
+    whisper = write_tiny(folder / "whisper.pt", text_context=16)
+
+    def config(runs, **changes):
+        path = folder / f"{runs}.yaml"
+        asr = {"name": "whisper", "model": str(whisper), "language": "es"}
+        rest = {"asr": asr, "workers": 1, "runs_dir": str(folder / runs)} | changes
+        path.write_text(yaml.safe_dump(tones_config(folder, **rest)))
+        return path
+
+    finish("transcribe", config("calm"), folder / "calm-cache")
+    return config, folder, transcripts_of(folder / "calm")
+
+
+def transcripts_of(folder):
+    (found,) = Path(folder).rglob("transcripts.csv")
+    return found.read_bytes()
+
+
+def batches_of(cache):
+    """Path → bytes of every batch in the store."""
+    return {path: path.read_bytes() for path in Path(cache).rglob("*.jsonl")}
+
+
+def killed_at(batches, verb, config, cache):
+    """Killed once so many batches are in the store; True when it was still at work."""
+    process = start(verb, config, cache)
+    while process.poll() is None and len(batches_of(cache)) < batches:
+        time.sleep(0.002)
+    at_work = process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return at_work
+
+
+def test_a_transcription_killed_in_the_middle_loses_at_most_the_batch_in_work(transcribed):
+    config, folder, expected = transcribed
+    path, cache = config("killed"), folder / "killed-cache"
+    for wanted in (1, 3):
+        assert killed_at(wanted, "transcribe", path, cache), "it had ended before the kill"
+        kept = batches_of(cache)
+        assert wanted <= len(kept) < 6
+        assert all(data.count(b"\n") == 16 for data in kept.values())
+    finish("transcribe", path, cache)
+    found = batches_of(cache)
+    assert len(found) == 6, "no batch was decoded twice"
+    assert kept.items() <= found.items()
+    assert transcripts_of(folder / "killed") == expected
+
+
+def test_two_transcriptions_at_once_give_the_same_table(transcribed):
+    config, folder, expected = transcribed
+    cache = folder / "twice-cache"
+    paths = [config("first"), config("second", workers=2)]
+    both = [start("transcribe", path, cache) for path in paths]
+    errors = [process.communicate(timeout=300)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
+    assert transcripts_of(folder / "first") == transcripts_of(folder / "second") == expected
+
+
+def test_damaged_transcripts_are_decoded_again_to_the_same_bytes(transcribed):
+    config, folder, expected = transcribed
+    path, cache = config("damaged"), folder / "damaged-cache"
+    finish("transcribe", path, cache)
+    for number, (shard, data) in enumerate(sorted(batches_of(cache).items())):
+        spoilt = bytearray(data[: len(data) - 100 * (number % 3)])
+        spoilt[50 * number] ^= 1
+        shard.write_bytes(spoilt)
+    finish("transcribe", path, cache)
+    assert transcripts_of(folder / "damaged") == expected
+
+
+def test_a_full_disk_stops_a_transcription_with_a_word_and_spoils_nothing(transcribed):
+    """2,000 bytes hold the recipe, and no batch of 16."""
+    config, folder, expected = transcribed
+    path, cache = config("full"), folder / "full-cache"
+    sounds = config("sounds", asr=None, encoders={"audio": {"name": "mfcc"}})
+    finish("embed", sounds, cache)  # what the files hold is known, so only transcripts are new
+    stopped = subprocess.run(
+        command("transcribe", path),
+        env=os.environ | {"MSER_CACHE": str(cache)},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000)),
+        capture_output=True,
+        text=True,
+    )
+    assert stopped.returncode == 4, stopped.stderr
+    assert "cannot write" in stopped.stderr
+    assert ".jsonl" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert batches_of(cache) == {}
+    finish("transcribe", path, cache)
+    assert transcripts_of(folder / "full") == expected
     assert not list(cache.rglob(".*.tmp"))
