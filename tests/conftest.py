@@ -21,13 +21,10 @@ def _own_cache(tmp_path_factory):
     os.environ.pop("MSER_CACHE") if before is None else os.environ.update(MSER_CACHE=before)
 
 
-@pytest.fixture
-def one_thread():
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
     """As in a worker; many small products are faster so on cores that others use, too."""
-    before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def write_tones(folder, speakers=6, each=2):

@@ -362,7 +362,6 @@ def test_a_dataset_loads_its_example_and_says_its_terms(name, tmp_path):
 
 
 each_recognizer = pytest.mark.parametrize("name", names("asr"))
-alone_on_its_core = pytest.mark.usefixtures("one_thread")
 
 
 def make_recognizer(name, folder):
@@ -381,7 +380,6 @@ def heard(transcripts):
 
 
 @each_recognizer
-@alone_on_its_core
 def test_a_recogniser_is_built_in_under_a_second_and_says_what_it_is(name, tmp_path):
     make_recognizer(name, tmp_path)  # imports what it needs
     began = time.perf_counter()
@@ -395,7 +393,6 @@ def test_a_recogniser_is_built_in_under_a_second_and_says_what_it_is(name, tmp_p
 
 
 @each_recognizer
-@alone_on_its_core
 def test_a_recogniser_gives_a_transcript_for_each_sound_in_order_and_none_without(name, tmp_path):
     recognizer, inputs = make_recognizer(name, tmp_path), inputs_of("audio")
     found = recognizer.transcribe([*inputs[:2], Input(), *inputs[2:], Input(text="Hola")])
@@ -408,7 +405,6 @@ def test_a_recogniser_gives_a_transcript_for_each_sound_in_order_and_none_withou
 
 
 @each_recognizer
-@alone_on_its_core
 def test_alone_or_in_a_batch_in_any_order_a_sound_gets_the_same_transcript(name, tmp_path):
     recognizer, inputs = make_recognizer(name, tmp_path), inputs_of("audio")
     together = recognizer.transcribe(inputs)
@@ -423,7 +419,6 @@ def test_alone_or_in_a_batch_in_any_order_a_sound_gets_the_same_transcript(name,
 
 
 @each_recognizer
-@alone_on_its_core
 def test_a_text_that_is_known_already_changes_no_transcript(name, tmp_path):
     recognizer, inputs = make_recognizer(name, tmp_path), inputs_of("audio")
     told = [Input(one.samples, one.rate, text="Otra cosa", language="es") for one in inputs]
@@ -432,7 +427,6 @@ def test_a_text_that_is_known_already_changes_no_transcript(name, tmp_path):
 
 
 @each_recognizer
-@alone_on_its_core
 def test_a_recogniser_says_what_its_weights_are_and_what_is_missing(name, tmp_path):
     find, options = components.find("asr", name), example("asr", name, tmp_path)
     options = schema(find).model_validate(options).model_dump(mode="json")

@@ -133,8 +133,9 @@ def test_pre_trained_encoders_are_counted_by_their_batches(tones, cache):
     before = stages(config)
     assert counts(before)["encode speech"] == counts(before)["encode words"] == (36, 0)
     encode(prepare(config_of(config), encoding=True))
-    written = {row["store"].split("/")[1].partition("-")[0]: row["bytes"] for row in inventory(cache)}
-    for key, name in (("encode speech", "hf_speech"), ("encode words", "hf_text")):
+    written = {row["store"].partition("-")[0]: row["bytes"] for row in inventory(cache)}
+    for key, kind in (("encode speech", "hf_speech"), ("encode words", "hf_text")):
+        name = f"features/{kind}"
         assert written[name] / 1.5 < before[key].bytes < written[name] * 1.5
     assert counts(stages(config))["encode speech"] == (36, 36)
 

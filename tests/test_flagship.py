@@ -15,6 +15,8 @@ from multimodal_ser.config import load as load_config
 from multimodal_ser.datasets import demo
 from multimodal_ser.encoders import hf_speech, hf_text
 
+from .conftest import write_tones
+
 ROOT = Path(__file__).parents[1]
 LAYER = "encoders.audio.layer=1"  # the stand-in has two, the real one is asked for its twelfth
 QUICK = ["protocol.folds=3", "seeds=[0]", "learner.epochs=1", "asr.fallback=false"]
@@ -55,9 +57,18 @@ def test_the_flagship_runs_from_wav_to_transcript_to_label(changes):
     assert list(found["text"].fillna("")) == list(texts)
 
 
-def test_the_experiment_prints_a_table_of_each_study_and_the_test_between_the_fusions(changes):
+def test_the_experiment_prints_a_table_of_each_study_and_the_test_between_the_fusions(
+    changes, tmp_path
+):
+    write_tones(tmp_path)
+    tones = [
+        "corpus.name=manifest",
+        f"corpus.root={tmp_path}",
+        "corpus.path=table.csv",
+        "allow_leak=[transcript]",
+    ]
     found = subprocess.run(
-        [sys.executable, "experiments/unimodal_vs_fused.py", "--set", *changes, LAYER],
+        [sys.executable, "experiments/unimodal_vs_fused.py", "--set", *changes, LAYER, *tones],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -68,7 +79,7 @@ def test_the_experiment_prints_a_table_of_each_study_and_the_test_between_the_fu
     for arm in ("audio", "handcrafted", "text", "audio+handcrafted+text"):
         rows = [line for line in lines if line.startswith(f"│ {arm} ")]
         assert 2 <= len(rows) <= 4, "in both studies among the arms, and among the gaps but for one"
-    assert any("480 texts are asr:whisper/whisper.pt's" in line for line in lines)
+    assert any("36 texts are asr:whisper/whisper.pt's" in line for line in lines)
     assert "flagship-cross_attention" in lines[-1] and "→ fused:" in lines[-1]
 
 
@@ -83,5 +94,5 @@ def test_the_experiment_says_what_is_missing_and_leaves_with_its_code(tmp_path):
         text=True,
     )
     assert found.returncode == 5
-    assert "whisper.load_model('small')" in found.stderr
+    assert "hf download facebook/wav2vec2-xls-r-300m" in found.stderr
     assert "Traceback" not in found.stderr

@@ -293,15 +293,6 @@ def test_attention_pooling_of_768_and_128_dims_has_as_many_parameters_as_it_says
     assert "992,518" in attention_pooling.__doc__
 
 
-@pytest.fixture
-def one_thread():
-    """So small a model only waits for a second one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def planted(task, rows, seed):
     """3 to 6 frames, each with a word of three at random; the label is the word of one moment.
 
@@ -339,7 +330,6 @@ def accuracy(name, task):
 
 
 # the word said most often is right for 0.59 of the rows: that is all a mean can tell
-@pytest.mark.usefixtures("one_thread")
 def test_only_cross_attention_hears_what_is_said_while_the_audio_is_loud():
     assert accuracy("cross_attention", "loud") > 0.95
     assert accuracy("concat", "loud") < 0.65
@@ -347,11 +337,9 @@ def test_only_cross_attention_hears_what_is_said_while_the_audio_is_loud():
 
 
 @each_fusion
-@pytest.mark.usefixtures("one_thread")
 def test_attention_finds_the_word_that_its_own_frame_stresses(name):
     assert accuracy(name, "stressed") > 0.95
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_a_mean_over_frames_does_not_find_the_stressed_word():
     assert accuracy("concat", "stressed") < 0.65

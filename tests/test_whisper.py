@@ -23,7 +23,6 @@ from multimodal_ser.asr.whisper import Limits, Recognizer
 from multimodal_ser.datasets import demo
 from multimodal_ser.types import ConfigError, Input, MissingError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 RATE = 16000
 HOT = (0.2, 0.4, 0.6, 0.8, 1.0)  # Whisper's own, after 0
 PLAIN = {"condition_on_previous_text": False, "fp16": False}

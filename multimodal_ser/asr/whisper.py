@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ _HOP = 160  # samples from one frame of the spectrogram to the next; less is no 
 _TAIL = 3200  # samples of silence, beyond what the last frames of a clip see: a product of fewer
 # than 12 frames is rounded otherwise than one of 30 s
 _FRAME = 400  # samples over which the level is taken: 25 ms
+_SPECIAL = re.compile(r"<\|[^|]*\|>")  # tokens that are no words, should a model say one
 _TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
@@ -221,7 +223,7 @@ class Recognizer:
         silent: bool,
     ) -> Transcript:
         """What was said, filtered, with all that is doubtful about it."""
-        raw = said.strip()
+        raw = _SPECIAL.sub("", said).strip()
         ratio, looping = compression_ratio(raw), loop(raw) is not None
         unsure = log_probability < self.limits.log_probability
         doubts = {

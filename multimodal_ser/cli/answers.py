@@ -132,7 +132,10 @@ def transcribe(config: ConfigPath, overrides: Overrides = None) -> None:
     corpus = load_corpus(experiment)
     _, written = with_text(experiment, corpus)
     if written is None:
-        raise ConfigError(f"{config}: transcribe needs a recogniser, such as asr.name=whisper")
+        raise ConfigError(
+            f"{config}: transcribe needs a recogniser, such as asr.name=whisper, and a text_source "
+            "that is not reference"
+        )
     path = experiment.runs_dir / experiment.name / "transcripts.csv"
     write_atomically(path, as_csv(written).encode())
     _tables.show_transcripts(written, error_rates(corpus, written))
