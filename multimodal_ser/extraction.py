@@ -82,7 +82,11 @@ def fill(
     workers: int | None = None,
     label: str = "",
 ) -> None:
-    """Compute the batches and put their rows into the store, a shard at a time."""
+    """Compute the batches and put their rows into the store, a shard at a time.
+
+    The longest first: too little memory shows at once, and no worker ends with a long one alone.
+    """
+    batches = batches[::-1]
     parts = [[utterance for utterance, _ in batch] for batch in batches]
     jobs = [(name, dict(options), store.source, part) for part in parts]
     beside = device.type != "cpu" and hasattr(components.find("encoders", name), "ACCELERATED")
@@ -133,7 +137,7 @@ class _Outlook:
         self.said = False
 
     def see(self, batch: Batch, rows: Sequence[Row]) -> None:
-        """After a small share, which are the shortest: DataError if the rest cannot be stored."""
+        """After a small share, which are the longest: DataError if the rest cannot be stored."""
         if self.said:
             return
         self.seen += len(batch)

@@ -21,6 +21,7 @@ from multimodal_ser.clusters import cluster_names
 from multimodal_ser.config import check, load
 from multimodal_ser.engines.local import spread
 from multimodal_ser.experiment import Experiment, Part
+from multimodal_ser.extraction import find_device
 from multimodal_ser.features import Encoded
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
 from multimodal_ser.run_folder import RunFolder
@@ -90,7 +91,7 @@ def run(
         folder.write("submission.zip", pack(chosen, experiment.submission))
     stamps = {"split": prepared.split_hash, "leaks allowed": prepared.audit.stamps}
     folder.write_json("metrics.json", {**stamps, "parts": measured})
-    folder.write_environment(material)
+    folder.write_environment(material, str(find_device(experiment.device)))
     if final:
         with folder.stage("final"):
             _train_final(prepared, experiment, material, folder)

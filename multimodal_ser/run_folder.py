@@ -67,13 +67,14 @@ class RunFolder:
             self.write_table("transcripts.csv", prepared.transcripts)
         self.write_json("audit.json", audited(prepared) | {"differs": experiment.differs})
 
-    def write_environment(self, material: Material) -> None:
+    def write_environment(self, material: Material, device: str) -> None:
+        """device: where frozen encoders ran; heads are trained on the CPU, a thread each."""
         found = {
             "multimodal_ser": __version__,
             "python": platform.python_version(),
             "platform": platform.platform(),
             "libraries": {name: version(name) for name in _LIBRARIES},
-            "device": "cpu",
+            "device": device,
             "threads": 1,
             "features": material.hash(),
             "remarks": {name: dict(one.remarks) for name, one in material.encoded.items()},
