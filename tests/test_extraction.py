@@ -107,7 +107,7 @@ def test_an_accelerator_gets_larger_batches():
         kind: len(extraction.plan(hf_text.Encoder, rows, contents, torch.device(kind)))
         for kind in ("cpu", "cuda")
     }
-    assert sizes == {"cpu": 7, "cuda": 1}
+    assert sizes == {"cpu": 5, "cuda": 1}
 
 
 def test_an_encoder_that_only_prepares_holds_no_weights(tmp_path):

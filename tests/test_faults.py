@@ -138,10 +138,12 @@ def test_no_worker_outlives_a_killed_run(undisturbed):
 
 
 def test_an_interrupted_run_ends_at_once_and_says_how_to_go_on(undisturbed):
-    config, folder, expected, seconds = undisturbed
+    config, folder, expected, _ = undisturbed
     path, cache = config("interrupted"), folder / "interrupted-cache"
     process = start("run", path, cache)
-    time.sleep(0.6 * seconds)
+    while not [*(folder / "interrupted").rglob("config.yaml")]:  # the plan; then comes the work
+        time.sleep(0.01)
+        assert process.poll() is None
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=5)[1].decode()
     assert process.returncode == 130

@@ -33,7 +33,7 @@ class Encoder(nn.Module):
     modality = "text"
     VERSION = 2
     VALUE_LIBRARIES = ("transformers", "tokenizers", "torch")
-    BATCH = (64, 3000)
+    BATCH = (64, 4500)
     ACCELERATED = (512, 2**17)  # characters
 
     def __init__(
