@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import threadpoolctl
-import torch
 
 from multimodal_ser import audio, components, training
 from multimodal_ser.cache import Store
 from multimodal_ser.contents import Content
+from multimodal_ser.engines.local import one_thread
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import Batch, read_input, run_encoder
 from multimodal_ser.features import Encoded
@@ -86,14 +85,11 @@ def like_a_worker() -> Iterator[None]:
     """One thread, and no hub that could be asked: only what is on this machine is used."""
     from huggingface_hub import constants
 
-    offline, threads = constants.HF_HUB_OFFLINE, torch.get_num_threads()
-    constants.HF_HUB_OFFLINE = True
-    torch.set_num_threads(1)
+    offline, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
     try:
-        with threadpoolctl.threadpool_limits(1):
+        with one_thread():
             yield
     finally:
-        torch.set_num_threads(threads)
         constants.HF_HUB_OFFLINE = offline
 
 

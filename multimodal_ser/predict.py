@@ -54,18 +54,20 @@ def stream(
 ) -> Iterator[list[Answer]]:
     """The answers to each batch, in order, few batches ahead of what is read.
 
-    which: as for `load`. The first batch is answered here; only where there are more, every worker
-    loads the run as well, or on an accelerator this process answers them all.
+    which: as for `load`. A single batch is answered in this process, and so are all on an
+    accelerator; several go to workers that load the run each. A run that scales by speaker gets
+    all of them as one.
     """
+    predictor = load(run, **which)  # what is wrong with the run is said here, not by a worker
+    if predictor.experiment.transductive:  # a speaker's clips are scaled by each other
+        batches = [list(itertools.chain.from_iterable(batches))]
     remaining = iter(batches)
     first = list(itertools.islice(remaining, 2))
     if len(first) < 2 or find_device(which.get("device", "auto")).type != "cpu":
-        predictor = load(run, **which)
         for batch in itertools.chain(first, remaining):
             yield predictor.answers(batch, abstain=abstain)
         return
     jobs = ((str(run), which, batch, abstain) for batch in itertools.chain(first, remaining))
-    load(run, **which)  # what is wrong with the run is said here, not by a worker
     yield from spread(_answer_batch, jobs, workers=workers)
 
 

@@ -138,8 +138,9 @@ def _of_table(table: pd.DataFrame, root: Path) -> Iterator[Question]:
         known = {str(key): value for key, value in row.items() if pd.notna(value)}
         path = root / str(known["audio"]) if "audio" in known else None
         name = str(known.get("id", path or f"row {number}"))
-        end = float(known["end"]) if "end" in known else None
-        start, channel = float(known.get("start", 0)), str(known.get("channel", "mix"))
+        end = _seconds(name, "end", known["end"]) if "end" in known else None
+        start = _seconds(name, "start", known.get("start", 0))
+        channel = str(known.get("channel", "mix"))
         text = str(known["text"]).strip() if "text" in known else ""
         yield Question(
             name,
@@ -148,3 +149,10 @@ def _of_table(table: pd.DataFrame, root: Path) -> Iterator[Question]:
             known.get("language"),
             known.get("speaker"),
         )
+
+
+def _seconds(name: str, column: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise DataError(f"{name}: {column} is '{value}', which is no number of seconds") from None

@@ -208,6 +208,8 @@ def test_samples_need_a_rate_and_must_be_numbers_of_one_channel(heard):
         predictor(np.zeros((100, 2), np.float32), rate=RATE)
     with pytest.raises(DataError, match="no such file"):
         predictor("nowhere.wav")
+    with pytest.raises(DataError, match=r"a\.wav: start is 'soon', which is no number"):
+        predictor(pd.DataFrame({"audio": ["a.wav"], "start": ["soon"]}))
     with pytest.raises(DataError, match="has a column audio or text"):
         predictor(pd.DataFrame({"sound": ["a.wav"]}))
 
@@ -300,6 +302,12 @@ def test_speakers_own_scaling_needs_speakers_and_gives_the_runs_scores(tmp_path)
     rows["audio"] = [str(tmp_path / one) for one in rows["audio"]]
     found = predictor(rows).set_index("source").loc[wanted.index]
     np.testing.assert_allclose(found[SCORES], wanted[SCORES], atol=1e-5)
+    each = [[one] for one in questions(rows)]
+    told = {one.source: one for batch in stream(done.folder, each) for one in batch}
+    for one in wanted.index:
+        assert list(told[one].scores["label"].values()) == pytest.approx(
+            list(found.loc[one, SCORES])
+        )
 
 
 @pytest.mark.parametrize("learner", ["svm", "logistic"])
