@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,7 +21,7 @@ from pydantic import (
 )  # fmt: skip
 
 from multimodal_ser import __version__, components, metrics
-from multimodal_ser.losses import FOR
+from multimodal_ser.outputs import Output, kind_of, with_loss
 
 TextSource = Literal["reference", "asr", "asr_where_missing"]
 Leak = Literal["speaker", "group", "audio", "overlap", "transcript"]
@@ -56,46 +55,6 @@ class EncoderPart(Part):
     def attended(self) -> bool:
         """Its frames are pooled by a learned query, behind the cache."""
         return self.options.get("pool") == "attention"
-
-
-class Head(_Section):
-    """A hidden layer before the output layer."""
-
-    hidden: int = Field(gt=0)
-    activation: Literal["relu", "gelu", "tanh"] = "relu"
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-
-
-class Output(_Section):
-    """One target: a column of the corpus, by default the one of its own name.
-
-    classes: the task's list, None: the corpus's own; with `edges`, a column of numbers is cut there
-    into that many classes and one more. loss: None takes the usual one of the kind. weight: how
-    much it counts beside other targets.
-    """
-
-    kind: Literal["classes", "numbers"] = "classes"
-    column: str | None = None
-    classes: list[str] | None = Field(default=None, min_length=2)
-    edges: list[float] | None = Field(default=None, min_length=1)
-    head: Literal["linear"] | Head = "linear"
-    loss: Literal["cross_entropy", "ccc", "mse"] | None = None
-    weight: float = Field(default=1.0, gt=0)
-
-    @model_validator(mode="after")
-    def _fits(self) -> Output:
-        allowed = list(FOR[self.kind])
-        if self.loss is not None and self.loss not in allowed:
-            raise ValueError(f"kind {self.kind} has the losses {', '.join(allowed)}")
-        if self.kind == "numbers" and (self.classes or self.edges):
-            raise ValueError("numbers have no classes and no edges")
-        if self.edges and (len(self.classes or ()) != len(self.edges) + 1 or _falls(self.edges)):
-            raise ValueError("edges must rise, and classes must name one class more than edges")
-        return self
-
-
-def _falls(edges: Sequence[float]) -> bool:
-    return any(low >= high for low, high in pairwise(edges))
 
 
 class Labels(_Section):
@@ -198,9 +157,9 @@ class Experiment(_Section):
         outputs = raw.get("outputs", {"label": {}})
         if not isinstance(outputs, Mapping):
             return raw
-        raw["outputs"] = {name: _with_loss(output) for name, output in outputs.items()}
+        raw["outputs"] = {name: with_loss(output) for name, output in outputs.items()}
         if "metrics" not in raw:
-            kinds = dict.fromkeys(_kind(output) for output in outputs.values())
+            kinds = dict.fromkeys(kind_of(output) for output in outputs.values())
             raw["metrics"] = [name for kind in kinds for name in metrics.DEFAULTS.get(kind, ())]
         return raw
 
@@ -273,21 +232,6 @@ class Experiment(_Section):
 
 def _modalities(encoders: Mapping[str, EncoderPart]) -> set[str]:
     return {components.find("encoders", part.name).modality for part in encoders.values()}
-
-
-def _as_plain(output: Any) -> dict[str, Any]:
-    return dict(output) if isinstance(output, Mapping) else {}
-
-
-def _kind(output: Any) -> str:
-    return output.kind if isinstance(output, Output) else _as_plain(output).get("kind", "classes")
-
-
-def _with_loss(output: Any) -> Any:
-    known = FOR.get(_kind(output)) if isinstance(output, Mapping) else None
-    if not known or output.get("loss"):
-        return output
-    return {**output, "loss": next(iter(known))}
 
 
 def _says(mine: Any, theirs: Any) -> bool:

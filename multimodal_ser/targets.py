@@ -11,7 +11,8 @@ from pandas.api.types import is_numeric_dtype
 
 from multimodal_ser.components import nearest
 from multimodal_ser.corpus import Corpus
-from multimodal_ser.experiment import Experiment, Output
+from multimodal_ser.experiment import Experiment
+from multimodal_ser.outputs import Output
 from multimodal_ser.types import DataError, listed
 
 

@@ -22,11 +22,12 @@ from scipy import sparse
 from multimodal_ser import components, losses
 from multimodal_ser.balance import balanced, truncated
 from multimodal_ser.batches import Dataset, Ragged, Scaling, scale_by_speaker
-from multimodal_ser.experiment import Experiment, Head
+from multimodal_ser.experiment import Experiment
 from multimodal_ser.extraction import run_encoder
 from multimodal_ser.features import Encoded
 from multimodal_ser.model import Model, head
 from multimodal_ser.model_folder import is_finished, read_files, write, write_scores
+from multimodal_ser.outputs import Head
 from multimodal_ser.types import Fold, Input, Predictions
 
 

@@ -18,7 +18,7 @@ LAYERS = [
     "types",
     "weights word_errors",
     "audio pooling losses metrics clusters near_duplicates statistics cache components",
-    "engines.local",
+    "engines.local outputs",
     "validation mistakes texts leaks contents",
     "corpus batches model model_folder splits experiment",
     "datasets asr encoders fusion learners label_maps targets balance",
