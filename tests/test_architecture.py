@@ -21,8 +21,8 @@ LAYERS = [
     "engines.local outputs",
     "validation mistakes texts leaks contents",
     "corpus batches model model_folder splits experiment",
-    "datasets asr encoders fusion learners label_maps targets balance",
-    "config",
+    "datasets asr augment encoders fusion learners label_maps targets balance",
+    "config augmentation",
     "probes extraction evaluation",
     "audit features",
     "transcripts training contrast",
@@ -37,6 +37,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split(
 MAY_IMPORT = {
     "datasets": {"types", "audio", "corpus", "validation"},
     "asr": {"types", "audio", "weights"},
+    "augment": {"types", "audio", "batches"},
     "encoders": {"types", "audio", "pooling", "losses", "weights"},
     "fusion": {"types", "pooling"},
     "learners": {"types", "losses", "metrics", "batches"},
