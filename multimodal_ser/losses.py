@@ -50,6 +50,8 @@ FOR: dict[str, dict[str, Loss]] = {
     "numbers": {"ccc": ccc, "mse": mse},
 }
 
+BATCHWISE: tuple[Loss, ...] = (ccc,)  # a row's gradient depends on what is said of the others
+
 
 def balanced_weights(truth: Tensor) -> Tensor:
     """`[C]`: rows / (classes · rows of the class), as scikit-learn's `balanced`; truth `[N, C]`."""

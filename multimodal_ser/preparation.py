@@ -19,10 +19,10 @@ from multimodal_ser.corpus import Corpus
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded, Hearing
 from multimodal_ser.label_maps import relabel
+from multimodal_ser.material import Material, Source, sources_of
 from multimodal_ser.targets import Target, targets_of
-from multimodal_ser.training import Material
 from multimodal_ser.transcripts import transcribed
-from multimodal_ser.types import MODALITIES, DataError, Fold, Input, listed
+from multimodal_ser.types import MODALITIES, DataError, Fold, listed
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,8 @@ def shuffled(experiment: Experiment, corpus: Corpus) -> Corpus:
 
 def make_material(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Material:
     """What the workers get; DataError for training rows without a target."""
-    return material_of(prepared.corpus, prepared.folds, prepared.targets, encoded)
+    sources = sources_of(prepared.experiment, prepared.contents)
+    return material_of(prepared.corpus, prepared.folds, prepared.targets, encoded, sources)
 
 
 def material_of(
@@ -177,6 +178,7 @@ def material_of(
     folds: Sequence[Fold],
     targets: Mapping[str, Target],
     encoded: Mapping[str, Encoded],
+    sources: Mapping[str, Source],
 ) -> Material:
     """As `make_material`, of a corpus in which nobody has looked for leaks yet."""
     table = corpus.table
@@ -189,10 +191,10 @@ def material_of(
     _refuse_untaught(targets, folds)
     decides = next(iter(targets.values()))
     coded = next((one for one in targets.values() if one.classes), decides)
-    utterances = corpus.utterances()
     return Material(
         encoded=encoded,
-        inputs=[Input(text=one.text, language=one.language) for one in utterances],
+        sources=sources,
+        utterances=tuple(corpus.utterances()),
         targets={name: target.learned for name, target in targets.items()},
         classes={name: list(target.classes) for name, target in targets.items()},
         codes=coded.codes,

@@ -16,18 +16,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import components, evaluation, features, model_folder, training
+from multimodal_ser import components, evaluation, features, model_folder, training, ways
 from multimodal_ser.clusters import cluster_names
 from multimodal_ser.config import check, load
 from multimodal_ser.engines.local import spread
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import find_device
 from multimodal_ser.features import Encoded
+from multimodal_ser.material import Material
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.submission import check_part, pack
 from multimodal_ser.targets import Target
-from multimodal_ser.training import Material
 from multimodal_ser.types import Fold
 
 
@@ -106,23 +106,22 @@ def as_experiment(config: Experiment | Mapping[str, Any] | str | Path) -> Experi
 
 
 def encode(prepared: Prepared) -> dict[str, Encoded]:
-    """Every frozen encoder's features in the cache; fitted encoders are left to each fold."""
+    """Every frozen encoder's features in the cache; the others are left to each fold."""
     experiment = prepared.experiment
     utterances = prepared.corpus.utterances()
     encoded = {}
-    for name, part in experiment.encoders.items():
-        encoder = components.find("encoders", part.name)
-        if not hasattr(encoder, "fit"):
-            encoded[name] = features.encode(
-                part.name,
-                part.options,
-                utterances,
-                prepared.contents(encoder.modality),
-                cache_root(experiment),
-                device=experiment.device,
-                workers=experiment.workers,
-                label=f"encode {name}",
-            )
+    for name in ways.cached(experiment):
+        part = experiment.encoders[name]
+        encoded[name] = features.encode(
+            part.name,
+            part.options,
+            utterances,
+            prepared.contents(components.find("encoders", part.name).modality),
+            cache_root(experiment),
+            device=experiment.device,
+            workers=experiment.workers,
+            label=f"encode {name}",
+        )
     return encoded
 
 
