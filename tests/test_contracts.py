@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from multimodal_ser import components, losses
-from multimodal_ser.batches import Dataset, Ragged
+from multimodal_ser.batches import Batch, Dataset, Ragged
 from multimodal_ser.components import build, module, names, schema
 from multimodal_ser.model import Model, head
 from multimodal_ser.types import Features, Input, MissingError
@@ -18,6 +18,11 @@ TEXTS = ("Qué alegría verte", "No", "Son las nueve de la mañana", "Qué pena,
 DIMS = {"audio": 5, "hand": 3, "text": 7}
 FITTED = [name for name in names("encoders") if hasattr(components.find("encoders", name), "fit")]
 
+INPUT_STEPS = [
+    name for name in names("augment") if components.find("augment", name).STAGE == "input"
+]
+
+each_augment = pytest.mark.parametrize("name", names("augment"))
 each_encoder = pytest.mark.parametrize("name", names("encoders"))
 each_fusion = pytest.mark.parametrize("name", names("fusion"))
 each_learner = pytest.mark.parametrize("name", names("learners"))
@@ -433,3 +438,117 @@ def test_a_recogniser_says_what_its_weights_are_and_what_is_missing(name, tmp_pa
     assert find.missing(options) == []
     assert find.weights_hash(options) == find.weights_hash(dict(options))
     assert len(find.weights_hash(options)) >= 16
+
+
+def make_augment(name, folder, **options):
+    return build("augment", name, example("augment", name, folder) | options)
+
+
+def typical(stage):
+    """What an augmentation of this stage is usually given."""
+    sound = inputs_of("audio")[2]
+    if stage == "input":
+        return Input(sound.samples, sound.rate, "Qué pena. Vuelve mañana, no hoy.", "es")
+    if stage == "frames":
+        return torch.randn(60, 30, generator=torch.Generator().manual_seed(0))
+    data = dataset_of(frames=2)
+    return Batch(data.batch(torch.arange(16)).features, data.targets, torch.arange(16.0))
+
+
+def contents(thing):
+    """Everything that stands in an input, in frames or in a batch, as bytes and words."""
+    if isinstance(thing, Input):
+        samples = None if thing.samples is None else thing.samples.tobytes()
+        return samples, thing.rate, thing.text, thing.language
+    if isinstance(thing, torch.Tensor):
+        return thing.numpy().tobytes()
+    parts = [tensor for part in thing.features.values() for tensor in (part.x, part.mask)]
+    return [contents(one) for one in [*parts, *thing.targets.values(), thing.weights]]
+
+
+def augmented(augment, thing, seed=0):
+    return augment(thing, np.random.default_rng(seed))
+
+
+@each_augment
+def test_an_augmentation_is_built_in_under_a_second_and_says_where_it_acts(name, tmp_path):
+    make_augment(name, tmp_path)  # imports what it needs
+    began = time.perf_counter()
+    augment = make_augment(name, tmp_path)
+    assert time.perf_counter() - began < 1
+    assert augment.modality in ("audio", "text", None)
+    assert augment.STAGE in ("input", "frames", "batch")
+    assert augment.modality is not None or augment.STAGE != "input"
+
+
+@each_augment
+def test_an_augmentation_does_the_same_for_a_seed_and_something_else_for_others(name, tmp_path):
+    augment = make_augment(name, tmp_path)
+    thing = typical(augment.STAGE)
+    found = [contents(augmented(augment, thing, seed)) for seed in range(8)]
+    again = make_augment(name, tmp_path)
+    assert [contents(augmented(again, thing, seed)) for seed in range(8)] == found
+    assert any(one != found[0] for one in found)
+
+
+@each_augment
+def test_an_augmentation_changes_what_it_is_given_but_not_in_place(name, tmp_path):
+    augment = make_augment(name, tmp_path)
+    thing = typical(augment.STAGE)
+    before = contents(thing)
+    assert any(contents(augmented(augment, thing, seed)) != before for seed in range(4))
+    assert contents(thing) == before
+
+
+@each_augment
+def test_an_augmentation_with_p_0_is_the_identity(name, tmp_path):
+    augment = make_augment(name, tmp_path, p=0.0)
+    thing = typical(augment.STAGE)
+    assert all(augmented(augment, thing, seed) is thing for seed in range(20))
+
+
+@pytest.mark.parametrize("name", INPUT_STEPS)
+def test_an_augmentation_leaves_the_other_modality_and_a_missing_one_alone(name, tmp_path):
+    augment = make_augment(name, tmp_path)
+    whole = typical("input")
+    sound, text = Input(whole.samples, whole.rate), Input(text=whole.text, language="es")
+    other = text if augment.modality == "audio" else sound
+    for one in (other, Input()):
+        assert augmented(augment, one) is one
+    changed = augmented(augment, whole)
+    assert (changed.rate, changed.language) == (whole.rate, whole.language)
+    kept = "text" if augment.modality == "audio" else "samples"
+    assert getattr(changed, kept) is getattr(whole, kept)
+
+
+@each_augment
+def test_an_augmentation_gives_finite_float32(name, tmp_path):
+    augment = make_augment(name, tmp_path)
+    for seed in range(4):
+        found = augmented(augment, typical(augment.STAGE), seed)
+        if isinstance(found, Input):
+            assert found.samples.dtype == np.float32
+            assert found.samples.ndim == 1
+            assert np.isfinite(found.samples).all()
+        elif isinstance(found, torch.Tensor):
+            assert found.dtype == torch.float32
+            assert found.shape == (60, 30)
+            assert torch.isfinite(found).all()
+        else:
+            tensors = [part.x for part in found.features.values()]
+            for tensor in (*tensors, found.targets["label"], found.weights):
+                assert tensor.dtype == torch.float32
+                assert torch.isfinite(tensor).all()
+
+
+@pytest.mark.parametrize("name", INPUT_STEPS)
+def test_an_augmentation_takes_a_single_sample_silence_and_a_single_mark(name, tmp_path):
+    augment = make_augment(name, tmp_path)
+    sounds = (np.ones(1), np.zeros(1), np.zeros(800), np.full(3, 1e-30), np.full(9, -1.0))
+    for samples in sounds:
+        for text in ("", " ", "…", "Sí", "¿?"):
+            one = Input(samples.astype(np.float32), 16000, text, "es")
+            found = augmented(augment, one)
+            assert len(found.samples) > 0
+            assert np.isfinite(found.samples).all()
+            assert bool(found.text.strip()) == bool(text.strip())

@@ -10,7 +10,7 @@ from pydantic import Field
 from multimodal_ser.types import ConfigError
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+Decibels = Annotated[float, Field(ge=-120, le=120)]  # beyond it float32 does not reach
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 

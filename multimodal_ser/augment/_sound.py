@@ -18,7 +18,7 @@ def heard(one: Input) -> tuple[np.ndarray, int] | None:
 
 def with_samples(one: Input, samples: np.ndarray) -> Input:
     """The same input with other samples, float32 as everywhere."""
-    return replace(one, samples=np.ascontiguousarray(samples, dtype=np.float32))
+    return replace(one, samples=np.array(samples, dtype=np.float32))
 
 
 def power(samples: np.ndarray) -> float:

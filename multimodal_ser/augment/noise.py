@@ -11,11 +11,12 @@ import numpy as np
 from scipy import fft
 
 from multimodal_ser import audio
-from multimodal_ser.augment._draws import Number, Share, between, happens, ordered
+from multimodal_ser.augment._draws import Decibels, Share, between, happens, ordered
 from multimodal_ser.augment._sound import heard, power, repeated, with_samples
 from multimodal_ser.types import ConfigError, DataError, Input, Utterance, listed
 
 _SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au"}
+_MOMENT = 0.05  # seconds; has a sample at any rate, and no file is too short for it
 
 
 class Augment:
@@ -36,7 +37,7 @@ class Augment:
         *,
         kind: Literal["white", "pink", "folder"] = "white",
         folder: str | None = None,
-        snr: tuple[Number, Number] = (5.0, 20.0),
+        snr: tuple[Decibels, Decibels] = (5.0, 20.0),
         p: Share = 1.0,
     ) -> None:
         if (kind == "folder") != (folder is not None):
@@ -80,7 +81,7 @@ def _pink(generator: np.random.Generator, length: int) -> np.ndarray:
 def _piece(path: Path, place: float, length: int, rate: int) -> np.ndarray:
     """`[length]` at `rate` Hz; place in [0, 1) says where in the file. Only it is decoded."""
     known, own_rate = _extent(path)
-    seconds = length / rate
+    seconds = max(length / rate, _MOMENT)
     start = max(0.0, known / own_rate - seconds) * place
     end = min(start + seconds, known / own_rate)
     samples, _ = audio.read(Utterance("", path, start=start, end=end))
@@ -90,7 +91,7 @@ def _piece(path: Path, place: float, length: int, rate: int) -> np.ndarray:
 @cache
 def _extent(path: Path) -> tuple[int, int]:
     """Samples of a file and its rate, which only reading tells: of its first moment."""
-    _, rate = audio.read(Utterance("", path, end=1e-3))
+    _, rate = audio.read(Utterance("", path, end=_MOMENT))
     return audio.length(Utterance("", path)), rate
 
 
