@@ -20,7 +20,8 @@ _WINDOW, _HOP = 0.025, 0.01  # seconds
 
 
 class Hearing:
-    """`waveform`: samples `[N]`. `log_mel` and `mfcc`: frames `[T, bands]`, one every `hop` s.
+    """`waveform`: samples `[N]`. `log_mel` and `mfcc`: frames `[T, bands]`, one every `hop` s,
+    in a window of the power of two that is next above `window` s.
 
     A mel spectrum in decibels, 80 below the clip's loudest band at most, is shifted and scaled to
     mean 0 and deviation 1 over the whole clip: how loud it was recorded is lost, the shape of its
@@ -38,12 +39,14 @@ class Hearing:
         *,
         trim: float | None = None,
         hop: float = _HOP,
+        window: float = _WINDOW,
     ) -> None:
         self.kind = kind
         self.rate = rate
         self.bands = bands
         self.trim = trim
         self.hop = hop
+        self.window = window
 
     def __call__(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, N]` or `[B, T, bands]`, zeros after each end; lengths `[B]`, 0: missing."""
@@ -65,7 +68,7 @@ class Hearing:
 
     @cached_property
     def _mel(self) -> Mel:
-        width = 2 ** (round(_WINDOW * self.rate) - 1).bit_length()
+        width = 2 ** (round(self.window * self.rate) - 1).bit_length()
         bands = max(64, self.bands) if self.kind == "mfcc" else self.bands
         return Mel(self.rate, width, round(self.hop * self.rate), bands)
 
