@@ -218,6 +218,20 @@ def test_eight_inputs_of_two_kinds_are_learned_by_heart(name, tmp_path):
 
 
 @each_trained
+def test_what_lies_past_a_rows_end_means_nothing(name, tmp_path):
+    encoder, inputs = make_encoder(name, tmp_path)
+    given = encoder.prepare(inputs)
+    (key,) = set(given) - {"lengths"}
+    wanted = encode(encoder, inputs)
+    past = torch.arange(given[key].shape[1]) >= given["lengths"].unsqueeze(1)
+    given[key][past] = 1  # a word, a loud sample, a frame of a loud clip
+    with torch.inference_mode():
+        found = encoder(**given)
+    for row in range(len(inputs)):
+        torch.testing.assert_close(valid(found, row), valid(wanted, row), rtol=1e-5, atol=1e-5)
+
+
+@each_trained
 def test_an_encoder_that_is_trained_says_whether_it_is_given_frames(name, tmp_path):
     find, options = components.find("encoders", name), example("encoders", name, tmp_path)
     model, given, _ = make_trained(name, tmp_path)

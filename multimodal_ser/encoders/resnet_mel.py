@@ -19,16 +19,16 @@ from multimodal_ser.types import Features, Input
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
-_WIDTHS = (1, 2, 4, 6)  # channels of the four stages, times `width`
+_WIDTHS = (1, 2, 4, 5)  # channels of the four stages, times `width`
 _BLOCKS = (1, 1, 1, 2)
 
 
 class Encoder(nn.Module):
-    """`pool: mean_std` `[B, 1, 12 width]` over time, or `none` `[B, T / 16, 6 width]`.
+    """`pool: mean_std` `[B, 1, 10 width]` over time, or `none` `[B, T / 16, 5 width]`.
 
     The residual network of He et al. 2016, narrow: a 5×5 stem of stride 2 and four stages of basic
     blocks, each but the first of stride 2 in time and frequency, and the mean over frequency. The
-    stem and the widths 24, 48, 96, 144 keep it at … parameters and some seconds an epoch of a
+    stem and the widths 24, 48, 96, 120 keep it at … parameters and some seconds an epoch of a
     thousand clips on one core; on corpora of an hour or two a wider one learns the speakers.
     It is given `n_mels` log-mel bands every 10 ms, scaled over the clip.
     """
