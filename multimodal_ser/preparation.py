@@ -194,6 +194,7 @@ def material_of(
         encoded=encoded,
         inputs=[Input(text=one.text, language=one.language) for one in utterances],
         targets={name: target.learned for name, target in targets.items()},
+        taught={name: one.taught for name, one in targets.items() if one.taught is not None},
         classes={name: list(target.classes) for name, target in targets.items()},
         codes=coded.codes,
         clusters=clusters(table),

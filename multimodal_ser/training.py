@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 from safetensors.numpy import load_file, save
 from scipy import sparse
 
-from multimodal_ser import components, losses
+from multimodal_ser import components
 from multimodal_ser.balance import balanced, truncated
 from multimodal_ser.batches import Dataset, Ragged, Scaling, scale_by_speaker
 from multimodal_ser.experiment import Experiment
@@ -27,7 +27,7 @@ from multimodal_ser.extraction import run_encoder
 from multimodal_ser.features import Encoded
 from multimodal_ser.model import Model, head
 from multimodal_ser.model_folder import is_finished, read_files, write, write_scores
-from multimodal_ser.outputs import Head
+from multimodal_ser.outputs import Head, losses_of
 from multimodal_ser.types import Fold, Input, Predictions
 
 
@@ -38,7 +38,8 @@ class Material:
     encoded: the cached encoders; inputs: what the fitted encoders read; targets: target → what is
     learned of it, `[N, C]` or `[N, 1]`; classes: target → its classes, none for
     numbers; codes: `[N]` classes of the target that `balance` evens out; clusters and speakers:
-    `[N]` codes.
+    `[N]` codes. taught: target → what stands for `targets` in the rows that train, where that is
+    something else.
     """
 
     encoded: Mapping[str, Encoded]
@@ -48,6 +49,7 @@ class Material:
     codes: np.ndarray
     clusters: np.ndarray
     speakers: np.ndarray
+    taught: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def hash(self) -> str:
         return hash_of(self.encoded)
@@ -113,13 +115,15 @@ def fit(experiment: Experiment, material: Material, fold: Fold, seed: int) -> Tr
         if part.normalize == "standard"
     }
     start = Trained(fitted, scalings, _units(experiment, material, chosen))
-    train = dataset(experiment, material, start, chosen)
+    teaching = replace(material, targets={**material.targets, **material.taught})
+    train = dataset(experiment, teaching, start, chosen)
     if experiment.balance != "none":
-        train = balanced(train, experiment.balanced_target, experiment.balance)
+        how, beta = experiment.balance, experiment.balance_beta
+        train = balanced(train, experiment.balanced_target, how, beta)
     dev = dataset(experiment, material, start, fold.dev) if len(fold.dev) else None
     torch.manual_seed(seed)
     shape = _shape(experiment, train) | {"classes": dict(material.classes)}
-    learner = _make_learner(experiment, shape)
+    learner = _make_learner(experiment, shape, train.targets)
     learner.fit(train, dev, seed=seed)
     return replace(start, learner=learner, shape=shape)
 
@@ -238,20 +242,22 @@ def _shape(experiment: Experiment, train: Dataset) -> dict[str, Any]:
     }
 
 
-def _make_learner(experiment: Experiment, shape: Mapping[str, Any]) -> Any:
+def _make_learner(
+    experiment: Experiment,
+    shape: Mapping[str, Any],
+    truth: Mapping[str, torch.Tensor] | None = None,
+) -> Any:
+    """truth: what the rows that train are taught; None: it will be loaded, not trained."""
     dims = shape["dims"]
     name, options = experiment.learner.name, experiment.learner.options
     if experiment.fusion is None:
         return components.build("learners", name, options)
     fusion = components.build("fusion", experiment.fusion.name, experiment.fusion.options, dims)
     heads = {
-        target: _make_head(fusion.out_dim, len(classes) or 1, experiment.outputs[target].head)
+        target: _make_head(fusion.out_dim, len(classes) or 1, experiment.outputs[target].layers)
         for target, classes in shape["classes"].items()
     }
-    wanted = {
-        target: (losses.FOR[output.kind][output.loss or ""], output.weight)
-        for target, output in experiment.outputs.items()
-    }
+    wanted = losses_of(experiment.outputs, truth)
     attended = [key for key, part in experiment.encoders.items() if part.attended]
     layers, absent = shape["layers"], shape["absent"]
     kinds = {
@@ -274,10 +280,8 @@ def _units(
     return found
 
 
-def _make_head(width: int, classes: int, kind: str | Head) -> torch.nn.Module:
-    if isinstance(kind, Head):
-        return head(width, classes, kind.hidden, kind.activation, kind.dropout)
-    return head(width, classes)
+def _make_head(width: int, classes: int, layers: Head | None) -> torch.nn.Module:
+    return head(width, classes) if layers is None else head(width, classes, **layers.model_dump())
 
 
 def _contents(trained: Trained, features: str) -> dict[str, bytes]:
