@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from multimodal_ser import components, losses, ways
+from multimodal_ser import components, ways
 from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.model import Model, head
-from multimodal_ser.outputs import Head
+from multimodal_ser.outputs import Head, losses_of
 
 
 def shape_of(experiment: Experiment, train: Dataset, present: Mapping[str, bool]) -> dict[str, Any]:
@@ -47,22 +47,25 @@ def with_encoders(shape: Mapping[str, Any], encoders: Mapping[str, Any]) -> dict
 
 
 def make_learner(
-    experiment: Experiment, shape: Mapping[str, Any], encoders: Mapping[str, Any]
+    experiment: Experiment,
+    shape: Mapping[str, Any],
+    encoders: Mapping[str, Any],
+    truth: Mapping[str, torch.Tensor] | None = None,
 ) -> Any:
-    """encoders: those that learn, which become a part of the model."""
+    """encoders: those that learn, which become a part of the model.
+
+    truth: what the rows that train are taught; None: it will be loaded, not trained.
+    """
     name, options = experiment.learner.name, experiment.learner.options
     if experiment.fusion is None:
         return components.build("learners", name, options)
     dims = shape["dims"]
     fusion = components.build("fusion", experiment.fusion.name, experiment.fusion.options, dims)
     heads = {
-        target: _make_head(fusion.out_dim, len(classes) or 1, experiment.outputs[target].head)
+        target: _make_head(fusion.out_dim, len(classes) or 1, experiment.outputs[target].layers)
         for target, classes in shape["classes"].items()
     }
-    wanted = {
-        target: (losses.FOR[output.kind][output.loss or ""], output.weight)
-        for target, output in experiment.outputs.items()
-    }
+    wanted = losses_of(experiment.outputs, truth)
     parts = experiment.encoders.items()
     model = Model(
         fusion,
@@ -78,7 +81,5 @@ def make_learner(
     return components.build("learners", name, options, model, wanted)
 
 
-def _make_head(width: int, classes: int, kind: str | Head) -> torch.nn.Module:
-    if isinstance(kind, Head):
-        return head(width, classes, kind.hidden, kind.activation, kind.dropout)
-    return head(width, classes)
+def _make_head(width: int, classes: int, layers: Head | None) -> torch.nn.Module:
+    return head(width, classes) if layers is None else head(width, classes, **layers.model_dump())

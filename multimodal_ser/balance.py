@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from multimodal_ser.batches import Dataset
-from multimodal_ser.losses import balanced_weights
+from multimodal_ser.losses import BETA, balanced_weights, effective_weights
 from multimodal_ser.types import DataError
 
 
@@ -26,11 +26,17 @@ def truncated(rows: np.ndarray, codes: np.ndarray, seed: int) -> np.ndarray:
     return np.sort(np.concatenate([some[:fewest] for some in by_class]))
 
 
-def balanced(train: Dataset, target: str, how: str) -> Dataset:
-    """`weights`: each class counts alike in the loss; `sampler`: each is drawn alike."""
-    if how not in ("weights", "sampler"):
+def balanced(train: Dataset, target: str, how: str, beta: float | None = None) -> Dataset:
+    """`weights`: each class counts alike in the loss; `sampler`: each is drawn alike.
+
+    `effective`: one over the effective number of rows of each class, with this beta.
+    """
+    if how not in ("weights", "effective", "sampler"):
         return train
     truth = train.targets[target]
-    rows = truth @ balanced_weights(truth)
+    if how == "effective":
+        rows = truth @ effective_weights(truth, BETA if beta is None else beta)
+    else:
+        rows = truth @ balanced_weights(truth)
     rows = torch.where(truth.any(1), rows, torch.ones_like(rows))  # known for another target alone
-    return replace(train, **{"weights" if how == "weights" else "sampling": rows})
+    return replace(train, **{"sampling" if how == "sampler" else "weights": rows})

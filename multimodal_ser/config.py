@@ -194,12 +194,28 @@ def _of_outputs(experiment: Experiment) -> Iterator[str]:
     for name in experiment.metrics:
         if metrics.kind(name) not in kinds:
             yield f"metrics: '{name}' scores {metrics.kind(name)}, and no output is of that kind"
-    for target in experiment.outputs:
+    for target, output in experiment.outputs.items():
         if not experiment.metrics_of(target):
-            usual = ", ".join(metrics.DEFAULTS[experiment.outputs[target].kind])
+            usual = ", ".join(metrics.DEFAULTS[output.kind])
             yield f"outputs.{target}: no metric fits its kind (for example {usual})"
-    if "classes" not in kinds and experiment.balance != "none":
+        if output.soft and (output.column or target) != "label":
+            yield f"outputs.{target}.soft: raters' votes (votes:<label>) are of the column label"
+    yield from _of_balance(experiment)
+
+
+def _of_balance(experiment: Experiment) -> Iterator[str]:
+    if experiment.balance_beta is not None and experiment.balance != "effective":
+        yield "balance_beta: only balance: effective has one"
+    if experiment.balance == "none":
+        return
+    kinds = {output.kind for output in experiment.outputs.values()}
+    if "classes" not in kinds:
         yield "balance: only classes can be balanced, and no output is of that kind"
+    elif experiment.outputs[experiment.balanced_target].adjustment:
+        yield (
+            f"outputs.{experiment.balanced_target}.adjustment: balance: {experiment.balance} makes "
+            "up for rare classes already; take one of the two"
+        )
 
 
 def _of_learning(experiment: Experiment) -> Iterator[str]:
@@ -249,7 +265,21 @@ def _of_learner(experiment: Experiment, learner: Any) -> Iterator[str]:
     for target, output in experiment.outputs.items():
         if output.kind not in learner.TARGETS:
             yield f"outputs.{target}: '{name}' predicts {able}, no {output.kind}"
+    if learner.WANTS != "batches":
+        yield from _unused(experiment)
     if learner.WANTS != "batches" and len(experiment.outputs) > 1:
         yield f"outputs: '{name}' predicts one target; learner: {{name: neural}} takes several"
     if learner.WANTS != "batches" and experiment.balance == "sampler":
         yield f"balance: '{name}' does not draw batches; use weights"
+
+
+def _unused(experiment: Experiment) -> Iterator[str]:
+    """What says how batches are learned, for a learner that takes none."""
+    for target, output in experiment.outputs.items():
+        used = {"head": output.layers, "loss": output.loss == "focal"}
+        names = [*(name for name, is_used in used.items() if is_used), *output.of_classes_alone]
+        for name in names:
+            yield (
+                f"outputs.{target}.{name}: '{experiment.learner.name}' has its own, so it would "
+                "have no effect; learner: {name: neural} has it"
+            )

@@ -147,7 +147,10 @@ def _as_steps(value: Any) -> Any:
 
 
 class Experiment(_Section):
-    """One experiment: a corpus, a protocol, encoders, a fusion, a learner, seeds, metrics."""
+    """One experiment: a corpus, a protocol, encoders, a fusion, a learner, seeds, metrics.
+
+    balance_beta: β of `balance: effective`, None: 0.999.
+    """
 
     name: str = Field(pattern=r"^[\w.-]+$")
     corpus: Annotated[list[Part], BeforeValidator(_as_list)] = Field(min_length=1)
@@ -162,7 +165,8 @@ class Experiment(_Section):
     fusion: Part | None = None
     outputs: dict[str, Output] = Field(default={"label": Output()}, min_length=1)
     augment: Annotated[Augment, BeforeValidator(_as_steps)] = Augment()
-    balance: Literal["none", "truncate", "weights", "sampler"] = "none"
+    balance: Literal["none", "truncate", "weights", "effective", "sampler"] = "none"
+    balance_beta: Annotated[float, Field(ge=0, lt=1)] | None = None
     learner: Part = Part(name="neural")
     seeds: list[int] = Field(default=[0], min_length=1)
     metrics: list[str] = Field(default=["macro_f1", "uar", "accuracy"], min_length=1)

@@ -1,17 +1,26 @@
 """Losses: pure functions of what a head says, the truth, and the weight of each row.
 
-A row without a truth for a target (all zeros for classes, NaN for numbers) is left out of its loss.
-`FOR` names the losses that fit each kind of output, the first one being its default.
+A row without a truth for a target (all zeros for classes, NaN for labels and numbers) is left out
+of its loss. `FOR` names the losses that fit each kind of output, the first one being its default.
+
+The gradient of a row depends on the other rows through their truth and weights alone, never through
+what is said of them, so a batch may be cut over several devices; `BATCHWISE` names the losses of
+which that is not true.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+BATCHWISE = ("ccc",)
+GAMMA = 2.0  # of `focal`, the best of Lin et al.
+BETA = 0.999  # of `effective_weights`: a class counts for at most 1 / (1 − β) = 1000 rows
 _LEAST = 1e-12
 
 
@@ -24,6 +33,29 @@ def cross_entropy(logits: Tensor, truth: Tensor, weights: Tensor | None = None) 
     weighted = truth if weights is None else truth * weights[:, None]
     total = -(weighted * torch.log_softmax(logits, dim=-1)).sum()
     return total / weighted.sum().clamp(min=_LEAST)
+
+
+def focal(
+    logits: Tensor, truth: Tensor, weights: Tensor | None = None, *, gamma: float = GAMMA
+) -> Tensor:
+    """As `cross_entropy`, each term times (1 − p)^γ, so that what is easy counts less (Lin 2017).
+
+    p is the probability of the term's class. gamma 0 is `cross_entropy`.
+    """
+    weighted = truth if weights is None else truth * weights[:, None]
+    logs = torch.log_softmax(logits, dim=-1)
+    doubt = (-torch.expm1(logs)).clamp(min=_LEAST) ** gamma
+    return -(weighted * doubt * logs).sum() / weighted.sum().clamp(min=_LEAST)
+
+
+def binary_cross_entropy(logits: Tensor, truth: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Weighted mean over the known cells of −log p(truth), each label a coin of its own.
+
+    logits and truth `[B, C]`, truth 0 or 1 (NaN: unknown), weights `[B]`.
+    """
+    truth, weight = _known(truth, weights)
+    lost = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    return (weight * lost).sum() / weight.sum().clamp(min=_LEAST)
 
 
 def mse(guess: Tensor, truth: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -46,11 +78,56 @@ def ccc(guess: Tensor, truth: Tensor, weights: Tensor | None = None) -> Tensor:
 
 
 FOR: dict[str, dict[str, Loss]] = {
-    "classes": {"cross_entropy": cross_entropy},
+    "classes": {"cross_entropy": cross_entropy, "focal": focal},
+    "labels": {"binary_cross_entropy": binary_cross_entropy},
     "numbers": {"ccc": ccc, "mse": mse},
 }
 
 BATCHWISE: tuple[Loss, ...] = (ccc,)  # a row's gradient depends on what is said of the others
+
+
+def make(
+    kind: str,
+    name: str,
+    *,
+    gamma: float | None = None,
+    smoothing: float = 0.0,
+    adjustment: float = 0.0,
+    prior: Tensor | None = None,
+) -> Loss:
+    """The loss of that name for a kind of output, with its options bound.
+
+    smoothing: `smoothed` truth. adjustment: τ of `adjusted` logits, whose prior `[C]` is that of
+    the rows that train; a model that is only loaded to predict has no prior, and needs none.
+    """
+    loss = FOR[kind][name]
+    if name == "focal" and gamma is not None:
+        loss = partial(focal, gamma=gamma)
+    if not smoothing and (not adjustment or prior is None):
+        return loss
+    return partial(_altered, loss, smoothing, adjustment, prior)
+
+
+def smoothed(truth: Tensor, smoothing: float) -> Tensor:
+    """(1 − ε) truth + ε / C for each of C classes `[B, C]`; a row without truth keeps none."""
+    return (1 - smoothing) * truth + smoothing * truth.mean(-1, keepdim=True)
+
+
+def adjusted(logits: Tensor, prior: Tensor, strength: float = 1.0) -> Tensor:
+    """logits `[B, C]` + τ log prior `[C]`, in training alone (Menon 2021).
+
+    What a model then says without it is the likelier class as if all were as frequent, whose
+    decisions make the fewest errors averaged over classes. A class that no row trains is left as
+    it is: it has no prior, and is learned to be unlikely.
+    """
+    known = torch.where(prior > 0, prior, torch.ones_like(prior))
+    return logits + strength * known.log().to(logits)
+
+
+def prior_of(truth: Tensor) -> Tensor:
+    """`[C]`: the share of each class in the truth `[N, C]` of the rows that train."""
+    counts = truth.sum(0)
+    return counts / counts.sum().clamp(min=_LEAST)
 
 
 def balanced_weights(truth: Tensor) -> Tensor:
@@ -59,6 +136,33 @@ def balanced_weights(truth: Tensor) -> Tensor:
     present = counts > 0
     weights = counts.sum() / (present.sum() * counts.clamp(min=_LEAST))
     return torch.where(present, weights, torch.zeros_like(weights))
+
+
+def effective_weights(truth: Tensor, beta: float = BETA) -> Tensor:
+    """`[C]`: one over the effective number of rows, (1 − β^n) / (1 − β) (Cui 2019); truth `[N, C]`.
+
+    Scaled as `balanced_weights` are, so that rows weigh 1 in the mean; β towards 1 gives those,
+    β = 0 weighs all classes alike.
+    """
+    counts = truth.sum(0).double()
+    present = counts > 0
+    each = torch.where(present, (1 - beta) / (1 - beta**counts).clamp(min=_LEAST), 0.0)
+    return (each * counts.sum() / (each * counts).sum().clamp(min=_LEAST)).to(truth.dtype)
+
+
+def _altered(
+    loss: Loss,
+    smoothing: float,
+    adjustment: float,
+    prior: Tensor | None,
+    logits: Tensor,
+    truth: Tensor,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """A loss of adjusted logits and smoothed truth, where that is asked for."""
+    if adjustment and prior is not None:
+        logits = adjusted(logits, prior, adjustment)
+    return loss(logits, smoothed(truth, smoothing) if smoothing else truth, weights)
 
 
 def _known(truth: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,7 +35,8 @@ class Material:
     encoded: the cached encoders; sources: those that run in every step; targets: target → what is
     learned of it, `[N, C]` or `[N, 1]`; classes: target → its classes, none for
     numbers; codes: `[N]` classes of the target that `balance` evens out; clusters and speakers:
-    `[N]` codes.
+    `[N]` codes; taught: target → what stands for `targets` in the rows that train, where that is
+    something else.
     """
 
     encoded: Mapping[str, Encoded]
@@ -46,6 +47,7 @@ class Material:
     codes: np.ndarray
     clusters: np.ndarray
     speakers: np.ndarray
+    taught: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def hash(self) -> str:
         """Of every feature or input key: others, and the models are others."""

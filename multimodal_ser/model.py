@@ -154,16 +154,26 @@ class LayerMix(nn.Module):
 
 
 def head(
-    width: int, classes: int, hidden: int = 0, activation: str = "relu", dropout: float = 0.0
+    width: int,
+    classes: int,
+    hidden: int | None = 0,
+    activation: str = "relu",
+    dropout: float = 0.0,
+    input_dropout: float = 0.0,
 ) -> nn.Module:
-    """`[…, width]` → `[…, classes]`, through one hidden layer when `hidden` is given."""
-    if not hidden:
+    """`[…, width]` → `[…, classes]`, through a hidden layer unless `hidden` is 0.
+
+    hidden: None is as wide as the input.
+    """
+    if hidden == 0:
         return nn.Linear(width, classes)
+    between = hidden or width
     return nn.Sequential(
-        nn.Linear(width, hidden),
+        *([nn.Dropout(input_dropout)] if input_dropout else []),
+        nn.Linear(width, between),
         _ACTIVATIONS[activation](),
         nn.Dropout(dropout),
-        nn.Linear(hidden, classes),
+        nn.Linear(between, classes),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor
 
-from multimodal_ser.losses import FOR
+from multimodal_ser.losses import FOR, Loss, make, prior_of
 
 
 class _Section(BaseModel):
@@ -16,39 +17,100 @@ class _Section(BaseModel):
 
 
 class Head(_Section):
-    """A hidden layer before the output layer."""
+    """input dropout → Linear → activation → dropout → Linear. hidden: None is the input's width."""
 
-    hidden: int = Field(gt=0)
+    hidden: int | None = Field(default=None, gt=0)
     activation: Literal["relu", "gelu", "tanh"] = "relu"
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    input_dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+WAGNER = Head(activation="tanh", dropout=0.1, input_dropout=0.1)  # Wagner et al. 2023, as released
 
 
 class Output(_Section):
     """One target: a column of the corpus, by default the one of its own name.
 
     classes: the task's list, None: the corpus's own; with `edges`, a column of numbers is cut there
-    into that many classes and one more. loss: None takes the usual one of the kind. weight: how
-    much it counts beside other targets.
+    into that many classes and one more. head: `wagner` is that of Wagner et al. 2023. loss: None
+    takes the usual one of the kind. gamma: of `focal`, None: 2. smoothing: ε of label smoothing.
+    adjustment: τ of logit adjustment by the classes' shares in train. soft: where raters have
+    voted, train on the shares of their votes and not on the label, which still scores. weight: how
+    much the target counts beside others.
     """
 
     kind: Literal["classes", "numbers"] = "classes"
     column: str | None = None
     classes: list[str] | None = Field(default=None, min_length=2)
     edges: list[float] | None = Field(default=None, min_length=1)
-    head: Literal["linear"] | Head = "linear"
-    loss: Literal["cross_entropy", "ccc", "mse"] | None = None
+    head: Literal["linear", "wagner"] | Head = "linear"
+    loss: Literal["cross_entropy", "focal", "ccc", "mse"] | None = None
+    gamma: Annotated[float, Field(ge=0)] | None = None
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
+    adjustment: float = Field(default=0.0, ge=0)
+    soft: bool = False
     weight: float = Field(default=1.0, gt=0)
 
     @model_validator(mode="after")
     def _fits(self) -> Output:
+        problems = [*self._of_columns(), *self._of_loss()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _of_columns(self) -> Iterator[str]:
+        if self.kind == "numbers" and (self.classes or self.edges):
+            yield "numbers have no classes and no edges"
+        elif self.edges and (len(self.classes or ()) != len(self.edges) + 1 or _falls(self.edges)):
+            yield "edges must rise, and classes must name one class more than edges"
+        if self.soft and self.edges:
+            yield "soft: nobody has voted on a number that is cut by edges"
+
+    def _of_loss(self) -> Iterator[str]:
         allowed = list(FOR[self.kind])
         if self.loss is not None and self.loss not in allowed:
-            raise ValueError(f"kind {self.kind} has the losses {', '.join(allowed)}")
-        if self.kind == "numbers" and (self.classes or self.edges):
-            raise ValueError("numbers have no classes and no edges")
-        if self.edges and (len(self.classes or ()) != len(self.edges) + 1 or _falls(self.edges)):
-            raise ValueError("edges must rise, and classes must name one class more than edges")
-        return self
+            yield f"kind {self.kind} has the losses {', '.join(allowed)}"
+        if self.gamma is not None and self.loss != "focal":
+            yield "gamma: only loss: focal has one"
+        if self.kind != "classes":
+            for name in self.of_classes_alone:
+                yield f"{name}: only classes have it, and the kind is {self.kind}"
+
+    @property
+    def of_classes_alone(self) -> list[str]:
+        """The options in use that change how classes are learned, and nothing else."""
+        return [name for name in ("smoothing", "adjustment", "soft") if getattr(self, name)]
+
+    @property
+    def layers(self) -> Head | None:
+        """What stands before the output layer; None: nothing does."""
+        if isinstance(self.head, Head):
+            return self.head
+        return WAGNER if self.head == "wagner" else None
+
+
+def losses_of(
+    outputs: Mapping[str, Output], truth: Mapping[str, Tensor] | None = None
+) -> dict[str, tuple[Loss, float]]:
+    """Target → its loss and how much that counts.
+
+    truth: what the rows that train are taught, from which the shares of the classes are taken;
+    None: nothing will be trained.
+    """
+    return {
+        name: (
+            make(
+                output.kind,
+                output.loss or next(iter(FOR[output.kind])),
+                gamma=output.gamma,
+                smoothing=output.smoothing,
+                adjustment=output.adjustment,
+                prior=prior_of(truth[name]) if truth and output.adjustment else None,
+            ),
+            output.weight,
+        )
+        for name, output in outputs.items()
+    }
 
 
 def _falls(edges: Sequence[float]) -> bool:

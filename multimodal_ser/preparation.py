@@ -196,6 +196,7 @@ def material_of(
         sources=sources,
         utterances=tuple(corpus.utterances()),
         targets={name: target.learned for name, target in targets.items()},
+        taught={name: one.taught for name, one in targets.items() if one.taught is not None},
         classes={name: list(target.classes) for name, target in targets.items()},
         codes=coded.codes,
         clusters=clusters(table),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,8 @@ class Target:
     classes: the task's list, empty for numbers. codes: `[N]` ints, −1 where no single class is
     true. learned: what a model is trained on, `[N, C]` distributions over the classes (zeros:
     unknown) or `[N, 1]` numbers (NaN: unknown), float32. written: `[N]` the truth as it stands in
-    a table of predictions, missing where it is unknown.
+    a table of predictions, missing where it is unknown. taught: what stands for `learned` in the
+    rows that train, where that is something else.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Target:
     codes: np.ndarray
     learned: np.ndarray
     written: pd.Series
+    taught: np.ndarray | None = None
 
     @property
     def kind(self) -> str:
@@ -88,7 +90,7 @@ def _target(name: str, output: Output, corpus: Corpus) -> Target:
     words = values.astype("str")
     _check_labels(words, classes, corpus)
     target = of_classes(name, words, classes)
-    return _with_votes(target, corpus.table) if column == "label" else target
+    return _with_votes(target, corpus.table, output.soft) if column == "label" else target
 
 
 def _numbers(name: str, values: pd.Series, corpus: Corpus) -> pd.Series:
@@ -134,21 +136,33 @@ def _check_labels(values: pd.Series, classes: Sequence[str], corpus: Corpus) -> 
         raise DataError(listed(rows, f"labels are not among {', '.join(classes)}"))
 
 
-def _with_votes(target: Target, table: pd.DataFrame) -> Target:
-    """Rows without a label learn from the shares of their votes."""
-    ours = {f"votes:{name}" for name in target.classes}
-    for column in [one for one in map(str, table) if one.startswith("votes:") and one not in ours]:
-        lost = table["id"][(target.codes < 0) & (table[column].fillna(0) > 0)]
-        if len(lost):
-            what = (
-                f"rows have no label, and votes in '{column}', which is no class of the task "
-                "(name it in classes, or leave the column out)"
-            )
-            raise DataError(listed([*lost], what))
+def _with_votes(target: Target, table: pd.DataFrame, soft: bool) -> Target:
+    """Rows without a label learn from the shares of their votes; with `soft` all that have some."""
+    taught = np.full(len(table), True) if soft else target.codes < 0
+    _check_votes(target, table, taught)
     votes = np.zeros_like(target.learned)
     for code, name in enumerate(target.classes):
         if f"votes:{name}" in table:
             votes[:, code] = table[f"votes:{name}"].fillna(0)
-    voted = (target.codes < 0) & (votes.sum(1) > 0)
-    target.learned[voted] = votes[voted] / votes[voted].sum(1, keepdims=True)
-    return target
+    total = votes.sum(1, keepdims=True)
+    shares = np.divide(votes, total, out=target.learned.copy(), where=total > 0)
+    if soft and not total.any():
+        columns = ", ".join(f"votes:{name}" for name in target.classes)
+        raise DataError(f"outputs.{target.name}.soft: the corpus has no votes ({columns})")
+    bare = (target.codes < 0)[:, None]
+    learned = np.where(bare, shares, target.learned)
+    return replace(target, learned=learned, taught=shares if soft else None)
+
+
+def _check_votes(target: Target, table: pd.DataFrame, taught: np.ndarray) -> None:
+    """A vote that would be lost in training is an error, not a smaller sum."""
+    ours = {f"votes:{name}" for name in target.classes}
+    for column in [one for one in map(str, table) if one.startswith("votes:") and one not in ours]:
+        lost = table["id"][taught & (table[column].fillna(0) > 0)]
+        if len(lost):
+            learn = "rows have no label, and" if target.codes[lost.index].max() < 0 else "rows have"
+            what = (
+                f"{learn} votes in '{column}', which is no class of the task "
+                "(name it in classes, or leave the column out)"
+            )
+            raise DataError(listed([*lost], what))

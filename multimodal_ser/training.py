@@ -89,7 +89,7 @@ def fit(
     start = replace(start, scalings=scalings)
     train, shape = _training_data(experiment, material, start, chosen, seed)
     dev = dataset(experiment, material, start, fold.dev) if len(fold.dev) else None
-    learner = make_learner(experiment, shape, encoders)
+    learner = make_learner(experiment, shape, encoders, train.targets)
     if encoders:
         learner.model.to(place_of(experiment))
     try:
@@ -103,16 +103,18 @@ def _training_data(
     experiment: Experiment, material: Material, start: Trained, chosen: np.ndarray, seed: int
 ) -> tuple[Dataset, dict[str, Any]]:
     """The rows that train, balanced and changed as the config says, and what they look like."""
-    train = dataset(experiment, material, start, chosen)
+    teaching = replace(material, targets={**material.targets, **material.taught})
+    train = dataset(experiment, teaching, start, chosen)
     whole = {
         name: all(material.sources[name].keys[row] for row in chosen) for name in start.encoders
     }
     shape = shape_of(experiment, train, whole) | {"classes": dict(material.classes)}
     steps = ways.augmentation(experiment)
     if steps is not None:
-        train = dataset(experiment, material, start, chosen, Changes(steps, seed))
+        train = dataset(experiment, teaching, start, chosen, Changes(steps, seed))
     if experiment.balance != "none":
-        train = balanced(train, experiment.balanced_target, experiment.balance)
+        how, beta = experiment.balance, experiment.balance_beta
+        train = balanced(train, experiment.balanced_target, how, beta)
     return train, with_encoders(shape, start.encoders)
 
 

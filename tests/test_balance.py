@@ -66,6 +66,18 @@ def test_weights_are_scikit_learns_balanced_and_one_where_no_class_is_known():
     assert weights[torch.from_numpy(~known)].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("beta", [None, 0.5])
+def test_effective_weights_follow_the_number_of_rows_and_their_mean_is_one(beta):
+    """Of 6, 3 and 2 rows; β is 0.999 unless another is named."""
+    b = 0.999 if beta is None else beta
+    weights = balanced(data(CODES), "label", "effective", beta).weights.numpy()
+    counts = np.array([6, 3, 2])
+    each = (1 - b) / (1 - b**counts)
+    expected = (each * 11 / (each * counts).sum())[CODES]
+    np.testing.assert_allclose(weights, np.where(CODES >= 0, expected, 1), rtol=1e-5)
+    assert weights[CODES >= 0].mean() == pytest.approx(1)
+
+
 def test_a_sampler_draws_each_class_alike_and_keeps_the_rows_of_none():
     """4000 epochs of 13 rows: a third of the labelled for each of three classes, ± 5 errors."""
     train = balanced(data(CODES), "label", "sampler")
@@ -133,9 +145,11 @@ SVM = {"name": "svm", "scores": "margin"}
     ("how", "learner"),
     [
         ("weights", None),
+        ("effective", None),
         ("sampler", None),
         ("truncate", None),
         ("weights", SVM),
+        ("effective", SVM),
         ("truncate", SVM),
     ],
 )
