@@ -83,8 +83,6 @@ FOR: dict[str, dict[str, Loss]] = {
     "numbers": {"ccc": ccc, "mse": mse},
 }
 
-BATCHWISE: tuple[Loss, ...] = (ccc,)  # a row's gradient depends on what is said of the others
-
 
 def make(
     kind: str,

@@ -361,7 +361,9 @@ def batch_of(rows=4, weights=None):
     prepared = {"x": value[:, None] * (torch.arange(5) < 5), "lengths": lengths + 2}
     truth = torch.nn.functional.one_hot(torch.arange(rows) % 3, 3).float()
     targets = {"label": truth, "valence": value[:, None] / 10}
-    return Batch({"frames": Features(x, mask), "samples": prepared}, targets, weights)
+    return Batch(
+        {"frames": Features(x, mask), "samples": prepared}, targets, weights, torch.arange(len(x))
+    )
 
 
 def test_mixup_is_the_formula_on_rows_worked_by_hand():
@@ -400,7 +402,7 @@ def test_mixup_is_the_formula_on_rows_worked_by_hand():
 def test_the_share_of_mixup_is_beta(alpha):
     rows = 64
     truth = torch.eye(rows)
-    batch = Batch({}, {"label": truth}, None)
+    batch = Batch({}, {"label": truth}, None, torch.arange(len(truth)))
     kept = []
     for seed in range(60):
         found = build("augment", "mixup", {"alpha": alpha})(batch, np.random.default_rng(seed))
@@ -459,14 +461,14 @@ def test_mixup_mixes_all_layers_and_is_blind_to_padding():
     junk = layers.masked_fill(~plain.mask[:, None, :, None], math.nan)
     augment = build("augment", "mixup", {"alpha": 1.0})
     expected = augment(batch, np.random.default_rng(2)).features["frames"].x
-    deep = Batch({"frames": Features(junk, plain.mask)}, batch.targets, None)
+    deep = Batch({"frames": Features(junk, plain.mask)}, batch.targets, None, batch.rows)
     found = augment(deep, np.random.default_rng(2)).features["frames"].x
     torch.testing.assert_close(found, torch.stack([expected, 2 * expected], dim=1))
 
 
 def test_mixup_refuses_token_ids():
     ids = {"input_ids": torch.ones(4, 3, dtype=torch.long), "attention_mask": torch.ones(4, 3)}
-    batch = Batch({"text": ids}, {"label": torch.eye(4)}, None)
+    batch = Batch({"text": ids}, {"label": torch.eye(4)}, None, torch.arange(4))
     with pytest.raises(ConfigError, match=r"encoders.text learns from attention_mask, input_ids"):
         build("augment", "mixup", {})(batch, np.random.default_rng(0))
 

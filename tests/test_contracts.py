@@ -577,7 +577,9 @@ def typical(stage):
     if stage == "frames":
         return torch.randn(60, 30, generator=torch.Generator().manual_seed(0))
     data = dataset_of(frames=2)
-    return Batch(data.batch(torch.arange(16)).features, data.targets, torch.arange(16.0))
+    return Batch(
+        data.batch(torch.arange(16)).features, data.targets, torch.arange(16.0), torch.arange(16)
+    )
 
 
 def contents(thing):

@@ -64,6 +64,7 @@ class Encoder(nn.Module):
 
     modality = "audio"
     VERSION = 1
+    TUNABLE = True
     VALUE_LIBRARIES = ("numpy", "soxr", "torch", "transformers")
     BATCH = (1, None)
     ACCELERATED = (32, 2**21)  # samples: some two minutes at 16 kHz

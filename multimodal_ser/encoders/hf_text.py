@@ -34,6 +34,7 @@ class Encoder(nn.Module):
 
     modality = "text"
     VERSION = 2
+    TUNABLE = True
     VALUE_LIBRARIES = ("transformers", "tokenizers", "torch")
     BATCH = (64, 4500)
     ACCELERATED = (512, 2**17)  # characters
