@@ -28,6 +28,7 @@ from multimodal_ser.features import Encoded, is_light, recipe_of, stored_form
 from multimodal_ser.material import Material, sources_of
 from multimodal_ser.preparation import (
     cache_root,
+    cut,
     load_corpus,
     material_of,
     modalities_read,
@@ -120,9 +121,8 @@ def dry_run(
         loaded = load_corpus(experiment)
         corpus, heard = _transcription(experiment, loaded, site)
         corpus = shuffled(experiment, corpus)
-        folds = splits.make(corpus.table, experiment.protocol.name, experiment.protocol.options)
-        split = splits.split_hash(splits.split_table(corpus.table, folds))
-        folds = [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in folds]
+        folds, table = cut(experiment, corpus)
+        split = splits.split_hash(table)
         stages = [*_decoding(experiment, loaded, corpus, site), *heard]
         encodings = _encodings(experiment, corpus, site)
         stages += [one.stage for one in encodings.values()]

@@ -149,13 +149,15 @@ def _as_steps(value: Any) -> Any:
 class Experiment(_Section):
     """One experiment: a corpus, a protocol, encoders, a fusion, a learner, seeds, metrics.
 
-    balance_beta: β of `balance: effective`, None: 0.999.
+    folds: the numbers of those that are run, None: all. balance_beta: β of `balance: effective`,
+    None: 0.999.
     """
 
     name: str = Field(pattern=r"^[\w.-]+$")
     corpus: Annotated[list[Part], BeforeValidator(_as_list)] = Field(min_length=1)
     labels: Labels | None = None
     protocol: Part = Part(name="kfold")
+    folds: Annotated[list[int], Field(min_length=1)] | None = None
     allow_leak: list[Leak] = []
     shuffle: Literal["audio", "text"] | None = None
     train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0

@@ -22,7 +22,7 @@ from multimodal_ser.label_maps import relabel
 from multimodal_ser.material import Material, Source, sources_of
 from multimodal_ser.targets import Target, targets_of
 from multimodal_ser.transcripts import transcribed
-from multimodal_ser.types import MODALITIES, DataError, Fold, listed
+from multimodal_ser.types import MODALITIES, ConfigError, DataError, Fold, listed
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,7 @@ def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
     corpus = shuffled(experiment, corpus)
     alike = texts.begin(corpus.table["text"])
     targets = targets_of(experiment, corpus)
-    folds = splits.make(corpus.table, protocol.name, protocol.options)
-    split = splits.split_table(corpus.table, folds)
-    folds = [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in folds]
+    folds, split = cut(experiment, corpus)
     read = modalities_read(experiment, corpus)
     sounds = _listen(experiment, corpus, encoding) if "audio" in read else None
     found = audit(
@@ -119,6 +117,19 @@ def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
         audit=found,
         transcripts=said,
     )
+
+
+def cut(experiment: Experiment, corpus: Corpus) -> tuple[list[Fold], pd.DataFrame]:
+    """The folds that are run, on the fraction that they train on, and the whole split."""
+    protocol, wanted = experiment.protocol, experiment.folds
+    folds = splits.make(corpus.table, protocol.name, protocol.options)
+    split = splits.split_table(corpus.table, folds)
+    known = [fold.number for fold in folds]
+    strange = sorted(set(wanted or ()) - set(known))
+    if strange:
+        raise ConfigError(f"folds: {strange} are not there; the protocol makes {known}")
+    kept = [fold for fold in folds if wanted is None or fold.number in wanted]
+    return [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in kept], split
 
 
 def _listen(experiment: Experiment, corpus: Corpus, encoding: bool) -> list[Content | None]:

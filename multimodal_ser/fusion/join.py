@@ -1,4 +1,4 @@
-"""The encoders' pooled vectors side by side, and nothing learned: for networks that bring their own.
+"""The encoders' pooled vectors side by side, and nothing learned: for whole networks.
 
 Parameters for 768 + 128 dims and 6 classes: 5,382, all of the output layer.
 """
