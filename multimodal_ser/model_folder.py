@@ -55,10 +55,12 @@ def write_scores(folder: Path, part: str, scores: Mapping[str, np.ndarray]) -> N
 class Checkpoint:
     """How far the training of a model has come: one file beside its folder, whole or not at all.
 
-    features: those that it is trained on; one of others is not gone on with.
+    features: those that it is trained on; one of others is not gone on with. writes: whether this
+    process may, of several that train together.
     """
 
-    def __init__(self, folder: Path, features: str) -> None:
+    def __init__(self, folder: Path, features: str, *, writes: bool = True) -> None:
+        self.writes = writes
         self.path = folder.with_name(f"{folder.name}.checkpoint")
         self.features = features
 
@@ -73,6 +75,8 @@ class Checkpoint:
             return {name: file.get_tensor(name) for name in file.keys()}, told  # noqa: SIM118
 
     def save(self, tensors: Mapping[str, torch.Tensor], plain: Mapping[str, Any]) -> None:
+        if not self.writes:
+            return
         told = json.dumps({**plain, "features": self.features})
         still = {name: one.detach().cpu().contiguous() for name, one in tensors.items()}
         write_atomically(self.path, save_tensors(still, {"plain": told}))
@@ -83,7 +87,8 @@ class Checkpoint:
         return found[1]["epoch"] if found else 0
 
     def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
+        if self.writes:
+            self.path.unlink(missing_ok=True)
 
 
 def read_files(folder: Path) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ on from there when it is started again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from multimodal_ser import components, evaluation, features, model_folder, train
 from multimodal_ser.clusters import cluster_names
 from multimodal_ser.config import check, load
 from multimodal_ser.engines.local import spread
+from multimodal_ser.engines.together import first_then_others, together
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import find_device
 from multimodal_ser.features import Encoded
@@ -70,7 +71,10 @@ def run(
 
     final: when all is scored, also train a model a seed on every row, for `load` and no score.
     """
-    prepared = prepare(as_experiment(config), encoding=True)
+    experiment = as_experiment(config)
+    among = together(cpu=find_device(experiment.device).type == "cpu")
+    with first_then_others():
+        prepared = prepare(experiment, encoding=True)
     if prepared.experiment.submission is not None:
         scored = [part for fold in prepared.folds for part in fold.scored(True)]
         check_part(scored, prepared.experiment.submission)
@@ -78,10 +82,11 @@ def run(
     experiment = folder.with_earlier_seeds(prepared.experiment)
     folder.write_plan(prepared, experiment)
     prepared.audit.refuse()
-    with folder.stage("encode"):
+    with folder.stage("encode"), first_then_others():
         material = make_material(prepared, encode(prepared))
     with folder.stage("train"):
         _train(prepared, experiment, material, folder, open_test)
+        among.wait()
     with folder.stage("evaluate"):
         predictions = _collect(prepared, experiment, folder, open_test)
         measured = _measure(prepared, experiment, predictions)
@@ -143,7 +148,19 @@ def _train(
     if jobs and open_test:
         folder.note_opening(prepared.split_hash)
     label = f"train {'+'.join(experiment.encoders)}"
-    for _ in spread(training.job, jobs, workers=experiment.workers, label=label):
+    _do(jobs, experiment, label)
+
+
+def _do(jobs: Sequence[tuple[Any, ...]], experiment: Experiment, label: str) -> None:
+    """Spread the trainings over the cores; one after the other where several processes share each,
+    or an accelerator is there for one alone.
+    """
+    if together().size > 1:
+        for job in jobs:
+            training.job(*job)
+        return
+    workers = experiment.workers if training.place_of(experiment).type == "cpu" else 1
+    for _ in spread(training.job, jobs, workers=workers, label=label):
         pass
 
 
@@ -165,8 +182,7 @@ def _train_final(
         for seed in experiment.seeds
         if not model_folder.is_finished(folder.final(seed), material.hash())
     ]
-    for _ in spread(training.job, jobs, workers=experiment.workers, label="train final models"):
-        pass
+    _do(jobs, settled, "train final models")
 
 
 def _collect(

@@ -20,6 +20,7 @@ from multimodal_ser import components, ways
 from multimodal_ser.assembly import learning_encoders, make_learner, shape_of, with_encoders
 from multimodal_ser.balance import balanced, truncated
 from multimodal_ser.batches import Dataset, Scaling
+from multimodal_ser.engines.together import together
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.extraction import find_device
 from multimodal_ser.live import Changes
@@ -45,14 +46,18 @@ def job(
     if is_finished(folder, features):
         trained = load(experiment, folder, place_of(experiment))
     else:
-        kept = Checkpoint(folder, features) if ways.in_every_step(experiment) else None
+        kept = None
+        if ways.in_every_step(experiment):
+            kept = Checkpoint(folder, features, writes=together().first)
         trained = fit(experiment, material, fold, seed, kept)
-        write(_contents(experiment, trained, features), folder, features)
+        if together().first:
+            write(_contents(experiment, trained, features), folder, features)
         if kept is not None:
             kept.remove()
     for part in parts:
         scores = predict(experiment, material, trained, fold.parts[part]).scores
-        write_scores(folder, part, scores)
+        if together().first:
+            write_scores(folder, part, scores)
 
 
 def place_of(experiment: Experiment) -> torch.device:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -60,6 +61,13 @@ class Together:
 
         return gather(tensor.detach().contiguous())  # pyright: ignore[reportReturnType]
 
+    def wait(self) -> None:
+        """For all processes to be here."""
+        if self.size > 1:
+            from accelerate import PartialState
+
+            PartialState().wait_for_everyone()
+
     def collect(self, found: list[Any]) -> list[Any]:
         """The lists of all processes as one."""
         if self.size == 1:
@@ -69,6 +77,9 @@ class Together:
         return gather_object(found)
 
 
+_PATIENCE = timedelta(days=2)  # while the first one decodes, transcribes and encodes
+
+
 @lru_cache(maxsize=1)
 def together(cpu: bool = False) -> Together:
     """The processes that `torchrun` started, or this one alone."""
@@ -76,7 +87,7 @@ def together(cpu: bool = False) -> Together:
         return Together()
     from accelerate import PartialState
 
-    state = PartialState(cpu=cpu)
+    state = PartialState(cpu=cpu, timeout=_PATIENCE)
     return Together(state.process_index, state.num_processes)
 
 

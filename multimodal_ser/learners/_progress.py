@@ -52,10 +52,11 @@ class Progress:
                 for name, one in state.items()
             },
             "random.order": self.generator.get_state(),
-            "random.cpu": torch.get_rng_state(),
+            "random.cpu": torch.stack(steps.together.collect([torch.get_rng_state()])),
         }
         if steps.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(steps.device)
+            state = torch.cuda.get_rng_state(steps.device)
+            tensors["random.cuda"] = torch.stack(steps.together.collect([state]))
         plain = {
             "epoch": self.epoch,
             "curve": self.curve,
@@ -88,9 +89,10 @@ class Progress:
         steps.rates.plateaus, steps.rates.since = plain["plateaus"]
         steps.scaler.load_state_dict(plain["scaler"])
         self.generator.set_state(tensors["random.order"])
-        torch.set_rng_state(tensors["random.cpu"])
+        rank = steps.together.rank % len(tensors["random.cpu"])
+        torch.set_rng_state(tensors["random.cpu"][rank])
         if "random.cuda" in tensors and steps.device.type == "cuda":
-            torch.cuda.set_rng_state(tensors["random.cuda"], steps.device)
+            torch.cuda.set_rng_state(tensors["random.cuda"][rank], steps.device)
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -82,6 +82,8 @@ class Learner:
         kept: where each epoch is written down, and from where the training goes on.
         """
         steps = self._steps(len(train))
+        if steps.together.rank:
+            torch.manual_seed(seed + steps.together.rank)  # other rows, other dropout
         progress = Progress(torch.Generator().manual_seed(seed))
         found = kept.load() if kept is not None else None
         if found is not None:
