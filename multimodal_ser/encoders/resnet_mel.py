@@ -30,7 +30,7 @@ class Encoder(nn.Module):
     three of them of stride 2 in time and frequency, and the mean over frequency. Widths of 24, 48,
     96 and 120 keep it at 678,456 parameters and, in bfloat16, at 5.5 seconds of one core for
     a thousand clips of 3 s, forwards and backwards.
-    It is given `n_mels` log-mel bands every 10 ms, scaled over the clip.
+    It is given `n_mels` log-mel bands every 10 ms, each scaled over the clip.
     """
 
     modality = "audio"
