@@ -64,6 +64,12 @@ class Checkpoint:
         self.path = folder.with_name(f"{folder.name}.checkpoint")
         self.features = features
 
+    @property
+    def name(self) -> str:
+        """Fold and seed."""
+        fold, _, seed = self.path.stem.partition("-")
+        return f"fold {fold} seed {seed}"
+
     def load(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
         """What was saved last, None where nothing was."""
         if not self.path.exists():

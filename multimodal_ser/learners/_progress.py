@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +12,8 @@ import torch
 from torch import Tensor
 
 from multimodal_ser.learners._steps import Steps
+
+_SILENCE = 15.0  # seconds
 
 
 class Progress:
@@ -23,6 +27,7 @@ class Progress:
         self.best_epoch = 0
         self.best_value = -math.inf
         self.since = 0
+        self.told = time.monotonic()
 
     def ends(self, epochs: int, patience: int | None) -> bool:
         return self.epoch >= epochs or (patience is not None and self.since >= patience)
@@ -39,6 +44,14 @@ class Progress:
             self.best = {name: one.detach().cpu().clone() for name, one in model.learned().items()}
             self.best_epoch, self.best_value = self.epoch - 1, value
         return gain
+
+    def tell(self, name: str, epochs: int) -> None:
+        """How a long training goes, now and then."""
+        if time.monotonic() - self.told < _SILENCE:
+            return
+        self.told = time.monotonic()
+        row = ", ".join(f"{key} {one:.3f}" for key, one in self.curve[-1].items() if key != "epoch")
+        print(f"{name}: {self.epoch} of {epochs} epochs, {row}", file=sys.stderr, flush=True)
 
     def written(self, model: Any, steps: Steps) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that the next epochs depend on, as tensors and as plain data."""

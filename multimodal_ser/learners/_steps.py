@@ -16,7 +16,7 @@ from multimodal_ser.batches import Batch, Dataset
 from multimodal_ser.engines.together import Together
 from multimodal_ser.learners._optimizer import Optimizer, Rates, build
 from multimodal_ser.losses import BATCHWISE, Loss
-from multimodal_ser.types import DivergedError, Features, MserError
+from multimodal_ser.types import ConfigError, DivergedError, Features, MserError
 
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -41,6 +41,8 @@ class Steps:
         self.settings = settings
         self.together = together
         self.device = next(model.parameters()).device
+        if settings.precision == "fp16" and self.device.type == "cpu":
+            raise ConfigError("precision fp16 needs a GPU; bf16 works on every device")
         self.wrapped = together.wrap(model)
         self.optimizer = build(settings, model)
         self.rates = Rates(self.optimizer, settings.schedule, steps)

@@ -33,6 +33,8 @@ _ROWS = 256  # of cached features that are predicted at a time
 class Kept(Protocol):
     """Where a training that was stopped is found again."""
 
+    name: str
+
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None: ...
 
     def save(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None: ...
@@ -101,6 +103,7 @@ class Learner:
             steps.rates.saw(progress.note(row, value, self.model))
             if kept is not None:
                 kept.save(*progress.written(self.model, steps))
+                progress.tell(kept.name, self.epochs)
         self.curve = progress.curve
         if progress.best is not None:
             self.model.load_learned(progress.best)
