@@ -181,6 +181,10 @@ class Experiment(_Section):
         kind = self.outputs[target].kind
         return [name for name in self.metrics if metrics.kind(name) == kind]
 
+    def targets(self, kind: str) -> list[str]:
+        """Those of a kind, in their order."""
+        return [name for name, output in self.outputs.items() if output.kind == kind]
+
     @property
     def first(self) -> str:
         """The target that decides."""
@@ -189,7 +193,7 @@ class Experiment(_Section):
     @property
     def balanced_target(self) -> str:
         """The first target of classes: the one that `balance` evens out."""
-        return next(name for name, one in self.outputs.items() if one.kind == "classes")
+        return self.targets("classes")[0]
 
     @property
     def transductive(self) -> list[str]:
@@ -222,6 +226,12 @@ class Experiment(_Section):
     def modalities(self) -> set[str]:
         """What the encoders read."""
         return _modalities(self.encoders)
+
+    @property
+    def modality_of(self) -> dict[str, str]:
+        """Encoder → what it reads."""
+        found = self.encoders.items()
+        return {key: components.find("encoders", part.name).modality for key, part in found}
 
     def fingerprint(self, table_hash: str) -> str:
         """Names what decides the result: not where things lie, nor which seeds were run."""

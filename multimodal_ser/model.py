@@ -20,9 +20,10 @@ class Model(nn.Module):
     dims: encoder → D. absent: the encoders that miss some training rows; each gets a learned
     vector that stands in for it. layers: encoder → L, where all layers are given and their mix is
     learned; attended: the encoders whose frames a learned query pools before the fusion;
-    modalities: encoder → what it reads, by which `groups` of encoders go missing together. A fusion
-    with a `merge` decides per encoder and needs no absent vectors: its `[B, M, H]` goes through the
-    heads one encoder at a time, and the probabilities of those present are merged.
+    modalities: encoder → what it reads, by which `groups` of encoders go missing together;
+    multiple: the targets of which several labels may be true. A fusion with a `merge` decides per
+    encoder and needs no absent vectors: its `[B, M, H]` goes through the heads one encoder at a
+    time, and the probabilities of those present are merged.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Model(nn.Module):
         layers: Mapping[str, int] | None = None,
         attended: Collection[str] = (),
         modalities: Mapping[str, str] | None = None,
+        multiple: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.dims = dict(dims)
@@ -49,6 +51,7 @@ class Model(nn.Module):
         self.pools = nn.ModuleDict({name: Attention(dims[name]) for name in sorted(attended)})
         self.fusion = fusion
         self.heads = nn.ModuleDict(heads)
+        self.multiple = frozenset(multiple)
         self.merge: str | None = getattr(fusion, "merge", None)
         if self.merge not in (None, *MERGES):
             raise ConfigError(f"a fusion merges by one of {', '.join(MERGES)}, not '{self.merge}'")
@@ -66,7 +69,9 @@ class Model(nn.Module):
         fused = self.fusion(ordered)
         weights = getattr(self.fusion, "weights", None)
         return {
-            target: merge(head(fused), present, self.merge, weights)
+            target: (merge_labels if target in self.multiple else merge)(
+                head(fused), present, self.merge, weights
+            )
             for target, head in self.heads.items()
         }
 
@@ -145,3 +150,12 @@ def merge(logits: Tensor, present: Tensor, how: str, weights: Tensor | None = No
     preference = logits.new_zeros(present.shape[1]) if weights is None else weights
     share = torch.log_softmax(preference.masked_fill(~present, float("-inf")), dim=1)
     return torch.logsumexp(logs + share.unsqueeze(-1), dim=1)
+
+
+def merge_labels(
+    logits: Tensor, present: Tensor, how: str, weights: Tensor | None = None
+) -> Tensor:
+    """As `merge`, each label a decision of its own: logits `[B, M, C]` → logits `[B, C]`."""
+    coins = torch.stack([logits, torch.zeros_like(logits)], dim=-1)  # is one, is none
+    merged = [merge(coin, present, how, weights) for coin in coins.unbind(2)]
+    return torch.stack([coin[:, 0] - coin[:, 1] for coin in merged], dim=1)

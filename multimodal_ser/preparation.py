@@ -19,7 +19,7 @@ from multimodal_ser.corpus import Corpus
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded, Hearing
 from multimodal_ser.label_maps import relabel
-from multimodal_ser.targets import Target, targets_of
+from multimodal_ser.targets import Target, stratified, targets_of
 from multimodal_ser.training import Material
 from multimodal_ser.transcripts import transcribed
 from multimodal_ser.types import MODALITIES, DataError, Fold, Input, listed
@@ -142,7 +142,7 @@ def load_corpus(experiment: Experiment) -> Corpus:
     unknown = [column for column in experiment.breakdown if column not in corpus.table.columns]
     if unknown:
         raise DataError(f"breakdown: the corpus has no column {', '.join(unknown)}")
-    return corpus
+    return stratified(experiment, corpus)
 
 
 def with_text(experiment: Experiment, corpus: Corpus) -> tuple[Corpus, pd.DataFrame | None]:
@@ -188,7 +188,7 @@ def material_of(
         raise DataError(listed([*table["id"].iloc[bare]], f"training rows have no {what}"))
     _refuse_untaught(targets, folds)
     decides = next(iter(targets.values()))
-    coded = next((one for one in targets.values() if one.classes), decides)
+    coded = next((one for one in targets.values() if one.kind == "classes"), decides)
     utterances = corpus.utterances()
     return Material(
         encoded=encoded,

@@ -25,9 +25,10 @@ from multimodal_ser.batches import Dataset, Ragged, Scaling, scale_by_speaker
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.extraction import run_encoder
 from multimodal_ser.features import Encoded
+from multimodal_ser.label_sets import filed, thresholds
 from multimodal_ser.model import Model, head
 from multimodal_ser.model_folder import is_finished, read_files, write, write_scores
-from multimodal_ser.outputs import Head, losses_of
+from multimodal_ser.outputs import losses_of
 from multimodal_ser.types import Fold, Input, Predictions
 
 
@@ -68,7 +69,8 @@ class Trained:
     """All that turns features into scores: fitted encoders, scalings, the learner.
 
     units: target of numbers → mean and deviation in train; learners see numbers in those. shape:
-    what the model was built for.
+    what the model was built for. thresholds: target of labels → the probability from which on each
+    of them is one.
     """
 
     fitted: Mapping[str, Any]
@@ -76,6 +78,7 @@ class Trained:
     units: Mapping[str, tuple[float, float]]
     learner: Any = None
     shape: Mapping[str, Any] | None = None
+    thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 def job(
@@ -95,7 +98,7 @@ def job(
         write(_contents(trained, features), folder, features)
     for part in parts:
         scores = predict(experiment, material, trained, fold.parts[part]).scores
-        write_scores(folder, part, scores)
+        write_scores(folder, part, {**scores, **filed(trained.thresholds)})
 
 
 def fit(experiment: Experiment, material: Material, fold: Fold, seed: int) -> Trained:
@@ -125,7 +128,8 @@ def fit(experiment: Experiment, material: Material, fold: Fold, seed: int) -> Tr
     shape = _shape(experiment, train) | {"classes": dict(material.classes)}
     learner = _make_learner(experiment, shape, train.targets)
     learner.fit(train, dev, seed=seed)
-    return replace(start, learner=learner, shape=shape)
+    cuts = thresholds(experiment.targets("labels"), material.classes, learner, dev)
+    return replace(start, learner=learner, shape=shape, thresholds=cuts)
 
 
 def predict(
@@ -193,7 +197,7 @@ def load(experiment: Experiment, folder: Path) -> Trained:
     learner = _make_learner(experiment, shape)
     learner.load_state(read_files(folder / "learner"))
     units = {name: (pair[0], pair[1]) for name, pair in written["units"].items()}
-    return Trained(fitted, scalings, units, learner, shape)
+    return Trained(fitted, scalings, units, learner, shape, written.get("thresholds", {}))
 
 
 def _rows(
@@ -247,25 +251,24 @@ def _make_learner(
     shape: Mapping[str, Any],
     truth: Mapping[str, torch.Tensor] | None = None,
 ) -> Any:
-    """truth: what the rows that train are taught; None: it will be loaded, not trained."""
+    """truth: what the rows that train are taught; None: nothing will be trained."""
     dims = shape["dims"]
     name, options = experiment.learner.name, experiment.learner.options
     if experiment.fusion is None:
         return components.build("learners", name, options)
     fusion = components.build("fusion", experiment.fusion.name, experiment.fusion.options, dims)
     heads = {
-        target: _make_head(fusion.out_dim, len(classes) or 1, experiment.outputs[target].layers)
+        target: head(fusion.out_dim, len(classes) or 1, **experiment.outputs[target].layers)
         for target, classes in shape["classes"].items()
     }
-    wanted = losses_of(experiment.outputs, truth)
-    attended = [key for key, part in experiment.encoders.items() if part.attended]
-    layers, absent = shape["layers"], shape["absent"]
-    kinds = {
-        key: components.find("encoders", part.name).modality
-        for key, part in experiment.encoders.items()
+    more = {
+        "layers": shape["layers"],
+        "attended": [key for key, part in experiment.encoders.items() if part.attended],
+        "modalities": experiment.modality_of,
+        "multiple": experiment.targets("labels"),
     }
-    model = Model(fusion, heads, dims, absent, layers=layers, attended=attended, modalities=kinds)
-    return components.build("learners", name, options, model, wanted)
+    model = Model(fusion, heads, dims, shape["absent"], **more)
+    return components.build("learners", name, options, model, losses_of(experiment.outputs, truth))
 
 
 def _units(
@@ -273,15 +276,10 @@ def _units(
 ) -> dict[str, tuple[float, float]]:
     """Mean and deviation of each target of numbers over some rows; 1 where it does not vary."""
     found = {}
-    for name, output in experiment.outputs.items():
-        if output.kind == "numbers":
-            values = material.targets[name][rows, 0].astype(np.float64)
-            found[name] = (float(np.nanmean(values)), float(np.nanstd(values)) or 1.0)
+    for name in experiment.targets("numbers"):
+        values = material.targets[name][rows, 0].astype(np.float64)
+        found[name] = (float(np.nanmean(values)), float(np.nanstd(values)) or 1.0)
     return found
-
-
-def _make_head(width: int, classes: int, layers: Head | None) -> torch.nn.Module:
-    return head(width, classes) if layers is None else head(width, classes, **layers.model_dump())
 
 
 def _contents(trained: Trained, features: str) -> dict[str, bytes]:
@@ -294,6 +292,7 @@ def _contents(trained: Trained, features: str) -> dict[str, bytes]:
         files[f"scalings/{name}.safetensors"] = save(arrays)
     files |= {f"learner/{file}": data for file, data in trained.learner.state().items()}
     written = {"features": features, "units": trained.units, **(trained.shape or {})}
+    written |= {"thresholds": trained.thresholds} if trained.thresholds else {}
     model = getattr(trained.learner, "model", None)
     if model is not None:
         written["parameters"] = sum(one.numel() for one in model.parameters())
