@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from scipy import sparse
 from torch import Tensor
 
 from multimodal_ser.types import ConfigError, Features
+
+_POOL = 50  # batches whose rows are sorted by length together
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Ragged:
         positions = starts[rows].unsqueeze(1) + step
         return positions.masked_fill(~mask, 0), mask
 
-    def batch(self, rows: Tensor) -> Features:
+    def batch(self, rows: Tensor, epoch: int = 0) -> Features:
         """The rows, padded with zeros to the longest: `[B, T, D]`, all layers `[B, L, T, D]`."""
         positions, mask = self._positions(rows)
         if not len(self.frames):
@@ -110,55 +113,108 @@ def scale_by_speaker(rows: Ragged, speakers: np.ndarray) -> Ragged:
     return replace(rows, frames=frames)
 
 
+Given = Features | dict[str, Tensor]
+
+
+class Part(Protocol):
+    """One encoder's share of a dataset: its features, or what it is given where it learns."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: Tensor, epoch: int = 0) -> Given:
+        """Some rows, padded; what is changed at random is changed anew in each epoch."""
+        ...
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Some rows: encoder → features, target → truth `[B, C]` or `[B, 1]`, weights `[B]` or none."""
+    """Some rows: encoder → features, or tensors that an encoder in the model is called with.
 
-    features: dict[str, Features]
+    targets: target → truth `[B, C]` or `[B, 1]`; weights `[B]` or none; rows `[B]`: which they are.
+    """
+
+    features: dict[str, Given]
     targets: dict[str, Tensor]
     weights: Tensor | None
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def cut(self, places: Tensor) -> Batch:
+        """Some of its rows, by their places in the batch."""
+        return self._each(lambda tensor: tensor[places])
+
+    def to(self, device: torch.device) -> Batch:
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        features: dict[str, Given] = {
+            name: Features(change(given.x), change(given.mask))
+            if isinstance(given, Features)
+            else {key: change(one) for key, one in given.items()}
+            for name, given in self.features.items()
+        }
+        targets = {name: change(one) for name, one in self.targets.items()}
+        weights = None if self.weights is None else change(self.weights)
+        return Batch(features, targets, weights, change(self.rows))
 
 
 @dataclass(frozen=True)
 class Dataset:
     """What a learner gets of a part of a fold: no id, no text, no path.
 
-    features: encoder → `Ragged`, or a CSR matrix `[N, D]` of a fitted encoder for learners that
+    features: encoder → its part, or a CSR matrix `[N, D]` of a fitted encoder for learners that
     want pooled features; in sorted order of the names. targets: target → `[N, C]` distribution
     over the classes (zeros: unknown), or `[N, 1]` numbers (NaN: unknown). clusters: `[N]` ints, for
     learners that split their training data again. weights: how much each row counts `[N]`, None:
-    alike. sampling: how often each row is to be drawn for an epoch `[N]`, None: once.
+    alike. sampling: how often each row is to be drawn for an epoch `[N]`, None: once. lengths: how
+    long each row is for the encoders that run in every step `[N]`, None: none does. change: what
+    happens to a whole batch of an epoch.
     """
 
-    features: Mapping[str, Ragged | sparse.csr_array]
+    features: Mapping[str, Part | sparse.csr_array]
     targets: Mapping[str, Tensor]
     clusters: np.ndarray
     weights: Tensor | None = None
     sampling: Tensor | None = None
+    lengths: Tensor | None = None
+    change: Callable[[Batch, int], Batch] | None = None
 
     def __len__(self) -> int:
         return len(self.clusters)
 
-    def batch(self, rows: Tensor) -> Batch:
+    def batch(self, rows: Tensor, epoch: int = 0) -> Batch:
         features = {
-            name: part.batch(rows)
+            name: part.batch(rows, epoch)
             for name, part in self.features.items()
-            if isinstance(part, Ragged)
+            if not isinstance(part, sparse.csr_array)
         }
         targets = {name: target[rows] for name, target in self.targets.items()}
-        return Batch(features, targets, None if self.weights is None else self.weights[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        batch = Batch(features, targets, weights, rows)
+        return batch if self.change is None else self.change(batch, epoch)
 
-    def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
+    def batches(self, size: int, order: Tensor | None = None, epoch: int = 0) -> Iterator[Batch]:
         """All rows in batches, in file order or in the order given."""
         order = torch.arange(len(self)) if order is None else order
         for rows in order.split(size):
-            yield self.batch(rows)
+            yield self.batch(rows, epoch)
 
-    def epoch(self, generator: torch.Generator) -> Tensor:
-        """The rows of one epoch in a random order, or drawn with replacement by `sampling`."""
+    def epoch(self, generator: torch.Generator, size: int = 1) -> Tensor:
+        """The rows of one epoch in a random order, or drawn with replacement by `sampling`.
+
+        Where an encoder runs in every step, rows of like length come into one batch of `size`.
+        """
         if self.sampling is None:
-            return torch.randperm(len(self), generator=generator)
-        return torch.multinomial(self.sampling, len(self), True, generator=generator)
+            order = torch.randperm(len(self), generator=generator)
+        else:
+            order = torch.multinomial(self.sampling, len(self), True, generator=generator)
+        return order if self.lengths is None else _alike(order, self.lengths, size, generator)
+
+    def sorted(self) -> Tensor | None:
+        """The rows from long to short where that saves padding: too little memory shows at once."""
+        return None if self.lengths is None else self.lengths.argsort(descending=True, stable=True)
 
     def pooled(self) -> np.ndarray | sparse.csr_array:
         """`[N, sum D]`: every encoder's vector side by side; zeros where one is missing."""
@@ -169,9 +225,20 @@ class Dataset:
         return sparse.csr_array(sparse.hstack(columns, format="csr"))
 
 
-def _columns(name: str, part: Ragged | sparse.csr_array) -> np.ndarray | sparse.csr_array:
-    if not isinstance(part, Ragged):
+def _alike(order: Tensor, lengths: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """Batches of like length in a random order; the last, if it is smaller, stays last."""
+    pools = [pool[lengths[pool].argsort(stable=True)] for pool in order.split(size * _POOL)]
+    batches = [batch for pool in pools for batch in pool.split(size)]
+    whole = [batch for batch in batches if len(batch) == size]
+    rest = [batch for batch in batches if len(batch) < size]
+    turned = torch.randperm(len(whole), generator=generator).tolist()
+    return torch.cat([*(whole[place] for place in turned), *rest])
+
+
+def _columns(name: str, part: Part | sparse.csr_array) -> np.ndarray | sparse.csr_array:
+    if isinstance(part, sparse.csr_array):
         return part
+    assert isinstance(part, Ragged), "the config check leaves networks to neural learners"
     if part.layers:
         raise ConfigError(
             f"encoders.{name} gives all layers, which neural learners mix; name one (layer: last)"

@@ -1,9 +1,9 @@
 """Find components by name: the file name is the registry.
 
-A component is a module in `datasets/`, `asr/`, `encoders/`, `fusion/` or `learners/` that holds the
-one name its kind agrees on. Code outside the package joins by an entry point in the group
-`multimodal_ser.<kind>` or by a dotted name (`my_package.my_module`). The keyword-only parameters
-of the component's signature are its config schema.
+A component is a module in `datasets/`, `asr/`, `augment/`, `encoders/`, `fusion/` or `learners/`
+that holds the one name its kind agrees on. Code outside the package joins by an entry point in the
+group `multimodal_ser.<kind>` or by a dotted name (`my_package.my_module`). The keyword-only
+parameters of the component's signature are its config schema.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from multimodal_ser.types import ConfigError
 KINDS = {
     "datasets": "load",
     "asr": "Recognizer",
+    "augment": "Augment",
     "encoders": "Encoder",
     "fusion": "Fusion",
     "learners": "Learner",

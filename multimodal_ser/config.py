@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from multimodal_ser import components, metrics, splits
+from multimodal_ser import components, splits
+from multimodal_ser.contradictions import contradictions
 from multimodal_ser.experiment import EncoderPart, Experiment, Part
 from multimodal_ser.mistakes import explain
 from multimodal_ser.types import ConfigError
@@ -47,7 +48,7 @@ def check(
     except ValidationError as error:
         problems += [explain((), Experiment, one) for one in error.errors()]
     if experiment and not problems:
-        problems = list(_contradictions(experiment, card))
+        problems = list(contradictions(experiment, card))
     if problems or experiment is None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError("\n  ".join([f"{source}: {count}", *problems]))
@@ -144,6 +145,8 @@ def _parts(raw: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], OptionsOf
     places["asr"] = (raw.get("asr"), "asr")
     places["fusion"] = (raw.get("fusion"), "fusion")
     places["learner"] = (learner, "learners")
+    for index, step in enumerate(_steps(raw)):
+        places[f"augment.steps.{index}"] = (step, "augment")
     for path, (part, kind) in places.items():
         if isinstance(part, dict):
             yield path, part, _component(kind)
@@ -153,6 +156,13 @@ def _parts(raw: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], OptionsOf
     for key, part in encoders.items() if isinstance(encoders, dict) else ():
         if isinstance(part, dict):
             yield f"encoders.{key}", part, _component("encoders")
+
+
+def _steps(raw: dict[str, Any]) -> list[Any]:
+    """The steps of `augment`, which may be a list or a section."""
+    section = raw.get("augment")
+    steps = section.get("steps") if isinstance(section, dict) else section
+    return steps if isinstance(steps, list) else []
 
 
 def _named(raw: dict[str, Any], key: str, name: str) -> Any:
@@ -180,106 +190,3 @@ def _fill(path: str, part: dict[str, Any], options_of: OptionsOf, allow_code: bo
         return [explain((path,), schema, one, ours - {"name"}) for one in error.errors()]
     part.update(checked.model_dump(mode="json"))
     return []
-
-
-def _contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
-    """What each part allows and the whole does not."""
-    yield from _of_outputs(experiment)
-    if experiment.encoders or not card:
-        yield from _of_learning(experiment)
-
-
-def _of_outputs(experiment: Experiment) -> Iterator[str]:
-    kinds = {output.kind for output in experiment.outputs.values()}
-    for name in experiment.metrics:
-        if metrics.kind(name) not in kinds:
-            yield f"metrics: '{name}' scores {metrics.kind(name)}, and no output is of that kind"
-    for target, output in experiment.outputs.items():
-        if not experiment.metrics_of(target):
-            usual = ", ".join(metrics.DEFAULTS[output.kind])
-            yield f"outputs.{target}: no metric fits its kind (for example {usual})"
-        if output.soft and (output.column or target) != "label":
-            yield f"outputs.{target}.soft: raters' votes (votes:<label>) are of the column label"
-    yield from _of_balance(experiment)
-
-
-def _of_balance(experiment: Experiment) -> Iterator[str]:
-    if experiment.balance_beta is not None and experiment.balance != "effective":
-        yield "balance_beta: only balance: effective has one"
-    if experiment.balance == "none":
-        return
-    kinds = {output.kind for output in experiment.outputs.values()}
-    if "classes" not in kinds:
-        yield "balance: only classes can be balanced, and no output is of that kind"
-    elif experiment.outputs[experiment.balanced_target].adjustment:
-        yield (
-            f"outputs.{experiment.balanced_target}.adjustment: balance: {experiment.balance} makes "
-            "up for rare classes already; take one of the two"
-        )
-
-
-def _of_learning(experiment: Experiment) -> Iterator[str]:
-    if not experiment.encoders:
-        yield "encoders: name at least one, such as {audio: {name: mfcc}}"
-    learner = components.find("learners", experiment.learner.name)
-    yield from _of_learner(experiment, learner)
-    if learner.WANTS != "batches" and experiment.fusion:
-        yield (
-            f"fusion: only a learner that trains on batches uses one; '{experiment.learner.name}' "
-            "joins the pooled features itself. Remove fusion:, or use learner: {name: neural}"
-        )
-    if learner.WANTS == "batches" and not experiment.fusion:
-        yield f"fusion: '{experiment.learner.name}' needs one (for example concat)"
-    select = experiment.learner.options.get("select")
-    if select and metrics.kind(select) not in {one.kind for one in experiment.outputs.values()}:
-        yield f"learner.select: no output is of the kind that '{select}' scores"
-    known = dict.fromkeys(("audio", "text"), False)
-    for key, part in experiment.encoders.items():
-        encoder = components.find("encoders", part.name)
-        known[encoder.modality] = True
-        if learner.WANTS != "batches" and (
-            part.attended or part.options.get("layer") == "weighted"
-        ):
-            yield f"encoders.{key}: weighted layers and pool: attention are learned by neural alone"
-        columns = getattr(encoder, "columns", None)
-        if learner.WANTS == "batches" and columns and columns(part.options) is None:
-            yield f"encoders.{key}: a neural learner needs dense columns; set max_features or svd"
-    yield from _of_text(experiment)
-    dropped = experiment.learner.options.get("modality_dropout", 0)
-    if dropped and len(experiment.modalities) < 2:
-        yield "learner.modality_dropout: the encoders read one modality, so there is none to drop"
-    if experiment.shuffle and not known[experiment.shuffle]:
-        yield f"shuffle: no encoder reads {experiment.shuffle}, so it would have no effect"
-
-
-def _of_text(experiment: Experiment) -> Iterator[str]:
-    if experiment.text_source != "reference" and experiment.asr is None:
-        yield f"text_source: '{experiment.text_source}' needs a recogniser, asr: {{name: whisper}}"
-    if experiment.asr and "text" not in experiment.modalities:
-        yield "asr: no encoder reads text, so it would have no effect"
-
-
-def _of_learner(experiment: Experiment, learner: Any) -> Iterator[str]:
-    """Whether the learner can predict what is asked for, and balance it as is asked for."""
-    name, able = experiment.learner.name, ", ".join(learner.TARGETS)
-    for target, output in experiment.outputs.items():
-        if output.kind not in learner.TARGETS:
-            yield f"outputs.{target}: '{name}' predicts {able}, no {output.kind}"
-    if learner.WANTS != "batches":
-        yield from _unused(experiment)
-    if learner.WANTS != "batches" and len(experiment.outputs) > 1:
-        yield f"outputs: '{name}' predicts one target; learner: {{name: neural}} takes several"
-    if learner.WANTS != "batches" and experiment.balance == "sampler":
-        yield f"balance: '{name}' does not draw batches; use weights"
-
-
-def _unused(experiment: Experiment) -> Iterator[str]:
-    """What says how batches are learned, for a learner that takes none."""
-    for target, output in experiment.outputs.items():
-        used = {"head": output.layers, "loss": output.loss == "focal"}
-        names = [*(name for name, is_used in used.items() if is_used), *output.of_classes_alone]
-        for name in names:
-            yield (
-                f"outputs.{target}.{name}: '{experiment.learner.name}' has its own, so it would "
-                "have no effect; learner: {name: neural} has it"
-            )

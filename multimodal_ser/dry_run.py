@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from multimodal_ser import components, contents, estimates, model_folder, splits, training
+from multimodal_ser import components, contents, estimates, model_folder, splits, ways
 from multimodal_ser.cache import Store
 from multimodal_ser.contents import UNHEARD, Content
 from multimodal_ser.corpus import Corpus
@@ -25,8 +25,10 @@ from multimodal_ser.estimates import Shape, distinct, few, length_of, shape_of
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import Batch, find_device, plan
 from multimodal_ser.features import Encoded, is_light, recipe_of, stored_form
+from multimodal_ser.material import Material, sources_of
 from multimodal_ser.preparation import (
     cache_root,
+    cut,
     load_corpus,
     material_of,
     modalities_read,
@@ -119,13 +121,13 @@ def dry_run(
         loaded = load_corpus(experiment)
         corpus, heard = _transcription(experiment, loaded, site)
         corpus = shuffled(experiment, corpus)
-        folds = splits.make(corpus.table, experiment.protocol.name, experiment.protocol.options)
-        split = splits.split_hash(splits.split_table(corpus.table, folds))
-        folds = [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in folds]
+        folds, table = cut(experiment, corpus)
+        split = splits.split_hash(table)
         stages = [*_decoding(experiment, loaded, corpus, site), *heard]
         encodings = _encodings(experiment, corpus, site)
         stages += [one.stage for one in encodings.values()]
-        stages.append(_training(experiment, corpus, folds, encodings, site, open_test))
+        material = _material(experiment, corpus, folds, encodings, site)
+        stages.append(_training(experiment, corpus, folds, material, encodings, site, open_test))
     return Outlook(experiment, corpus, folds, split, stages, workers, free(site.root))
 
 
@@ -198,22 +200,46 @@ def _decoding(experiment: Experiment, loaded: Corpus, corpus: Corpus, site: _Sit
 
 
 def _encodings(experiment: Experiment, corpus: Corpus, site: _Site) -> dict[str, _Encoding]:
-    """Of every frozen encoder; fitted ones are a part of training."""
+    """Of every frozen encoder; those that are fitted or learn are a part of training."""
     utterances = corpus.utterances()
-    texts = [contents.text_content(one) for one in utterances]
-    sounds = contents.recalled(utterances, site.root) if "audio" in experiment.modalities else texts
     found = {}
-    for key, part in experiment.encoders.items():
-        encoder = components.find("encoders", part.name)
-        if hasattr(encoder, "fit"):
-            continue
-        given = sounds if encoder.modality == "audio" else texts
+    for key in ways.cached(experiment):
+        part = experiment.encoders[key]
+        given = _given(corpus, components.find("encoders", part.name).modality, site)
         try:
             found[key] = _encoding(key, part, utterances, given, site)
         except (MissingError, DataError) as error:
             count = len({content.key for content in given if content})
             found[key] = _Encoding(Stage(f"encode {key}", count, None, None, None, _line(error)))
     return found
+
+
+def _given(corpus: Corpus, modality: str, site: _Site) -> list[Content | None]:
+    """What each utterance holds, as far as that is known without decoding."""
+    utterances = corpus.utterances()
+    if modality == "audio":
+        return contents.recalled(utterances, site.root)
+    return [contents.text_content(one) for one in utterances]
+
+
+def _material(
+    experiment: Experiment,
+    corpus: Corpus,
+    folds: Sequence[Fold],
+    encodings: Mapping[str, _Encoding],
+    site: _Site,
+) -> Material | str:
+    """What would be trained on, or what is not there."""
+    for key in ways.learning(experiment):
+        part = experiment.encoders[key]
+        if lacking := missing("encoders", part.name, part.options):
+            return lacking[0]
+    unknown = sorted(key for key, one in encodings.items() if one.shape is None)
+    if unknown:
+        return f"not known without {', '.join(unknown)}"
+    encoded = {key: one.encoded for key, one in encodings.items() if one.encoded}
+    sources = sources_of(experiment, lambda modality: _given(corpus, modality, site))
+    return material_of(corpus, folds, targets_of(experiment, corpus), encoded, sources)
 
 
 def _encoding(
@@ -254,6 +280,7 @@ def _training(
     experiment: Experiment,
     corpus: Corpus,
     folds: Sequence[Fold],
+    material: Material | str,
     encodings: Mapping[str, _Encoding],
     site: _Site,
     open_test: bool,
@@ -264,14 +291,10 @@ def _training(
     earlier = sorted({*experiment.seeds} - {*asked})
     remark = f"with the seeds {', '.join(map(str, earlier))} of earlier runs" if earlier else ""
     models = [(fold, seed) for fold in folds for seed in experiment.seeds]
-    encoded = {key: one.encoded for key, one in encodings.items() if one.encoded}
+    if isinstance(material, str):
+        return Stage("train", len(models), None, None, None, material)
     shapes = {key: one.shape for key, one in encodings.items() if one.shape}
-    material = material_of(corpus, folds, targets_of(experiment, corpus), encoded)
-    unknown = sorted(set(encodings) - set(shapes))
-    if unknown:
-        why = f"not known without {', '.join(unknown)}"
-        return Stage("train", len(models), None, None, None, why)
-    known = training.hash_of(encoded)
+    known = material.hash()
     done = sum(
         model_folder.is_finished(folder.model(fold, seed), known, fold.scored(open_test))
         for fold, seed in models

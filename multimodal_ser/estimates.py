@@ -23,7 +23,8 @@ from multimodal_ser.engines.local import one_thread
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import Batch, read_input, run_encoder
 from multimodal_ser.features import Encoded
-from multimodal_ser.training import Material, Trained
+from multimodal_ser.material import Material, Source
+from multimodal_ser.trained import Trained, dataset
 from multimodal_ser.types import Fold, Utterance
 
 _INDEX = 48  # bytes that a store keeps of a row beside its numbers: its key and its length
@@ -196,7 +197,8 @@ def of_training(
         small = replace(
             material,
             encoded=encoded,
-            inputs=[material.inputs[row] for row in rows],
+            sources={name: _some(one, rows) for name, one in material.sources.items()},
+            utterances=tuple(material.utterances[row] for row in rows),
             targets={name: truth[rows] for name, truth in material.targets.items()},
             codes=material.codes[rows],
             clusters=material.clusters[rows],
@@ -220,13 +222,19 @@ def _rows(material: Material, fold: Fold, shapes: Mapping[str, Shape]) -> tuple[
     whole = np.concatenate([fold.train, fold.dev])
     frame = {name: shape.row[:1].nbytes for name, shape in shapes.items()}
     size = sum(sum(shape.rows(whole)) * frame[name] for name, shape in shapes.items())
-    count = min(_ROWS, len(whole), max(_FEWEST, int(len(whole) * _BYTES / max(size, 1))))
+    most = _FEWEST if material.sources else _ROWS
+    count = min(most, len(whole), max(_FEWEST, int(len(whole) * _BYTES / max(size, 1))))
     every = -(-len(whole) // count)
     parts = [
         part[np.argsort(material.codes[part], kind="stable")] for part in (fold.train, fold.dev)
     ]
     rows = np.concatenate([part[::every] for part in parts])
     return rows, len(rows) / len(whole)
+
+
+def _some(source: Source, rows: np.ndarray) -> Source:
+    keys, lengths = source.keys, source.lengths
+    return Source(source.recipe, tuple(keys[r] for r in rows), tuple(lengths[r] for r in rows))
 
 
 def _random(shape: Shape, frames: Sequence[int], root: Path) -> Encoded:
@@ -257,8 +265,8 @@ def _fit(experiment: Experiment, material: Material, fold: Fold) -> tuple[float,
     learner = Part(name=experiment.learner.name, **options)
     once = experiment.model_copy(update={"learner": learner})
     trained = training.fit(once, material, fold, 0)
-    train = training.dataset(once, material, trained, fold.train)
-    dev = training.dataset(once, material, trained, fold.dev) if len(fold.dev) else None
+    train = dataset(once, material, trained, fold.train)
+    dev = dataset(once, material, trained, fold.dev) if len(fold.dev) else None
     began = time.perf_counter()
     training.fit(once, material, fold, 0)
     fitted = time.perf_counter()

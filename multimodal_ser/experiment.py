@@ -46,10 +46,30 @@ class Part(BaseModel):
         return dict(self.model_extra or {})
 
 
+class Tuning(_Section):
+    """How a pre-trained encoder learns where it does; see `types.Finetune`.
+
+    lr: its own learning rate, None: the learner's. rank, alpha, dropout: of `trainable: lora`.
+    """
+
+    lr: float | None = Field(default=None, gt=0)
+    cnn: bool = False
+    checkpointing: bool = False
+    rank: int = Field(default=8, gt=0)
+    alpha: float = Field(default=16.0, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
 class EncoderPart(Part):
-    """An encoder and what happens to its features after the cache."""
+    """An encoder, what happens to its features after the cache, and whether it learns.
+
+    trainable: all of a pre-trained encoder, its highest layers (`top:2`), or low-rank additions
+    (`lora`).
+    """
 
     normalize: Literal["none", "standard", "speaker"] = "none"
+    trainable: bool | Annotated[str, Field(pattern=r"^(top:[1-9]\d*|lora)$")] = False
+    finetune: Tuning = Tuning()
 
     @property
     def attended(self) -> bool:
@@ -101,6 +121,17 @@ class Submission(_Section):
     verified: bool = False
 
 
+class Augment(_Section):
+    """What changes the rows that train, and never others: components in their order.
+
+    copies: that many changed copies of each row join the training, made once and kept; None: each
+    row is changed anew in each epoch.
+    """
+
+    steps: list[Part] = []
+    copies: int | None = Field(default=None, gt=0)
+
+
 class CacheSection(_Section):
     """Where features are kept; None: `MSER_CACHE`, else the user's cache folder."""
 
@@ -111,16 +142,22 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, Mapping) else value
 
 
+def _as_steps(value: Any) -> Any:
+    return {"steps": value} if isinstance(value, list) else value
+
+
 class Experiment(_Section):
     """One experiment: a corpus, a protocol, encoders, a fusion, a learner, seeds, metrics.
 
-    balance_beta: β of `balance: effective`, None: 0.999.
+    folds: the numbers of those that are run, None: all. balance_beta: β of `balance: effective`,
+    None: 0.999.
     """
 
     name: str = Field(pattern=r"^[\w.-]+$")
     corpus: Annotated[list[Part], BeforeValidator(_as_list)] = Field(min_length=1)
     labels: Labels | None = None
     protocol: Part = Part(name="kfold")
+    folds: Annotated[list[int], Field(min_length=1)] | None = None
     allow_leak: list[Leak] = []
     shuffle: Literal["audio", "text"] | None = None
     train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -129,6 +166,7 @@ class Experiment(_Section):
     encoders: dict[Annotated[str, Field(pattern=r"^\w+$")], EncoderPart] = {}
     fusion: Part | None = None
     outputs: dict[str, Output] = Field(default={"label": Output()}, min_length=1)
+    augment: Annotated[Augment, BeforeValidator(_as_steps)] = Augment()
     balance: Literal["none", "truncate", "weights", "effective", "sampler"] = "none"
     balance_beta: Annotated[float, Field(ge=0, lt=1)] | None = None
     learner: Part = Part(name="neural")
@@ -226,12 +264,6 @@ class Experiment(_Section):
     def modalities(self) -> set[str]:
         """What the encoders read."""
         return _modalities(self.encoders)
-
-    @property
-    def modality_of(self) -> dict[str, str]:
-        """Encoder → what it reads."""
-        found = self.encoders.items()
-        return {key: components.find("encoders", part.name).modality for key, part in found}
 
     def fingerprint(self, table_hash: str) -> str:
         """Names what decides the result: not where things lie, nor which seeds were run."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from multimodal_ser.batches import Given
 from multimodal_ser.pooling import Attention
 from multimodal_ser.types import ConfigError, Features, MissingError
 
@@ -21,9 +22,13 @@ class Model(nn.Module):
     vector that stands in for it. layers: encoder → L, where all layers are given and their mix is
     learned; attended: the encoders whose frames a learned query pools before the fusion;
     modalities: encoder → what it reads, by which `groups` of encoders go missing together;
-    multiple: the targets of which several labels may be true. A fusion with a `merge` decides per
-    encoder and needs no absent vectors: its `[B, M, H]` goes through the heads one encoder at a
-    time, and the probabilities of those present are merged.
+    encoders: those that learn, which are called with what was prepared for them. A fusion with a
+    `merge` decides per encoder and needs no absent vectors: its `[B, M, H]` goes through the heads
+    one encoder at a time, and the probabilities of those present are merged.
+
+    dropout: the share of training rows that lose one of their modalities in a step. rates: encoder
+    that learns → its own learning rate, None for the learner's. multiple: the targets of which
+    several labels may be true.
     """
 
     def __init__(
@@ -36,22 +41,25 @@ class Model(nn.Module):
         layers: Mapping[str, int] | None = None,
         attended: Collection[str] = (),
         modalities: Mapping[str, str] | None = None,
-        multiple: Collection[str] = (),
+        encoders: Mapping[str, nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.dims = dict(dims)
+        self.dropout = 0.0
+        self.rates: dict[str, float | None] = {}
+        self.multiple: frozenset[str] = frozenset()
         kinds = {name: (modalities or {}).get(name, name) for name in sorted(dims)}
         self.groups = [
             [name for name, own in kinds.items() if own == kind]
             for kind in sorted({*kinds.values()})
         ]
+        self.encoders = nn.ModuleDict(encoders or {})
         self.mixes = nn.ModuleDict(
             {name: LayerMix(count) for name, count in (layers or {}).items()}
         )
         self.pools = nn.ModuleDict({name: Attention(dims[name]) for name in sorted(attended)})
         self.fusion = fusion
         self.heads = nn.ModuleDict(heads)
-        self.multiple = frozenset(multiple)
         self.merge: str | None = getattr(fusion, "merge", None)
         if self.merge not in (None, *MERGES):
             raise ConfigError(f"a fusion merges by one of {', '.join(MERGES)}, not '{self.merge}'")
@@ -60,8 +68,11 @@ class Model(nn.Module):
             {name: nn.Parameter(torch.randn(dims[name]) * 0.02) for name in names}
         )
 
-    def forward(self, features: Mapping[str, Features]) -> dict[str, Tensor]:
-        ordered = {name: self._one(name, features[name]) for name in sorted(features)}
+    def forward(self, given: Mapping[str, Given]) -> dict[str, Tensor]:
+        features = {name: self._encoded(name, given[name]) for name in sorted(given)}
+        if self.training and self.dropout:
+            features = thinned(features, self.groups, self.dropout)
+        ordered = {name: self._one(name, part) for name, part in features.items()}
         if self.merge is None:
             fused = self.fusion({name: self._stand_in(name, ordered[name]) for name in ordered})
             return {target: head(fused) for target, head in self.heads.items()}
@@ -74,6 +85,22 @@ class Model(nn.Module):
             )
             for target, head in self.heads.items()
         }
+
+    def learned(self) -> dict[str, Tensor]:
+        """The state without the weights of encoders that stay as they were loaded."""
+        still = {
+            name
+            for name, one in self.encoders.named_parameters("encoders")
+            if not one.requires_grad
+        }
+        return {name: one for name, one in self.state_dict().items() if name not in still}
+
+    def load_learned(self, state: Mapping[str, Tensor]) -> None:
+        """What `learned` gave; the rest stays as it is."""
+        self.load_state_dict({**self.state_dict(), **state})
+
+    def _encoded(self, name: str, given: Given) -> Features:
+        return given if isinstance(given, Features) else self.encoders[name](**given)
 
     def _one(self, name: str, part: Features) -> Features:
         """Layers mixed, frames pooled, where this encoder's are."""
@@ -95,6 +122,27 @@ class Model(nn.Module):
         first[:, 0] = missing
         x = torch.where(missing[:, None, None], self.absent[name].expand_as(part.x), part.x)
         return Features(x, part.mask | first)
+
+
+def thinned(
+    features: Mapping[str, Features], groups: Sequence[Sequence[str]], share: float
+) -> dict[str, Features]:
+    """In a share of the rows one group of encoders at random is gone, and never all of several.
+
+    Where there is one group alone it goes: what a model then says is learned, too.
+    """
+    present = torch.stack(
+        [torch.stack([features[name].present for name in group]).any(0) for group in groups], 1
+    )
+    lot = torch.rand(present.shape).to(present.device).masked_fill(~present, -1.0).argmax(1)
+    chosen = (torch.rand(len(present)) < share).to(present.device)
+    spare = present.sum(1) > (len(groups) > 1)
+    lost = torch.where(chosen & spare, lot, -1)
+    return {
+        name: Features(features[name].x, features[name].mask & (lost != at).unsqueeze(1))
+        for at, group in enumerate(groups)
+        for name in sorted(group)
+    }
 
 
 class LayerMix(nn.Module):

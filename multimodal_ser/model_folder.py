@@ -7,9 +7,13 @@ import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from safetensors import safe_open
 from safetensors.numpy import load_file, save
+from safetensors.torch import save as save_tensors
 
 from multimodal_ser.cache import write_atomically
 
@@ -46,6 +50,45 @@ def write_scores(folder: Path, part: str, scores: Mapping[str, np.ndarray]) -> N
     """Target → scores of a part, in the order of its rows."""
     plain = {name: np.ascontiguousarray(one) for name, one in scores.items()}
     write_atomically(_scores(folder, part), save(plain))
+
+
+class Checkpoint:
+    """How far the training of a model has come: one file beside its folder, whole or not at all.
+
+    features: those that it is trained on; one of others is not gone on with. writes: whether this
+    process may, of several that train together.
+    """
+
+    def __init__(self, folder: Path, features: str, *, writes: bool = True) -> None:
+        self.writes = writes
+        self.path = folder.with_name(f"{folder.name}.checkpoint")
+        self.features = features
+
+    def load(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+        """What was saved last, None where nothing was."""
+        if not self.path.exists():
+            return None
+        with safe_open(self.path, "pt") as file:
+            told = json.loads(file.metadata()["plain"])
+            if told["features"] != self.features:
+                return None
+            return {name: file.get_tensor(name) for name in file.keys()}, told  # noqa: SIM118
+
+    def save(self, tensors: Mapping[str, torch.Tensor], plain: Mapping[str, Any]) -> None:
+        if not self.writes:
+            return
+        told = json.dumps({**plain, "features": self.features})
+        still = {name: one.detach().cpu().contiguous() for name, one in tensors.items()}
+        write_atomically(self.path, save_tensors(still, {"plain": told}))
+
+    def epochs(self) -> int:
+        """How many are done."""
+        found = self.load()
+        return found[1]["epoch"] if found else 0
+
+    def remove(self) -> None:
+        if self.writes:
+            self.path.unlink(missing_ok=True)
 
 
 def read_files(folder: Path) -> dict[str, bytes]:

@@ -39,9 +39,10 @@ def load(
     except (OSError, KeyError) as error:
         raise ConfigError(f"{folder} is no run folder: {error}") from None
     experiment = check(plain, source=str(folder / "config.yaml"), allow_code=False)
-    models = [training.load(experiment, one) for one in _models(folder, fold, seed)]
+    place = find_device(device)
+    models = [training.load(experiment, one, place) for one in _models(folder, fold, seed)]
     language = languages[0] if len(languages) == 1 else None
-    return Predictor(experiment, models, language=language, device=find_device(device))
+    return Predictor(experiment, models, language=language, device=place)
 
 
 def stream(

@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from multimodal_ser import components, training
-from multimodal_ser.batches import Ragged, scale_by_speaker
+from multimodal_ser import components, trained, ways
+from multimodal_ser.batches import Part, Ragged, scale_by_speaker
 from multimodal_ser.engines.local import one_thread
 from multimodal_ser.experiment import EncoderPart, Experiment
 from multimodal_ser.extraction import read_input, run_encoder
 from multimodal_ser.features import stored_form
+from multimodal_ser.live import Calls, at_rate
 from multimodal_ser.questions import Answer, Question, questions
 from multimodal_ser.transcripts import called
 from multimodal_ser.types import (
@@ -37,7 +38,7 @@ class Predictor:
     def __init__(
         self,
         experiment: Experiment,
-        models: Sequence[training.Trained],
+        models: Sequence[trained.Trained],
         *,
         language: str | None,
         device: torch.device,
@@ -54,7 +55,7 @@ class Predictor:
         self.frozen = {
             name: _Frozen(part, device)
             for name, part in experiment.encoders.items()
-            if not hasattr(components.find("encoders", part.name), "fit")
+            if name in ways.cached(experiment)
         }
 
     def __call__(self, what: Any, *, rate: int | None = None, text: str | None = None) -> Any:
@@ -199,16 +200,19 @@ class Predictor:
         return Ragged(torch.zeros(0, *width), torch.zeros(len(rows), dtype=torch.long))
 
     def _score(
-        self, model: training.Trained, parts: Mapping[str, training.Part], inputs: Sequence[Input]
+        self, model: trained.Trained, parts: Mapping[str, Part], inputs: Sequence[Input]
     ) -> dict[str, np.ndarray]:
         fitted = {
-            name: training.fitted_rows(self.experiment, encoder, inputs)
+            name: trained.fitted_rows(self.experiment, encoder, inputs)
             for name, encoder in model.fitted.items()
+            if name not in model.encoders
         }
+        learning = {name: _calls(one, inputs) for name, one in model.encoders.items()}
         widths = {target: max(1, len(classes)) for target, classes in self.classes.items()}
         unknown = {target: torch.zeros(len(inputs), width) for target, width in widths.items()}
-        data = training.join(model, {**parts, **fitted}, unknown, np.arange(len(inputs)))
-        return training.score(model, data)
+        known = {**parts, **fitted, **learning}
+        data = trained.join(model, known, unknown, np.arange(len(inputs)))
+        return trained.score(model, data)
 
     def _answer(self, source: str, found: Mapping[str, np.ndarray], abstain: float) -> Answer:
         values: dict[str, str | list[str] | float | None] = {}
@@ -259,6 +263,12 @@ class _Frozen:
         if self.layer is not None:
             rows = [row[:, self.layer] for row in rows]
         return [row.astype(np.float32, copy=False) if len(row) else None for row in rows]
+
+
+def _calls(encoder: Any, inputs: Sequence[Input]) -> Calls:
+    """What an encoder that has learned is called with."""
+    rate = getattr(encoder, "rate", None)
+    return Calls(encoder, lambda row: at_rate(inputs[row], rate), np.arange(len(inputs)))
 
 
 def _with_text(one: Input, said: Transcript | MserError | None) -> Input:

@@ -19,10 +19,10 @@ from multimodal_ser.corpus import Corpus
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded, Hearing
 from multimodal_ser.label_maps import relabel
+from multimodal_ser.material import Material, Source, sources_of
 from multimodal_ser.targets import Target, stratified, targets_of
-from multimodal_ser.training import Material
 from multimodal_ser.transcripts import transcribed
-from multimodal_ser.types import MODALITIES, DataError, Fold, Input, listed
+from multimodal_ser.types import MODALITIES, ConfigError, DataError, Fold, listed
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,7 @@ def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
     corpus = shuffled(experiment, corpus)
     alike = texts.begin(corpus.table["text"])
     targets = targets_of(experiment, corpus)
-    folds = splits.make(corpus.table, protocol.name, protocol.options)
-    split = splits.split_table(corpus.table, folds)
-    folds = [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in folds]
+    folds, split = cut(experiment, corpus)
     read = modalities_read(experiment, corpus)
     sounds = _listen(experiment, corpus, encoding) if "audio" in read else None
     found = audit(
@@ -119,6 +117,19 @@ def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
         audit=found,
         transcripts=said,
     )
+
+
+def cut(experiment: Experiment, corpus: Corpus) -> tuple[list[Fold], pd.DataFrame]:
+    """The folds that are run, on the fraction that they train on, and the whole split."""
+    protocol, wanted = experiment.protocol, experiment.folds
+    folds = splits.make(corpus.table, protocol.name, protocol.options)
+    split = splits.split_table(corpus.table, folds)
+    known = [fold.number for fold in folds]
+    strange = sorted(set(wanted or ()) - set(known))
+    if strange:
+        raise ConfigError(f"folds: {strange} are not there; the protocol makes {known}")
+    kept = [fold for fold in folds if wanted is None or fold.number in wanted]
+    return [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in kept], split
 
 
 def _listen(experiment: Experiment, corpus: Corpus, encoding: bool) -> list[Content | None]:
@@ -169,7 +180,8 @@ def shuffled(experiment: Experiment, corpus: Corpus) -> Corpus:
 
 def make_material(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Material:
     """What the workers get; DataError for training rows without a target."""
-    return material_of(prepared.corpus, prepared.folds, prepared.targets, encoded)
+    sources = sources_of(prepared.experiment, prepared.contents)
+    return material_of(prepared.corpus, prepared.folds, prepared.targets, encoded, sources)
 
 
 def material_of(
@@ -177,6 +189,7 @@ def material_of(
     folds: Sequence[Fold],
     targets: Mapping[str, Target],
     encoded: Mapping[str, Encoded],
+    sources: Mapping[str, Source],
 ) -> Material:
     """As `make_material`, of a corpus in which nobody has looked for leaks yet."""
     table = corpus.table
@@ -189,10 +202,10 @@ def material_of(
     _refuse_untaught(targets, folds)
     decides = next(iter(targets.values()))
     coded = next((one for one in targets.values() if one.kind == "classes"), decides)
-    utterances = corpus.utterances()
     return Material(
         encoded=encoded,
-        inputs=[Input(text=one.text, language=one.language) for one in utterances],
+        sources=sources,
+        utterances=tuple(corpus.utterances()),
         targets={name: target.learned for name, target in targets.items()},
         taught={name: one.taught for name, one in targets.items() if one.taught is not None},
         classes={name: list(target.classes) for name, target in targets.items()},

@@ -8,7 +8,7 @@ on from there when it is started again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import components, evaluation, features, model_folder, training
+from multimodal_ser import components, evaluation, features, model_folder, training, ways
 from multimodal_ser.clusters import cluster_names
 from multimodal_ser.config import check, load
 from multimodal_ser.engines.local import spread
+from multimodal_ser.engines.together import first_then_others, together
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import find_device
 from multimodal_ser.features import Encoded
 from multimodal_ser.label_sets import THRESHOLD, written
+from multimodal_ser.material import Material
 from multimodal_ser.predictions import SCORE
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.submission import check_part, pack
 from multimodal_ser.targets import Target
-from multimodal_ser.training import Material
 from multimodal_ser.types import Fold
 
 
@@ -72,7 +73,10 @@ def run(
 
     final: when all is scored, also train a model a seed on every row, for `load` and no score.
     """
-    prepared = prepare(as_experiment(config), encoding=True)
+    experiment = as_experiment(config)
+    among = together(cpu=find_device(experiment.device).type == "cpu")
+    with first_then_others():
+        prepared = prepare(experiment, encoding=True)
     if prepared.experiment.submission is not None:
         scored = [part for fold in prepared.folds for part in fold.scored(True)]
         check_part(scored, prepared.experiment.submission)
@@ -80,10 +84,11 @@ def run(
     experiment = folder.with_earlier_seeds(prepared.experiment)
     folder.write_plan(prepared, experiment)
     prepared.audit.refuse()
-    with folder.stage("encode"):
+    with folder.stage("encode"), first_then_others():
         material = make_material(prepared, encode(prepared))
     with folder.stage("train"):
         _train(prepared, experiment, material, folder, open_test)
+        among.wait()
     with folder.stage("evaluate"):
         predictions = _collect(prepared, experiment, folder, open_test)
         measured = _measure(prepared, experiment, predictions)
@@ -108,23 +113,22 @@ def as_experiment(config: Experiment | Mapping[str, Any] | str | Path) -> Experi
 
 
 def encode(prepared: Prepared) -> dict[str, Encoded]:
-    """Every frozen encoder's features in the cache; fitted encoders are left to each fold."""
+    """Every frozen encoder's features in the cache; the others are left to each fold."""
     experiment = prepared.experiment
     utterances = prepared.corpus.utterances()
     encoded = {}
-    for name, part in experiment.encoders.items():
-        encoder = components.find("encoders", part.name)
-        if not hasattr(encoder, "fit"):
-            encoded[name] = features.encode(
-                part.name,
-                part.options,
-                utterances,
-                prepared.contents(encoder.modality),
-                cache_root(experiment),
-                device=experiment.device,
-                workers=experiment.workers,
-                label=f"encode {name}",
-            )
+    for name in ways.cached(experiment):
+        part = experiment.encoders[name]
+        encoded[name] = features.encode(
+            part.name,
+            part.options,
+            utterances,
+            prepared.contents(components.find("encoders", part.name).modality),
+            cache_root(experiment),
+            device=experiment.device,
+            workers=experiment.workers,
+            label=f"encode {name}",
+        )
     return encoded
 
 
@@ -146,7 +150,19 @@ def _train(
     if jobs and open_test:
         folder.note_opening(prepared.split_hash)
     label = f"train {'+'.join(experiment.encoders)}"
-    for _ in spread(training.job, jobs, workers=experiment.workers, label=label):
+    _do(jobs, experiment, label)
+
+
+def _do(jobs: Sequence[tuple[Any, ...]], experiment: Experiment, label: str) -> None:
+    """Spread the trainings over the cores; one after the other where several processes share each,
+    or an accelerator is there for one alone.
+    """
+    if together().size > 1:
+        for job in jobs:
+            training.job(*job)
+        return
+    workers = experiment.workers if training.place_of(experiment).type == "cpu" else 1
+    for _ in spread(training.job, jobs, workers=workers, label=label):
         pass
 
 
@@ -168,8 +184,7 @@ def _train_final(
         for seed in experiment.seeds
         if not model_folder.is_finished(folder.final(seed), material.hash())
     ]
-    for _ in spread(training.job, jobs, workers=experiment.workers, label="train final models"):
-        pass
+    _do(jobs, settled, "train final models")
 
 
 def _collect(

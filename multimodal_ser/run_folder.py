@@ -19,9 +19,10 @@ import yaml
 from multimodal_ser import __version__
 from multimodal_ser.cache import write_atomically
 from multimodal_ser.corpus import Corpus
+from multimodal_ser.engines.together import together
 from multimodal_ser.experiment import Experiment
+from multimodal_ser.material import Material
 from multimodal_ser.preparation import Prepared
-from multimodal_ser.training import Material
 from multimodal_ser.types import Fold
 
 _LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "librosa", "soundfile", "soxr")
@@ -29,9 +30,13 @@ _LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "librosa", "s
 
 @dataclass(frozen=True)
 class RunFolder:
-    """`runs_dir/<name>/<fingerprint>`; the folder above it counts the openings of test parts."""
+    """`runs_dir/<name>/<fingerprint>`; the folder above it counts the openings of test parts.
+
+    writes: whether this process may, of several that train together.
+    """
 
     path: Path
+    writes: bool = True
 
     @classmethod
     def of(cls, prepared: Prepared) -> RunFolder:
@@ -41,7 +46,7 @@ class RunFolder:
     def of_corpus(cls, experiment: Experiment, corpus: Corpus) -> RunFolder:
         """corpus: with its transcripts, as it would be cut."""
         fingerprint = experiment.fingerprint(corpus.table_hash())
-        return cls(experiment.runs_dir / experiment.name / fingerprint)
+        return cls(experiment.runs_dir / experiment.name / fingerprint, together().first)
 
     def model(self, fold: Fold, seed: int) -> Path:
         return self.path / "models" / f"{fold.number}-{seed}"
@@ -61,7 +66,7 @@ class RunFolder:
     def write_plan(self, prepared: Prepared, experiment: Experiment) -> None:
         """The resolved config, the split and the audit, before anything is trained."""
         text = yaml.safe_dump(experiment.resolved(), sort_keys=False, allow_unicode=True)
-        write_atomically(self.path / "config.yaml", text.encode())
+        self.write("config.yaml", text.encode())
         self.write_table("split.csv", prepared.split)
         if prepared.transcripts is not None:
             self.write_table("transcripts.csv", prepared.transcripts)
@@ -82,7 +87,7 @@ class RunFolder:
         self.write_json("environment.json", found)
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
-        write_atomically(self.path / name, as_csv(table).encode())
+        self.write(name, as_csv(table).encode())
 
     def parameters(self) -> int | None:
         """Of the first model: how many numbers are trained; None for classical learners."""
@@ -97,7 +102,8 @@ class RunFolder:
         return sum(row["seconds"] for row in rows if row["stage"] == stage)
 
     def write(self, name: str, data: bytes) -> None:
-        write_atomically(self.path / name, data)
+        if self.writes:
+            write_atomically(self.path / name, data)
 
     def seen(self) -> dict[str, Any]:
         """Test scores where the group is in train and where not; nothing before there are any."""
@@ -108,12 +114,13 @@ class RunFolder:
         return tested.get("breakdown", {}).get("group in train", {})
 
     def write_json(self, name: str, what: Any) -> None:
-        write_atomically(self.path / name, as_json(what).encode())
+        self.write(name, as_json(what).encode())
 
     def note_opening(self, split_hash: str) -> None:
         """One line each time test labels meet new scores, so that a report can count them."""
         line = {"time": _now(), "split": split_hash, "run": self.path.name}
-        _append(self.path.parent / "opened.jsonl", line)
+        if self.writes:
+            _append(self.path.parent / "opened.jsonl", line)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -121,7 +128,8 @@ class RunFolder:
         began = time.monotonic()
         yield
         seconds = round(time.monotonic() - began, 3)
-        _append(self.path / "log.jsonl", {"time": _now(), "stage": name, "seconds": seconds})
+        if self.writes:
+            _append(self.path / "log.jsonl", {"time": _now(), "stage": name, "seconds": seconds})
 
 
 def audited(prepared: Prepared) -> dict[str, Any]:

@@ -42,6 +42,14 @@ class MissingError(MserError):
     exit_code = 5
 
 
+class DivergedError(DataError):
+    """A number became NaN or infinite in training. rows: of the data it happened on."""
+
+    def __init__(self, message: str, rows: Sequence[int]) -> None:
+        super().__init__(message)
+        self.rows = list(rows)
+
+
 def listed(problems: Sequence[str], what: str, limit: int = 20) -> str:
     """All problems of one kind as one message: the count, the first `limit`, how many more."""
     lines = [f"{len(problems)} {what}:", *(f"  {problem}" for problem in problems[:limit])]
@@ -110,6 +118,25 @@ class Features:
     def present(self) -> torch.Tensor:
         """`[B]` bool: the rows that have this modality."""
         return self.mask.any(dim=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Finetune:
+    """What of a pre-trained encoder learns.
+
+    top: so many of the highest layers, None: all. lora: nothing but low-rank additions to its
+    attention, of this rank, scaled by alpha / rank. cnn: the convolutions that a speech model hears
+    with learn, too. checkpointing: what a layer computes is computed again for the gradient, which
+    takes time and saves memory.
+    """
+
+    top: int | None = None
+    lora: bool = False
+    cnn: bool = False
+    checkpointing: bool = False
+    rank: int = 8
+    alpha: float = 16.0
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from multimodal_ser import components, losses
-from multimodal_ser.batches import Dataset, Ragged
+from multimodal_ser import components, losses, pooling
+from multimodal_ser.batches import Batch, Dataset, Ragged
 from multimodal_ser.components import build, module, names, schema
 from multimodal_ser.model import Model, head
 from multimodal_ser.types import Features, Input, MissingError
@@ -17,8 +17,17 @@ LENGTHS = (0.4, 0.05, 1.1, 0.7, 0.2)
 TEXTS = ("Qué alegría verte", "No", "Son las nueve de la mañana", "Qué pena, qué pena", "Sí")
 DIMS = {"audio": 5, "hand": 3, "text": 7}
 FITTED = [name for name in names("encoders") if hasattr(components.find("encoders", name), "fit")]
+TRAINED = [
+    name for name in names("encoders") if hasattr(components.find("encoders", name), "TRAINED")
+]
 
+INPUT_STEPS = [
+    name for name in names("augment") if components.find("augment", name).STAGE == "input"
+]
+
+each_augment = pytest.mark.parametrize("name", names("augment"))
 each_encoder = pytest.mark.parametrize("name", names("encoders"))
+each_trained = pytest.mark.parametrize("name", TRAINED)
 each_fusion = pytest.mark.parametrize("name", names("fusion"))
 each_learner = pytest.mark.parametrize("name", names("learners"))
 each_classifier = pytest.mark.parametrize(
@@ -111,13 +120,134 @@ def test_all_inputs_missing_is_no_error(name, tmp_path):
     assert not features.mask.any()
 
 
+def collated(parts):
+    """Each tensor of the parts filled up with zeros to the largest but in its rows, then joined."""
+    batch = {}
+    for key in parts[0]:
+        tensors = [part[key] for part in parts]
+        largest = torch.tensor([one.shape[1:] for one in tensors]).amax(0).tolist()
+        batch[key] = torch.cat([filled(one, largest) for one in tensors])
+    return batch
+
+
+def filled(tensor, shape):
+    gaps = [(0, wanted - size) for wanted, size in zip(shape, tensor.shape[1:], strict=True)]
+    return torch.nn.functional.pad(tensor, [one for gap in reversed(gaps) for one in gap])
+
+
+@each_encoder
+def test_rows_prepared_one_by_one_and_joined_give_the_same_features(name, tmp_path):
+    encoder, inputs = make_encoder(name, tmp_path)
+    inputs = [*inputs[:2], Input(), *inputs[2:]]
+    parts = [encoder.prepare([one]) for one in inputs]
+    with torch.inference_mode():
+        joined = encoder(**collated(parts))
+    together = encode(encoder, inputs)
+    assert joined.present.tolist() == together.present.tolist()
+    for row in range(len(inputs)):
+        torch.testing.assert_close(valid(joined, row), valid(together, row), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", FITTED)
 def test_a_fitted_encoder_comes_back_from_its_state(name, tmp_path):
     encoder, inputs = make_encoder(name, tmp_path)
     again = build("encoders", name, example("encoders", name, tmp_path)).eval()
     again.load_state(encoder.state())
+    again.load_state_dict(encoder.state_dict())
     assert again.dim == encoder.dim
     torch.testing.assert_close(encode(again, inputs).x, encode(encoder, inputs).x, rtol=0, atol=0)
+
+
+def two_kinds(modality):
+    """Eight inputs: four of one kind, four of another, no two alike."""
+    if modality == "text":
+        said = [("qué alegría", "feliz"), ("qué pena", "triste")]
+        ends = ("", " hoy", " siempre", " otra vez")
+        return [Input(text=f"{start} {word}{end}") for start, word in said for end in ends]
+    generator, inputs = np.random.default_rng(1), []
+    for pitch in (200, 1500):
+        for seconds in (0.8, 1.0, 1.1, 0.9):
+            time = np.arange(int(16000 * seconds)) / 16000
+            beat = np.sin(2 * np.pi * pitch * time) * np.sin(2 * np.pi * 3 * time)
+            sound = 0.3 * beat + 0.01 * generator.standard_normal(len(time))
+            inputs.append(Input(samples=sound.astype(np.float32), rate=16000))
+    return inputs
+
+
+def make_trained(name, folder):
+    """A model as the trainer joins it, what it is given, and what it should say."""
+    torch.manual_seed(0)
+    encoder, _ = make_encoder(name, folder)
+    inputs = two_kinds(encoder.modality)
+    if hasattr(encoder, "fit"):
+        encoder.fit(inputs)
+    model = torch.nn.ModuleList([encoder, torch.nn.Linear(encoder.dim, 2)])
+    return model, encoder.prepare(inputs), torch.arange(8) // 4
+
+
+def said(model, given):
+    features = model[0](**given)
+    return model[1](pooling.mean(features.x, features.mask))
+
+
+@each_trained
+def test_an_encoder_that_is_trained_gets_a_gradient_at_every_parameter(name, tmp_path):
+    model, given, truth = make_trained(name, tmp_path)
+    torch.nn.functional.cross_entropy(said(model.train(), given), truth).backward()
+    idle = [key for key, one in model.named_parameters() if one.grad is None or not one.grad.any()]
+    assert idle == []
+
+
+@each_trained
+def test_a_missing_row_gives_no_nan_in_training(name, tmp_path):
+    model, _, truth = make_trained(name, tmp_path)
+    inputs = [*two_kinds(model[0].modality)[:-1], Input()]
+    scores = said(model.train(), model[0].prepare(inputs))
+    torch.nn.functional.cross_entropy(scores, truth).backward()
+    assert all(torch.isfinite(one.grad).all() for one in model.parameters())
+
+
+@each_trained
+def test_eight_inputs_of_two_kinds_are_learned_by_heart(name, tmp_path):
+    model, given, truth = make_trained(name, tmp_path)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    for _ in range(12):
+        for _ in range(10):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(said(model.train(), given), truth).backward()
+            optimizer.step()
+        with torch.inference_mode():
+            if (said(model.eval(), given).argmax(1) == truth).all():
+                return
+    pytest.fail("120 steps were not enough")
+
+
+@each_trained
+def test_what_lies_past_a_rows_end_means_nothing(name, tmp_path):
+    encoder, inputs = make_encoder(name, tmp_path)
+    given = encoder.prepare(inputs)
+    (key,) = set(given) - {"lengths"}
+    wanted = encode(encoder, inputs)
+    past = torch.arange(given[key].shape[1]) >= given["lengths"].unsqueeze(1)
+    given[key][past] = 1  # a word, a loud sample, a frame of a loud clip
+    with torch.inference_mode():
+        found = encoder(**given)
+    for row in range(len(inputs)):
+        torch.testing.assert_close(valid(found, row), valid(wanted, row), rtol=1e-5, atol=1e-5)
+
+
+@each_trained
+def test_an_encoder_that_is_trained_says_whether_it_is_given_frames(name, tmp_path):
+    find, options = components.find("encoders", name), example("encoders", name, tmp_path)
+    model, given, _ = make_trained(name, tmp_path)
+    if find.modality == "text":
+        assert set(given) == {"ids", "lengths"}
+        return
+    assert set(given) == {"x", "lengths"}
+    options = schema(find).model_validate(options).model_dump(mode="json")
+    assert given["x"].ndim == (3 if find.frames(options) else 2)
+    assert given["x"].dtype == torch.float32
+    assert model[0].rate > 0
 
 
 def features_of(rows=6, seed=0, dims=DIMS):
@@ -433,3 +563,119 @@ def test_a_recogniser_says_what_its_weights_are_and_what_is_missing(name, tmp_pa
     assert find.missing(options) == []
     assert find.weights_hash(options) == find.weights_hash(dict(options))
     assert len(find.weights_hash(options)) >= 16
+
+
+def make_augment(name, folder, **options):
+    return build("augment", name, example("augment", name, folder) | options)
+
+
+def typical(stage):
+    """What an augmentation of this stage is usually given."""
+    sound = inputs_of("audio")[2]
+    if stage == "input":
+        return Input(sound.samples, sound.rate, "Qué pena. Vuelve mañana, no hoy.", "es")
+    if stage == "frames":
+        return torch.randn(60, 30, generator=torch.Generator().manual_seed(0))
+    data = dataset_of(frames=2)
+    return Batch(
+        data.batch(torch.arange(16)).features, data.targets, torch.arange(16.0), torch.arange(16)
+    )
+
+
+def contents(thing):
+    """Everything that stands in an input, in frames or in a batch, as bytes and words."""
+    if isinstance(thing, Input):
+        samples = None if thing.samples is None else thing.samples.tobytes()
+        return samples, thing.rate, thing.text, thing.language
+    if isinstance(thing, torch.Tensor):
+        return thing.numpy().tobytes()
+    parts = [tensor for part in thing.features.values() for tensor in (part.x, part.mask)]
+    return [contents(one) for one in [*parts, *thing.targets.values(), thing.weights]]
+
+
+def augmented(augment, thing, seed=0):
+    return augment(thing, np.random.default_rng(seed))
+
+
+@each_augment
+def test_an_augmentation_is_built_in_under_a_second_and_says_where_it_acts(name, tmp_path):
+    make_augment(name, tmp_path)  # imports what it needs
+    began = time.perf_counter()
+    augment = make_augment(name, tmp_path)
+    assert time.perf_counter() - began < 1
+    assert augment.modality in ("audio", "text", None)
+    assert augment.STAGE in ("input", "frames", "batch")
+    assert augment.modality is not None or augment.STAGE != "input"
+
+
+@each_augment
+def test_an_augmentation_does_the_same_for_a_seed_and_something_else_for_others(name, tmp_path):
+    augment = make_augment(name, tmp_path)
+    thing = typical(augment.STAGE)
+    found = [contents(augmented(augment, thing, seed)) for seed in range(8)]
+    again = make_augment(name, tmp_path)
+    assert [contents(augmented(again, thing, seed)) for seed in range(8)] == found
+    assert any(one != found[0] for one in found)
+
+
+@each_augment
+def test_an_augmentation_changes_what_it_is_given_but_not_in_place(name, tmp_path):
+    augment = make_augment(name, tmp_path)
+    thing = typical(augment.STAGE)
+    before = contents(thing)
+    assert any(contents(augmented(augment, thing, seed)) != before for seed in range(4))
+    assert contents(thing) == before
+
+
+@each_augment
+def test_an_augmentation_with_p_0_is_the_identity(name, tmp_path):
+    augment = make_augment(name, tmp_path, p=0.0)
+    thing = typical(augment.STAGE)
+    assert all(augmented(augment, thing, seed) is thing for seed in range(20))
+
+
+@pytest.mark.parametrize("name", INPUT_STEPS)
+def test_an_augmentation_leaves_the_other_modality_and_a_missing_one_alone(name, tmp_path):
+    augment = make_augment(name, tmp_path)
+    whole = typical("input")
+    sound, text = Input(whole.samples, whole.rate), Input(text=whole.text, language="es")
+    other = text if augment.modality == "audio" else sound
+    for one in (other, Input()):
+        assert augmented(augment, one) is one
+    changed = augmented(augment, whole)
+    assert (changed.rate, changed.language) == (whole.rate, whole.language)
+    kept = "text" if augment.modality == "audio" else "samples"
+    assert getattr(changed, kept) is getattr(whole, kept)
+
+
+@each_augment
+def test_an_augmentation_gives_finite_float32(name, tmp_path):
+    augment = make_augment(name, tmp_path)
+    for seed in range(4):
+        found = augmented(augment, typical(augment.STAGE), seed)
+        if isinstance(found, Input):
+            assert found.samples.dtype == np.float32
+            assert found.samples.ndim == 1
+            assert np.isfinite(found.samples).all()
+        elif isinstance(found, torch.Tensor):
+            assert found.dtype == torch.float32
+            assert found.shape == (60, 30)
+            assert torch.isfinite(found).all()
+        else:
+            tensors = [part.x for part in found.features.values()]
+            for tensor in (*tensors, found.targets["label"], found.weights):
+                assert tensor.dtype == torch.float32
+                assert torch.isfinite(tensor).all()
+
+
+@pytest.mark.parametrize("name", INPUT_STEPS)
+def test_an_augmentation_takes_a_single_sample_silence_and_a_single_mark(name, tmp_path):
+    augment = make_augment(name, tmp_path)
+    sounds = (np.ones(1), np.zeros(1), np.zeros(800), np.full(3, 1e-30), np.full(9, -1.0))
+    for samples in sounds:
+        for text in ("", " ", "…", "Sí", "¿?"):
+            one = Input(samples.astype(np.float32), 16000, text, "es")
+            found = augmented(augment, one)
+            assert len(found.samples) > 0
+            assert np.isfinite(found.samples).all()
+            assert bool(found.text.strip()) == bool(text.strip())

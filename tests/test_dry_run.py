@@ -249,7 +249,7 @@ def test_random_features_are_no_more_than_fit_and_of_every_class(tones, cache, m
     dry_run(tones_config(tones))
     material, fold = seen[0]
     assert len(material.codes) <= 12
-    assert len(material.inputs) == len(material.codes) == len(fold.train) + len(fold.dev)
+    assert len(material.utterances) == len(material.codes) == len(fold.train) + len(fold.dev)
     assert set(material.codes[fold.train]) == {0, 1, 2}
     assert not np.intersect1d(fold.train, fold.dev).size
 

@@ -8,7 +8,7 @@ from multimodal_ser import run
 from multimodal_ser.config import check
 from multimodal_ser.fusion import concat
 from multimodal_ser.learners.neural import Learner
-from multimodal_ser.model import Model, head
+from multimodal_ser.model import Model, head, thinned
 from multimodal_ser.types import ConfigError, Features
 
 from .conftest import tones_config
@@ -18,11 +18,15 @@ KINDS = {"hand": "audio", "voice": "audio", "words": "text"}
 ROWS = 4000
 
 
-def learner(share, dims=DIMS):
+def model(dims=DIMS):
     torch.manual_seed(0)
     kinds = {name: KINDS[name] for name in dims}
-    model = Model(concat.Fusion(dims), {"label": head(256, 2)}, dims, list(dims), modalities=kinds)
-    return Learner(model, {}, modality_dropout=share)
+    return Model(concat.Fusion(dims), {"label": head(256, 2)}, dims, list(dims), modalities=kinds)
+
+
+def drop(features, share, dims=DIMS):
+    torch.manual_seed(0)
+    return thinned(features, model(dims).groups, share)
 
 
 def everything(dims=DIMS):
@@ -35,7 +39,7 @@ def lost(features):
 
 
 def test_half_of_the_share_loses_each_of_two_modalities_and_encoders_of_one_go_together():
-    gone = lost(learner(0.4)._thinned(everything()))
+    gone = lost(drop(everything(), 0.4))
     assert torch.equal(gone["hand"], gone["voice"])
     assert not (gone["hand"] & gone["words"]).any(), "never both"
     for name in ("voice", "words"):  # binomial: 4 standard errors of .2 over 4,000 rows
@@ -45,21 +49,26 @@ def test_half_of_the_share_loses_each_of_two_modalities_and_encoders_of_one_go_t
 def test_what_is_missing_already_costs_no_row_its_last_modality():
     features = everything()
     features["words"] = Features(features["words"].x, torch.zeros(ROWS, 2, dtype=torch.bool))
-    gone = lost(learner(1.0)._thinned(features))
+    gone = lost(drop(features, 1.0))
     assert not gone["voice"].any()
     assert gone["words"].all()
 
 
 def test_a_model_of_one_modality_loses_it_so_that_its_absence_is_learned():
     dims = {"words": 4}
-    gone = lost(learner(0.25, dims)._thinned(everything(dims)))
+    gone = lost(drop(everything(dims), 0.25, dims))
     assert gone["words"].float().mean() == pytest.approx(0.25, abs=4 * np.sqrt(0.19 / ROWS))
 
 
-def test_without_it_nothing_is_lost_and_nothing_is_drawn():
-    features, chosen = everything(), learner(0.0)
+@pytest.mark.parametrize(("share", "training"), [(0.0, True), (0.9, False)])
+def test_without_it_and_in_use_nothing_is_lost_and_nothing_is_drawn(share, training):
+    whole = model()
+    Learner(whole, {}, modality_dropout=share)
+    whole.train(training)
+    whole.fusion.eval()
     state = torch.random.get_rng_state()
-    assert chosen._thinned(features) is features
+    said = whole(everything())["label"]
+    assert torch.equal(said, said[:1].expand_as(said)), "all rows are alike"
     assert torch.equal(torch.random.get_rng_state(), state)
 
 

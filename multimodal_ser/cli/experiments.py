@@ -50,6 +50,7 @@ def run(
     experiment = load_experiment(config, overrides)
     from multimodal_ser import report as reports
     from multimodal_ser.cli import _tables
+    from multimodal_ser.engines.together import together
     from multimodal_ser.run import run as run_experiment
 
     if final and dev_only:
@@ -57,6 +58,8 @@ def run(
 
         raise ConfigError("--final trains on the test part, too, which --dev-only keeps sealed")
     done = run_experiment(experiment, open_test=not dev_only, final=final)
+    if not together().first:
+        return
     _tables.show_run(done)
     if done.metrics:  # else no part has labels, and there is nothing to report
         print(f"report: {reports.write(done.folder)}")

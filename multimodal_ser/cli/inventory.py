@@ -13,6 +13,7 @@ class Kind(StrEnum):
 
     datasets = "datasets"
     asr = "asr"
+    augment = "augment"
     encoders = "encoders"
     fusion = "fusion"
     learners = "learners"
@@ -31,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
 def list_components(
     kind: Annotated[Kind | None, typer.Argument(help="By default everything.")] = None,
 ) -> None:
-    """Name every dataset, recogniser, encoder, fusion, learner, metric, protocol, a line each."""
+    """Name every component, from datasets to learners, every metric and protocol, a line each."""
     from multimodal_ser import components
 
     for one in [kind] if kind else list(Kind):

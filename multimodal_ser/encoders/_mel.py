@@ -9,6 +9,7 @@ from functools import cached_property
 import librosa
 import numpy as np
 import torch
+from scipy.fft import dct
 from scipy.signal import get_window
 
 _FRAMES = 64  # transformed at a time: half a megabyte at 2048 samples, so that it stays near
@@ -83,3 +84,9 @@ def decibels(power: np.ndarray, depth: float | None = 80.0) -> np.ndarray:
     """10 log10 of a clip's power, nothing lower than `depth` dB below the clip's maximum."""
     level = 10 * np.log10(np.maximum(power, np.float32(AMIN)))
     return level if depth is None else np.maximum(level, level.max() - np.float32(depth))
+
+
+def cosines(bands: int, count: int) -> np.ndarray:
+    """`[bands, count]` float32: level in bands → the first coefficients of its orthonormal DCT."""
+    transform = np.asarray(dct(np.eye(bands), axis=0, norm="ortho"))[:count].T
+    return np.ascontiguousarray(transform, dtype=np.float32)

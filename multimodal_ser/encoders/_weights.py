@@ -16,15 +16,22 @@ _FILES = ("model.safetensors", "pytorch_model.bin")
 def of_model(name: str, revision: str | None) -> str:
     """A folder by the bytes of its files, a model of a hub by its commit."""
     if Path(name).is_dir():
-        files = [path for path in sorted(Path(name).rglob("*")) if path.is_file()]
-        parts = [f"{path.relative_to(name)}={file_hash(path)}" for path in files]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        return of_files(name)
     from transformers.utils.hub import cached_file, extract_commit_hash
 
     def fetch(repository: str, revision: str) -> str | None:
         return cached_file(repository, "config.json", revision=revision)
 
     return extract_commit_hash(_hf.load(fetch, name, revision), None) or f"{name}@{revision}"
+
+
+def of_files(name: str) -> str:
+    """Of one file's bytes, or of those of all files in a folder."""
+    if Path(name).is_file():
+        return file_hash(Path(name))
+    files = [path for path in sorted(Path(name).rglob("*")) if path.is_file()]
+    parts = [f"{path.relative_to(name)}={file_hash(path)}" for path in files]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def missing(name: str, revision: str | None, heads: Sequence[str] = ("config.json",)) -> list[str]:

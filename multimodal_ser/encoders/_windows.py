@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 Span = tuple[int, int]
 
@@ -68,9 +69,7 @@ def joined(hidden: Sequence[Tensor], where: Tensor, blank: Tensor) -> tuple[Tens
         clips.append(torch.cat(parts, dim=1) if parts else blank[:, :0])
     lengths = torch.tensor([clip.shape[1] for clip in clips], device=where.device)
     steps = max(1, *(clip.shape[1] for clip in clips))
-    x = blank.new_zeros(len(clips), blank.shape[0], steps, blank.shape[2])
-    for place, clip in zip(x, clips, strict=True):
-        place[:, : clip.shape[1]] = clip
+    x = torch.stack([pad(clip, (0, 0, 0, steps - clip.shape[1])) for clip in clips])
     return x, torch.arange(steps, device=where.device) < lengths.unsqueeze(1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from multimodal_ser.encoders._finetune import Learning
 from multimodal_ser.encoders._group_norm import Valid, deafen
 from multimodal_ser.encoders._hf import (
     Layer,
@@ -29,7 +30,7 @@ from multimodal_ser.encoders._spectral import at_rate, mask_of
 from multimodal_ser.encoders._weights import missing, of_model
 from multimodal_ser.encoders._windows import Mel, Span, Waveform, Whisper, joined, packed, spans
 from multimodal_ser.pooling import Pool, width
-from multimodal_ser.types import ConfigError, Features, Input
+from multimodal_ser.types import ConfigError, Features, Finetune, Input
 
 _WAVEFORM = (
     "data2vec-audio",
@@ -53,22 +54,24 @@ class Window:
 
 
 class Encoder(nn.Module):
-    """Frozen hidden states of a speech model: `pool: none` `[B, T, D]`, else `[B, 1, D']`.
+    """Hidden states of a speech model: `pool: none` `[B, T, D]`, else `[B, 1, D']`.
 
     model, revision: hub name or folder, and branch, tag or commit. layer: 0 is the input of the
     first layer, `last` the model's own output (an adapter after it is left out), `weighted` all of
     them, `[B, L, T, D]`. precision: of the forward; the rows are float32. window: None runs every
-    clip whole.
+    clip whole. learning: what of it learns, None: it is frozen.
     """
 
     modality = "audio"
     VERSION = 1
+    TUNABLE = True
     VALUE_LIBRARIES = ("numpy", "soxr", "torch", "transformers")
     BATCH = (1, None)
     ACCELERATED = (32, 2**21)  # samples: some two minutes at 16 kHz
 
     def __init__(
         self,
+        learning: Finetune | None = None,
         *,
         model: str,
         revision: str | None = None,
@@ -89,7 +92,9 @@ class Encoder(nn.Module):
         self.index = layer_index(layer, self.count)
         if self.index is not None:  # a model may norm what its last layer gives, so one more stays
             del self._layers()[self.index + 1 :]
-        lighten(self.model, _DTYPES.get(precision))
+        self.learning = Learning(self.model, self._layers(), learning) if learning else None
+        if learning is None:
+            lighten(self.model, _DTYPES.get(precision))
         self.window, self.precision = window, precision
         self.cut = self._frames_of_window()
         self.dim: int = config.hidden_size
@@ -111,6 +116,17 @@ class Encoder(nn.Module):
     def missing(options: Mapping[str, Any]) -> list[str]:
         """What must be fetched first, with the command that does it."""
         return missing(options["model"], options["revision"])
+
+    @property
+    def mixed(self) -> int:
+        """How many layers are given, to be mixed; 0 where it is one."""
+        return self.count if self.index is None else 0
+
+    def train(self, mode: bool = True) -> Encoder:
+        super().train(mode)
+        if self.learning:
+            self.learning.train(mode)
+        return self
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """values `[B, K, N, …]` of K windows, lengths `[B, K]` of them, spans `[B, K, 2]`."""
@@ -151,8 +167,7 @@ class Encoder(nn.Module):
         mask = mask_of(lengths, values.shape[1]).long() if padded else None
         top = len(self._layers())
         whole = self.index is not None and self.index == self.count - 1
-        half = _DTYPES.get(self.precision)
-        with torch.autocast(values.device.type, dtype=half, enabled=half is not None), _calm():
+        with self._cast(values.device.type), _calm():
             found = self.model(values, attention_mask=mask, output_hidden_states=not whole)
         if whole:
             return found.last_hidden_state.float().unsqueeze(1)
@@ -160,6 +175,13 @@ class Encoder(nn.Module):
             return found.hidden_states[self.index].float().unsqueeze(1)
         states = [*found.hidden_states[:top], found.last_hidden_state]
         return torch.stack(states, dim=1).float()
+
+    def _cast(self, device: str) -> AbstractContextManager[Any]:
+        """A frozen model's own precision; one that learns runs in the learner's."""
+        if self.learning:
+            return nullcontext()
+        half = _DTYPES.get(self.precision)
+        return torch.autocast(device, dtype=half, enabled=half is not None)
 
     def _settle(self) -> Valid | None:
         """Leave out what stands after the encoder, and make the rest blind to padding."""

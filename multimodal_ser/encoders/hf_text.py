@@ -12,8 +12,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from multimodal_ser.encoders import _hf, _tokens, _weights
+from multimodal_ser.encoders._finetune import Learning
 from multimodal_ser.pooling import Pool, width
-from multimodal_ser.types import Features, Input
+from multimodal_ser.types import ConfigError, Features, Finetune, Input
 
 Pools = Literal["none", "mean", "mean_std", "max", "cls", "attention"]
 _FRAMES = ("none", "attention")
@@ -28,16 +29,19 @@ class Encoder(nn.Module):
     random. layer: 0 is the embeddings, negative ones count from the end, `weighted` gives all.
     max_length in tokens with the special ones, None: all that the model takes. precision: bf16
     computes in half the bits where that is safe, and is then equal in a batch to 1e-2 only.
+    learning: what of it learns, None: it is frozen.
     """
 
     modality = "text"
     VERSION = 2
+    TUNABLE = True
     VALUE_LIBRARIES = ("transformers", "tokenizers", "torch")
     BATCH = (64, 4500)
     ACCELERATED = (512, 2**17)  # characters
 
     def __init__(
         self,
+        learning: Finetune | None = None,
         *,
         model: str = "dccuchile/bert-base-spanish-wwm-cased",
         revision: str | None = None,
@@ -53,7 +57,11 @@ class Encoder(nn.Module):
         self.chosen = _hf.layer_index(layer, self.layers)
         self.pool = pool
         self.precision = precision
-        _hf.lighten(self.network, torch.bfloat16 if precision == "bf16" else None)
+        self.learning: Learning | None = None
+        if learning:
+            self.learning = Learning(self.network, _blocks(self.network), learning)
+        else:
+            _hf.lighten(self.network, torch.bfloat16 if precision == "bf16" else None)
         size = self.network.config.hidden_size
         self.over_time: Pool | None = None
         self.dim = size
@@ -76,6 +84,17 @@ class Encoder(nn.Module):
     def missing(options: Mapping[str, Any]) -> list[str]:
         """What must be fetched first, with the command that does it."""
         return _weights.missing(options["model"], options["revision"])
+
+    @property
+    def mixed(self) -> int:
+        """How many layers are given, to be mixed; 0 where it is one."""
+        return self.layers if self.chosen is None else 0
+
+    def train(self, mode: bool = True) -> Encoder:
+        super().train(mode)
+        if self.learning:
+            self.learning.train(mode)
+        return self
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """input_ids and attention_mask `[B, T]`, padded at the right; present `[B]`."""
@@ -113,9 +132,11 @@ class Encoder(nn.Module):
 
     def _said(self, tokens: dict[str, Tensor]) -> list[Tensor]:
         """The layers asked for, each `[B, T, D]`."""
+        last = self.chosen == self.layers - 1
+        if self.learning:  # in the learner's precision
+            return self._chosen(self.network(**tokens, output_hidden_states=not last))
         half = self.precision == "bf16"
         with torch.autocast(tokens["input_ids"].device.type, torch.bfloat16, enabled=half):
-            last = self.chosen == self.layers - 1
             return self._chosen(self.network(**tokens, output_hidden_states=not last))
 
     def remarks(self, inputs: Sequence[Input]) -> list[str]:
@@ -137,6 +158,15 @@ class Encoder(nn.Module):
             return self.over_time(Features(x, mask)).unsqueeze(1)
         x = x.masked_fill(~mask.unsqueeze(-1), 0.0)
         return x[:, :1] if self.pool == "cls" else x
+
+
+def _blocks(network: Any) -> nn.ModuleList:
+    """The layers of a transformer: the longest list of modules of one kind that it holds."""
+    lists = [one for one in network.modules() if isinstance(one, nn.ModuleList)]
+    found = [one for one in lists if len({type(block) for block in one}) == 1]
+    if not found:
+        raise ConfigError("trainable: this model has no list of layers")
+    return max(found, key=len)
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

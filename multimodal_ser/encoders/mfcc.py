@@ -8,10 +8,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
-from scipy.fft import dct
 from torch import Tensor, nn
 
-from multimodal_ser.encoders._mel import Mel, decibels
+from multimodal_ser.encoders._mel import Mel, cosines, decibels
 from multimodal_ser.encoders._spectral import at_rate, mask_of, padded
 from multimodal_ser.encoders._statistics import STATISTICS, slopes, statistics
 from multimodal_ser.types import Features, Input
@@ -46,8 +45,7 @@ class Encoder(nn.Module):
         self.pool = pool
         self.dim = n_mfcc * _PARTS[pool]
         self.mel = Mel(sample_rate, 2048, 512, bands)
-        cosines = np.asarray(dct(np.eye(bands), axis=0, norm="ortho"))[:n_mfcc].T
-        self.cosines = np.ascontiguousarray(cosines, dtype=np.float32)
+        self.cosines = cosines(bands, n_mfcc)
 
     @staticmethod
     def light(options: Mapping[str, Any]) -> bool:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import librosa
 import numpy as np
 from pydantic import Field
 from torch import Tensor, nn
 
-from multimodal_ser.encoders._mel import Mel, decibels
+from multimodal_ser.encoders._cube import HOP, PLANES, SIDE, Cube, below_loudest
+from multimodal_ser.encoders._mel import Mel
 from multimodal_ser.encoders._spectral import at_rate, mask_of, padded
 from multimodal_ser.encoders._statistics import slopes
 from multimodal_ser.types import ConfigError, Features, Input
@@ -22,8 +20,7 @@ Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
 _WINDOW = 0.025  # seconds, of log_mel
-_HOPS = {"log_mel": 0.01, "cube": 512 / 22050}  # seconds
-_SIDE, _FRAMES, _TRIM = 512, 90, 30.0  # of the cube: rows of a plane, frames, dB below the loudest
+_HOPS = {"log_mel": 0.01, "cube": HOP}  # seconds
 
 
 class Encoder(nn.Module):
@@ -57,16 +54,17 @@ class Encoder(nn.Module):
         self.kind = kind
         self.planes = planes
         self.sample_rate = sample_rate
-        self.dim = 3 * _SIDE if kind == "cube" else planes * n_mels
+        self.dim = PLANES * SIDE if kind == "cube" else planes * n_mels
         step = round((hop or _HOPS[kind]) * sample_rate)
         if step < 1:
             raise ConfigError(f"spectrogram: hop {hop} s is less than a sample at {sample_rate} Hz")
         width = 2 ** (round(_WINDOW * sample_rate) - 1).bit_length()
-        self.mel = Mel(sample_rate, 1023 if kind == "cube" else width, step, n_mels)
+        self.mel = Mel(sample_rate, width, step, n_mels)
+        self.cube = Cube(sample_rate, step)
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, T, dim]`, lengths `[B]` in frames, 0 where the sound is missing."""
-        picture = self._cube if self.kind == "cube" else self._log_mel
+        picture = self.cube if self.kind == "cube" else self._log_mel
         sounds = [at_rate(one, self.sample_rate) for one in inputs]
         rows = [None if sound is None else picture(sound) for sound in sounds]
         x, lengths = padded(rows, (self.dim,))
@@ -75,36 +73,12 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Features:
         return Features(x, mask_of(lengths, x.shape[1]))
 
-    @cached_property
-    def _bank(self) -> np.ndarray:
-        """`[512 bins, 512 bands]`."""
-        with warnings.catch_warnings():  # empty bands are part of this recipe
-            warnings.filterwarnings("ignore", message="Empty filters")
-            highest = min(8000.0, self.sample_rate / 2)
-            return librosa.filters.mel(
-                sr=self.sample_rate, n_fft=1023, n_mels=_SIDE, fmax=highest
-            ).T
-
     def _log_mel(self, samples: np.ndarray) -> np.ndarray:
-        level = _below_loudest(self.mel(samples))
+        level = below_loudest(self.mel(samples))
         if self.planes == 1:
             return level
         slope = slopes(level)
         return np.concatenate([level, slope, slopes(slope)], axis=1)
-
-    def _cube(self, samples: np.ndarray) -> np.ndarray:
-        """`[90, 1536]`: power, mel, decibels."""
-        trimmed, _ = librosa.effects.trim(samples, top_db=_TRIM)
-        power = self.mel.spectra(trimmed)[:_FRAMES]
-        power = np.pad(power, ((0, _FRAMES - len(power)), (0, 0)), mode="edge")
-        mel = power @ self._bank
-        return np.concatenate([power, mel, _below_loudest(mel)], axis=1)
-
-
-def _below_loudest(power: np.ndarray) -> np.ndarray:
-    """Decibels with 0 for the clip's maximum, −80 at least."""
-    level = decibels(power)
-    return level - level.max()
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
-import os
 import re
-import shutil
-import tempfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from multimodal_ser.types import ConfigError, DataError, Features, Input, MissingError
+from multimodal_ser.encoders._vectors import VectorFile, way_out
+from multimodal_ser.types import Features, Input
 from multimodal_ser.weights import file_hash
 
 _WORDS = re.compile(r"\w+")
@@ -62,7 +58,7 @@ class Encoder(nn.Module):
     def missing(options: Mapping[str, Any]) -> list[str]:
         """What must be fetched first, and where it is."""
         path = Path(options["file"])
-        return [] if path.is_file() else [_way_out(path)]
+        return [] if path.is_file() else [way_out(path)]
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, T, dim]`, lengths `[B]` in known words, 0 where the text is missing."""
@@ -102,98 +98,6 @@ class Encoder(nn.Module):
     def _known(self, word: str) -> str | None:
         forms = {"keep": [word], "lower": [word.lower()], "either": [word, word.lower()]}
         return next((form for form in forms[self.case] if form in self.vectors), None)
-
-
-class VectorFile:
-    """Word → `[dim]` float32, read from the file when it is asked for.
-
-    A line is a word and its numbers, parted by blanks; the first line may be the number of words
-    and of dimensions. The first of several lines of one word wins.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.opened = _open(path)
-        self.places: dict[bytes, tuple[int, int, int]] = {}
-        self.kept: dict[bytes, np.ndarray] = {}
-        self.dim = 0
-        self.opened.seek(0)
-        self._scan()
-
-    def __contains__(self, word: str) -> bool:
-        return word.encode() in self.places
-
-    def __getitem__(self, word: str) -> np.ndarray:
-        key = word.encode()
-        if key not in self.kept:
-            self.kept[key] = self._read(key)
-        return self.kept[key]
-
-    def _scan(self) -> None:
-        """Where every word's line is; the numbers are counted, and read only when needed."""
-        stated, start, found = None, 0, 0
-        for number, line in enumerate(self.opened, 1):
-            here, start = start, start + len(line)
-            body = line.rstrip()
-            if number == 1 and (stated := _header(body)):
-                self.dim = stated[1]
-                continue
-            word, blank, numbers = body.partition(b" ")
-            count = numbers.count(b" ") + 1 if blank else 0
-            self.dim = self.dim or count
-            if not word or not count or count != self.dim:
-                raise self._malformed(number, f"{count} numbers where {self.dim or 'some'} belong")
-            self.places.setdefault(word, (here, len(body), number))
-            found += 1
-        if not found:
-            raise DataError(f"{self.path} holds no word vector")
-        if stated and stated[0] != found:
-            raise DataError(
-                f"{self.path} announces {stated[0]} words and holds {found}: is it complete?"
-            )
-
-    def _read(self, key: bytes) -> np.ndarray:
-        """`pread` leaves the position alone, which forked workers would share."""
-        start, size, number = self.places[key]
-        line = os.pread(self.opened.fileno(), size, start)
-        try:
-            vector = np.array(line.split(b" ")[1:], dtype=np.float32)
-        except ValueError as error:
-            raise self._malformed(number, str(error)) from None
-        if len(vector) != self.dim or not np.isfinite(vector).all():
-            raise self._malformed(number, f"not {self.dim} finite numbers")
-        return vector
-
-    def _malformed(self, number: int, why: str) -> DataError:
-        return DataError(f"{self.path}, line {number}: {why} (a line is: word number number …)")
-
-
-def _header(line: bytes) -> tuple[int, int] | None:
-    """`words dimensions`, or nothing if the first line is a word's."""
-    parts = line.split(b" ")
-    if len(parts) == 2 and all(part.isdigit() for part in parts):
-        return int(parts[0]), int(parts[1])
-    return None
-
-
-def _open(path: Path) -> BinaryIO:
-    if path.suffix == ".bin":
-        raise ConfigError(f"{path} is no text file; take the .vec file of these word vectors")
-    try:
-        if path.suffix != ".gz":
-            return path.open("rb")
-        unpacked = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as it is read)
-        with gzip.open(path) as packed:
-            shutil.copyfileobj(packed, unpacked, 1 << 20)
-    except FileNotFoundError:
-        raise MissingError(_way_out(path)) from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot read {path}: {error}") from None
-    return unpacked
-
-
-def _way_out(path: Path) -> str:
-    return f"there is no file {path}; word vectors are at https://fasttext.cc/docs/en/crawl-vectors"
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from rich.progress import track
 from multimodal_ser.types import MserError
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-_ENVIRONMENT = dict.fromkeys(_THREADS, "1") | {
+_ENVIRONMENT = dict.fromkeys((*_THREADS, "WORLD_SIZE"), "1") | {
     # a command that was interrupted leaves its semaphores to the tracker, which need not be told
     "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker"
 }

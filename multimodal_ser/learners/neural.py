@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import torch
 from pydantic import Field
 from safetensors.torch import load, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from multimodal_ser import metrics
 from multimodal_ser.batches import Dataset
+from multimodal_ser.engines.together import together
+from multimodal_ser.learners._optimizer import Optimizer
+from multimodal_ser.learners._progress import Progress
+from multimodal_ser.learners._steps import HALVES, Steps
 from multimodal_ser.losses import Loss
-from multimodal_ser.types import DataError, Features
 
 Positive = Annotated[int, Field(gt=0)]
 Select = Literal[
@@ -28,21 +30,16 @@ Select = Literal[
     "label_macro_f1", "label_micro_f1", "subset_accuracy",
     "ccc", "pearson", "mse",
 ]  # fmt: skip
-_OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+_USUAL = Optimizer()
+_ROWS = 256  # of cached features that are predicted at a time
 
 
-@dataclass(frozen=True)
-class Optimizer:
-    """`lr` falls linearly to 0 over the epochs with `decay: linear`, by a cosine with `cosine`.
+class Kept(Protocol):
+    """Where a training that was stopped is found again."""
 
-    clip: the longest that a step's gradient may be, None: any length.
-    """
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None: ...
 
-    name: Literal["adam", "adamw", "sgd"] = "adamw"
-    lr: Annotated[float, Field(gt=0)] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    decay: Literal["none", "linear", "cosine"] = "none"
-    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    def save(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None: ...
 
 
 class Learner:
@@ -64,7 +61,7 @@ class Learner:
         model: Any,
         losses: Mapping[str, tuple[Loss, float]],
         *,
-        optimizer: Optimizer = Optimizer(),
+        optimizer: Optimizer = _USUAL,
         epochs: Positive = 50,
         batch_size: Positive = 64,
         select: Select | None = None,
@@ -72,47 +69,65 @@ class Learner:
         modality_dropout: Annotated[float, Field(ge=0, le=1)] = 0.0,
     ) -> None:
         self.model = model
+        self.model.dropout = modality_dropout
         self.losses = dict(losses)
         self.optimizer = optimizer
         self.epochs = epochs
         self.batch_size = batch_size
         self.select = select
         self.patience = patience
-        self.modality_dropout = modality_dropout
         self.best_epoch = epochs - 1
         self.curve: list[dict[str, float]] = []
 
-    def fit(self, train: Dataset, dev: Dataset | None, *, seed: int) -> None:
-        """Ends with the weights of the chosen epoch; `curve` has a row an epoch."""
-        generator = torch.Generator().manual_seed(seed)
-        optimizer = self._make_optimizer()
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._share)
-        best, best_value, since = None, -math.inf, 0
-        self.curve = []
-        for epoch in range(self.epochs):
-            loss = self._epoch(train, train.epoch(generator), optimizer, epoch)
-            schedule.step()
-            row = {"epoch": epoch, "loss": loss}
-            self.curve.append(row)
-            if dev is None:
-                continue
-            value, scores = self._score(dev)
-            row |= scores
-            since += 1
-            if value > best_value:
-                best, best_value, since = copy.deepcopy(self.model.state_dict()), value, 0
-                self.best_epoch = epoch
-            if self.patience is not None and since >= self.patience:
-                break
-        if best is not None:
-            self.model.load_state_dict(best)
+    def fit(
+        self, train: Dataset, dev: Dataset | None, *, seed: int, kept: Kept | None = None
+    ) -> None:
+        """Ends with the weights of the chosen epoch; `curve` has a row an epoch.
+
+        kept: where each epoch is written down, and from where the training goes on.
+        """
+        steps = self._steps(len(train))
+        if steps.together.rank:
+            torch.manual_seed(seed + steps.together.rank)  # other rows, other dropout
+        progress = Progress(torch.Generator().manual_seed(seed))
+        found = kept.load() if kept is not None else None
+        if found is not None:
+            progress.restore(self.model, steps, *found)
+        while not progress.ends(self.epochs, self.patience):
+            order = train.epoch(progress.generator, self.batch_size)
+            row = {
+                "epoch": progress.epoch,
+                "loss": self._epoch(train, order, steps, progress.epoch),
+            }
+            value = None
+            if dev is not None:
+                value, scores = self._score(dev)
+                row |= scores
+            steps.rates.saw(progress.note(row, value, self.model))
+            if kept is not None:
+                kept.save(*progress.written(self.model, steps))
+        self.curve = progress.curve
+        if progress.best is not None:
+            self.model.load_learned(progress.best)
+            self.best_epoch = progress.best_epoch
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
         """Target → probabilities `[N, C]` (each label's own), or numbers `[N, 1]`."""
         self.model.eval()
-        with torch.inference_mode():
-            parts = [self.model(batch.features) for batch in data.batches(256)]
-        said = {target: torch.cat([part[target] for part in parts]) for target in data.targets}
+        order, size = data.sorted(), self.batch_size
+        if order is None:
+            order, size = torch.arange(len(data)), _ROWS
+        among = together()
+        device = next(self.model.parameters()).device
+        found = []
+        half = HALVES.get(self.optimizer.precision)
+        with torch.inference_mode(), torch.autocast(device.type, half) if half else nullcontext():
+            for rows in order.split(size)[among.rank :: among.size]:
+                said = self.model(data.batch(rows).to(device).features)
+                found.append((rows, {name: one.float().cpu() for name, one in said.items()}))
+        found = among.collect(found)
+        back = torch.cat([rows for rows, _ in found]).argsort()
+        said = {name: torch.cat([one[name] for _, one in found])[back] for name in data.targets}
         return {target: self._turned(target, one.double()).numpy() for target, one in said.items()}
 
     def _turned(self, target: str, said: Tensor) -> Tensor:
@@ -127,7 +142,7 @@ class Learner:
         return "classes" if said.shape[1] > 1 else "numbers"
 
     def state(self) -> dict[str, bytes]:
-        weights = {name: value.contiguous() for name, value in self.model.state_dict().items()}
+        weights = {name: one.cpu().contiguous() for name, one in self.model.learned().items()}
         return {
             "weights.safetensors": save(weights),
             "curve.json": json.dumps(self.curve).encode(),
@@ -135,7 +150,7 @@ class Learner:
         }
 
     def load_state(self, files: Mapping[str, bytes]) -> None:
-        self.model.load_state_dict(load(files["weights.safetensors"]))
+        self.model.load_learned(load(files["weights.safetensors"]))
         self.curve = json.loads(files["curve.json"])
         self.best_epoch = json.loads(files["chosen.json"])["epoch"]
 
@@ -145,56 +160,18 @@ class Learner:
         chosen = [json.loads(files["chosen.json"])["epoch"] + 1 for files in states]
         return {"epochs": round(statistics.median(chosen)), "patience": None}
 
-    def _epoch(
-        self,
-        train: Dataset,
-        order: Tensor,
-        optimizer: torch.optim.Optimizer,
-        epoch: int,
-    ) -> float:
+    def _steps(self, rows: int) -> Steps:
+        total = self.epochs * math.ceil(rows / self.batch_size)
+        return Steps(self.model, self.losses, self.optimizer, total, together())
+
+    def _epoch(self, train: Dataset, order: Tensor, steps: Steps, epoch: int) -> float:
         """The mean loss over all batches."""
         self.model.train()
-        total = 0.0
-        for batch in train.batches(self.batch_size, order):
-            said = self.model(self._thinned(batch.features))
-            parts = [
-                weight * loss(said[name], batch.targets[name], batch.weights)
-                for name, (loss, weight) in self.losses.items()
-            ]
-            loss = torch.stack(parts).sum()
-            value = loss.item()
-            if not math.isfinite(value):
-                raise DataError(
-                    f"the loss became {value} in epoch {epoch}; lower the learning rate"
-                )
-            optimizer.zero_grad()
-            loss.backward()
-            if self.optimizer.clip is not None:
-                nn.utils.clip_grad_norm_(self.model.parameters(), self.optimizer.clip)
-            optimizer.step()
-            total += value * len(next(iter(batch.targets.values())))
-        return total / len(train)
-
-    def _thinned(self, features: dict[str, Features]) -> dict[str, Features]:
-        """In a share of the rows one modality at random is gone, and never all of several.
-
-        A model of one modality loses it: what it then says is learned, too.
-        """
-        groups = self.model.groups
-        if not self.modality_dropout:
-            return features
-        present = torch.stack(
-            [torch.stack([features[name].present for name in group]).any(0) for group in groups], 1
-        )
-        lot = torch.rand(present.shape).masked_fill(~present, -1.0).argmax(1)
-        share = torch.rand(len(present)) < self.modality_dropout
-        spare = present.sum(1) > (len(groups) > 1)
-        lost = torch.where(share & spare, lot, -1)
-        return {
-            name: Features(features[name].x, features[name].mask & (lost != at).unsqueeze(1))
-            for at, group in enumerate(groups)
-            for name in group
-        }
+        total, seen = 0.0, 0
+        for batch in steps.batches(train, order, self.batch_size, epoch):
+            total += steps.take(batch, epoch) * len(batch)
+            seen += len(batch)
+        return total / seen
 
     def _score(self, dev: Dataset) -> tuple[float, dict[str, float]]:
         """What selects (higher is better), and each metric's mean over the targets that it fits."""
@@ -209,21 +186,6 @@ class Learner:
         signed = [signs[name] * value for name, values in found.items() for value in values]
         means = {name: sum(values) / len(values) for name, values in found.items()}
         return sum(signed) / len(signed), means
-
-    def _make_optimizer(self) -> torch.optim.Optimizer:
-        options: dict[str, Any] = {
-            "lr": self.optimizer.lr,
-            "weight_decay": self.optimizer.weight_decay,
-        }
-        if self.optimizer.name != "sgd":
-            options["fused"] = True
-        return _OPTIMIZERS[self.optimizer.name](self.model.parameters(), **options)
-
-    def _share(self, epoch: int) -> float:
-        """The learning rate of an epoch, as a share of `lr`."""
-        done = epoch / self.epochs
-        shares = {"none": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
-        return shares[self.optimizer.decay]
 
 
 def _sums(truth: np.ndarray, scores: np.ndarray, kind: str) -> np.ndarray:

@@ -1,0 +1,201 @@
+"""What each part of a config allows and the whole does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from multimodal_ser import components, metrics, ways
+from multimodal_ser.experiment import EncoderPart, Experiment, Tuning
+
+
+def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
+    """What each part allows and the whole does not."""
+    yield from _of_outputs(experiment)
+    if experiment.encoders or not card:
+        yield from _of_learning(experiment)
+
+
+def _of_outputs(experiment: Experiment) -> Iterator[str]:
+    kinds = {output.kind for output in experiment.outputs.values()}
+    for name in experiment.metrics:
+        if metrics.kind(name) not in kinds:
+            yield f"metrics: '{name}' scores {metrics.kind(name)}, and no output is of that kind"
+    for target, output in experiment.outputs.items():
+        if not experiment.metrics_of(target):
+            usual = ", ".join(metrics.DEFAULTS[output.kind])
+            yield f"outputs.{target}: no metric fits its kind (for example {usual})"
+        if output.soft and (output.column or target) != "label":
+            yield f"outputs.{target}.soft: raters' votes (votes:<label>) are of the column label"
+    yield from _of_balance(experiment)
+
+
+def _of_balance(experiment: Experiment) -> Iterator[str]:
+    if experiment.balance_beta is not None and experiment.balance != "effective":
+        yield "balance_beta: only balance: effective has one"
+    if experiment.balance == "none":
+        return
+    kinds = {output.kind for output in experiment.outputs.values()}
+    if "classes" not in kinds:
+        yield "balance: only classes can be balanced, and no output is of that kind"
+    elif experiment.outputs[experiment.balanced_target].adjustment:
+        yield (
+            f"outputs.{experiment.balanced_target}.adjustment: balance: {experiment.balance} makes "
+            "up for rare classes already; take one of the two"
+        )
+
+
+def _of_learning(experiment: Experiment) -> Iterator[str]:
+    if not experiment.encoders:
+        yield "encoders: name at least one, such as {audio: {name: mfcc}}"
+    learner = components.find("learners", experiment.learner.name)
+    yield from _of_learner(experiment, learner)
+    if learner.WANTS != "batches" and experiment.fusion:
+        yield (
+            f"fusion: only a learner that trains on batches uses one; '{experiment.learner.name}' "
+            "joins the pooled features itself. Remove fusion:, or use learner: {name: neural}"
+        )
+    if learner.WANTS == "batches" and not experiment.fusion:
+        yield f"fusion: '{experiment.learner.name}' needs one (for example concat)"
+    select = experiment.learner.options.get("select")
+    if select and metrics.kind(select) not in {one.kind for one in experiment.outputs.values()}:
+        yield f"learner.select: no output is of the kind that '{select}' scores"
+    known = dict.fromkeys(("audio", "text"), False)
+    for key, part in experiment.encoders.items():
+        encoder = components.find("encoders", part.name)
+        known[encoder.modality] = True
+        if learner.WANTS != "batches" and (
+            part.attended or part.options.get("layer") == "weighted"
+        ):
+            yield f"encoders.{key}: weighted layers and pool: attention are learned by neural alone"
+        columns = getattr(encoder, "columns", None)
+        if learner.WANTS == "batches" and columns and columns(part.options) is None:
+            yield f"encoders.{key}: a neural learner needs dense columns; set max_features or svd"
+    yield from _of_text(experiment)
+    yield from _of_training(experiment, learner)
+    yield from _of_augmentation(experiment, learner)
+    dropped = experiment.learner.options.get("modality_dropout", 0)
+    if dropped and len(experiment.modalities) < 2:
+        yield "learner.modality_dropout: the encoders read one modality, so there is none to drop"
+    if experiment.shuffle and not known[experiment.shuffle]:
+        yield f"shuffle: no encoder reads {experiment.shuffle}, so it would have no effect"
+
+
+def _of_training(experiment: Experiment, learner: Any) -> Iterator[str]:
+    """Of encoders that learn."""
+    for key, part in experiment.encoders.items():
+        if part.trainable:
+            yield from _of_finetuning(key, part)
+        elif part.finetune != Tuning():
+            yield f"encoders.{key}.finetune: nothing of it learns; set trainable: true"
+        if not ways.learns(part):
+            continue
+        if learner.WANTS != "batches":
+            yield (
+                f"encoders.{key}: '{experiment.learner.name}' trains no encoder; "
+                "take learner: {name: neural}, or another encoder"
+            )
+        if part.normalize != "none":
+            yield f"encoders.{key}.normalize: what an encoder gives changes while it learns"
+
+
+def _of_finetuning(key: str, part: EncoderPart) -> Iterator[str]:
+    encoder, tuned = components.find("encoders", part.name), part.finetune
+    if getattr(encoder, "TRAINED", False):
+        yield f"encoders.{key}.trainable: '{part.name}' always learns; leave it out"
+    elif not getattr(encoder, "TUNABLE", False):
+        yield f"encoders.{key}.trainable: '{part.name}' has no weights that could learn"
+        return
+    if part.options.get("precision", "fp32") != "fp32":
+        yield f"encoders.{key}.precision: it learns in that of learner.optimizer.precision"
+    if tuned.cnn and encoder.modality != "audio":
+        yield f"encoders.{key}.finetune.cnn: only models of speech hear by convolutions"
+    usual, set_here = Tuning(), ("rank", "alpha", "dropout")
+    if part.trainable != "lora" and any(getattr(tuned, n) != getattr(usual, n) for n in set_here):
+        yield f"encoders.{key}.finetune: rank, alpha and dropout are of trainable: lora"
+
+
+def _of_augmentation(experiment: Experiment, learner: Any) -> Iterator[str]:
+    """A step that would touch nothing is an error."""
+    augment = experiment.augment
+    if augment.copies and not augment.steps:
+        yield "augment.copies: there are no steps, so nothing would change"
+    if augment.steps and not augment.copies and learner.WANTS != "batches":
+        yield (
+            f"augment: '{experiment.learner.name}' sees each row once; set copies, or take "
+            "learner: {name: neural}"
+        )
+    for place, step in enumerate(augment.steps):
+        stage = components.find("augment", step.name).STAGE
+        if augment.copies and stage != "input":
+            yield f"augment.steps.{place}: '{step.name}' changes batches, of which no copy is kept"
+        elif step.options.get("p") == 0 or not _touched(experiment, step.name):
+            yield f"augment.steps.{place}: '{step.name}' would change nothing that an encoder reads"
+    if not augment.copies:
+        yield from _of_changing(experiment)
+
+
+def _of_changing(experiment: Experiment) -> Iterator[str]:
+    """Of what is changed anew in every epoch."""
+    for key in ways.fresh(experiment):
+        if experiment.encoders[key].normalize == "speaker":
+            yield f"encoders.{key}.normalize: clips that change have no speaker to be scaled by"
+    stages = {components.find("augment", one.name).STAGE for one in experiment.augment.steps}
+    for key in ways.learning(experiment) if "batch" in stages else ():
+        part = experiment.encoders[key]
+        if not _frames_of(part, samples=True):
+            yield f"augment: rows of '{part.name}' (encoders.{key}) cannot be mixed"
+
+
+def _touched(experiment: Experiment, name: str) -> bool:
+    """Whether a step changes what some encoder reads or gives."""
+    step = components.find("augment", name)
+    for part in experiment.encoders.values():
+        fits = step.modality in (None, components.find("encoders", part.name).modality)
+        if fits and (step.STAGE != "frames" or _frames_of(part)):
+            return True
+    return False
+
+
+def _frames_of(part: EncoderPart, samples: bool = False) -> bool:
+    """Whether an encoder has frames that can be blanked out (or, with samples, rows to mix)."""
+    encoder = components.find("encoders", part.name)
+    if getattr(encoder, "TRAINED", False):
+        frames = getattr(encoder, "frames", None)
+        return frames is not None and (samples or frames(part.options))
+    if ways.learns(part):
+        return False
+    return samples or part.options.get("pool", "none") in ("none", "attention")
+
+
+def _of_text(experiment: Experiment) -> Iterator[str]:
+    if experiment.text_source != "reference" and experiment.asr is None:
+        yield f"text_source: '{experiment.text_source}' needs a recogniser, asr: {{name: whisper}}"
+    if experiment.asr and "text" not in experiment.modalities:
+        yield "asr: no encoder reads text, so it would have no effect"
+
+
+def _of_learner(experiment: Experiment, learner: Any) -> Iterator[str]:
+    """Whether the learner can predict what is asked for, and balance it as is asked for."""
+    name, able = experiment.learner.name, ", ".join(learner.TARGETS)
+    for target, output in experiment.outputs.items():
+        if output.kind not in learner.TARGETS:
+            yield f"outputs.{target}: '{name}' predicts {able}, no {output.kind}"
+    if learner.WANTS != "batches":
+        yield from _unused(experiment)
+    if learner.WANTS != "batches" and len(experiment.outputs) > 1:
+        yield f"outputs: '{name}' predicts one target; learner: {{name: neural}} takes several"
+    if learner.WANTS != "batches" and experiment.balance == "sampler":
+        yield f"balance: '{name}' does not draw batches; use weights"
+
+
+def _unused(experiment: Experiment) -> Iterator[str]:
+    """What says how batches are learned, for a learner that takes none."""
+    for target, output in experiment.outputs.items():
+        used = {"head": output.layers, "loss": output.loss == "focal"}
+        names = [*(name for name, is_used in used.items() if is_used), *output.of_classes_alone]
+        for name in names:
+            yield (
+                f"outputs.{target}.{name}: '{experiment.learner.name}' has its own, so it would "
+                "have no effect; learner: {name: neural} has it"
+            )

@@ -1,0 +1,93 @@
+"""Which part of a pre-trained network learns, and how it behaves while it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+
+from multimodal_ser.types import ConfigError, Finetune, MissingError
+
+_ATTENTION = (
+    *("q_proj", "v_proj", "query", "value", "q_lin", "v_lin", "query_proj", "value_proj"),
+    *("linear_q", "linear_v", "q", "v"),
+)
+_IDLE = ("masked_spec_embed", "pooler.", "adapter.")  # no hidden state depends on them
+_HEARING = ("feature_extractor", "conv1", "conv2")  # what hears: convolutions over samples or mels
+
+
+class Learning:
+    """Opens a network to training.
+
+    Layers below the highest that learn stay as they were in every respect: no gradient, no dropout.
+    """
+
+    def __init__(self, network: Any, layers: Iterable[nn.Module], how: Finetune) -> None:
+        network.requires_grad_(False)
+        self.network = network
+        self.alive: list[nn.Module] = [network]
+        if how.lora:
+            _add_adapters(network, how)
+        elif how.top is not None:
+            self.alive = self._top(layers, how.top)
+        else:
+            for name, parameter in network.named_parameters():
+                parameter.requires_grad_(not name.startswith(_IDLE))
+        self.still = [] if how.cnn else _hearing(network)
+        for module in self.still:
+            module.requires_grad_(False)
+        if how.checkpointing:
+            _checkpoint(network, layers)
+
+    def train(self, mode: bool) -> None:
+        """Only what learns leaves eval mode."""
+        self.network.eval()
+        for module in self.alive if mode else ():
+            module.train()
+        for module in self.still:
+            module.eval()
+
+    def _top(self, layers: Iterable[nn.Module], count: int) -> list[nn.Module]:
+        """The highest layers; a norm behind the last one stays as it was."""
+        every = list(layers)
+        if count > len(every):
+            raise ConfigError(f"trainable: top:{count}, but the model has {len(every)} layers")
+        highest = every[len(every) - count :]
+        for module in highest:
+            module.requires_grad_(True)
+        return highest
+
+
+def _add_adapters(network: Any, how: Finetune) -> None:
+    """Low-rank additions to what attention asks for and gives (Hu et al. 2021), by peft."""
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ModuleNotFoundError:
+        raise MissingError(
+            "trainable: lora needs peft: pip install 'multimodal_ser[peft]'"
+        ) from None
+    config = LoraConfig(
+        r=how.rank,
+        lora_alpha=how.alpha,  # pyright: ignore[reportArgumentType]
+        lora_dropout=how.dropout,
+        target_modules=[*_ATTENTION],
+    )
+    try:
+        inject_adapter_in_model(config, network)
+    except ValueError as error:
+        raise ConfigError(f"trainable: lora finds no attention in this model: {error}") from None
+
+
+def _hearing(network: Any) -> list[nn.Module]:
+    found = (getattr(network, name, None) for name in _HEARING)
+    return [one for one in found if isinstance(one, nn.Module)]
+
+
+def _checkpoint(network: Any, layers: Iterable[nn.Module]) -> None:
+    """The transformer's layers alone: what they compute is computed again for the gradient."""
+    network.gradient_checkpointing_enable({"use_reentrant": False})
+    ours = {id(layer) for layer in layers}
+    for module in network.modules():
+        if hasattr(module, "gradient_checkpointing") and id(module) not in ours:
+            module.gradient_checkpointing = False

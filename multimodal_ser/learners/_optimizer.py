@@ -1,0 +1,107 @@
+"""How a step is made: the optimizer, its learning rates, and how they change."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+
+_KINDS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+Positive = Annotated[float, Field(gt=0)]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Every learning rate rises from 0 over the first `warmup` of all steps, and then falls.
+
+    linear and cosine end at 0 with the last epoch; inverse: lr / (1 + rate · step); plateau: times
+    `factor` after each `patience` epochs without gain on dev.
+    """
+
+    decay: Literal["none", "linear", "cosine", "inverse", "plateau"] = "none"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    rate: Positive = 1e-4
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    patience: Annotated[int, Field(gt=0)] = 5
+
+    def share(self, step: int, steps: int, plateaus: int) -> float:
+        """Of the learning rate in a step; plateaus: how often there was none to gain."""
+        rising = self.warmup * steps
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        done = (step - rising) / max(steps - rising, 1)
+        return {
+            "none": 1.0,
+            "linear": 1 - done,
+            "cosine": (1 + math.cos(math.pi * done)) / 2,
+            "inverse": 1 / (1 + self.rate * step),
+            "plateau": self.factor**plateaus,
+        }[self.decay]
+
+    @property
+    def constant(self) -> bool:
+        return self.decay == "none" and not self.warmup
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """clip: the longest that a step's gradient may be, None: any length.
+
+    accumulate: into how many pieces each batch is cut to save memory; the gradient is that of the
+    whole. precision: of the forward pass; the weights stay in 32 bits.
+    """
+
+    name: Literal["adam", "adamw", "sgd"] = "adamw"
+    lr: Positive = 1e-3
+    eps: Positive = 1e-8
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip: Positive | None = 1.0
+    schedule: Schedule = Schedule()
+    accumulate: Annotated[int, Field(gt=0)] = 1
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+
+
+def build(settings: Optimizer, model: Any) -> torch.optim.Optimizer:
+    """One group of parameters for each encoder that has a rate of its own, one for the rest."""
+    rates = {name: rate for name, rate in model.rates.items() if rate is not None}
+    own: dict[str, list[Any]] = {"": [], **{name: [] for name in rates}}
+    for path, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            home = path.split(".")[1] if path.startswith("encoders.") else ""
+            own[home if home in rates else ""].append(parameter)
+    groups = [
+        {"params": found, "lr": rates.get(name, settings.lr)}
+        for name, found in own.items()
+        if found
+    ]
+    options: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
+    if settings.name != "sgd":
+        options |= {"eps": settings.eps, "fused": True}
+    return _KINDS[settings.name](groups, **options)
+
+
+class Rates:
+    """The learning rates of an optimizer, step by step."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule, steps: int) -> None:
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.steps = steps
+        self.whole = [group["lr"] for group in optimizer.param_groups]
+        self.plateaus = self.since = 0
+
+    def set(self, step: int) -> None:
+        if self.schedule.constant:
+            return
+        share = self.schedule.share(step, self.steps, self.plateaus)
+        for group, rate in zip(self.optimizer.param_groups, self.whole, strict=True):
+            group["lr"] = rate * share
+
+    def saw(self, gain: bool) -> None:
+        """After an epoch: whether dev gained by it."""
+        self.since = 0 if gain else self.since + 1
+        if self.since >= self.schedule.patience:
+            self.since, self.plateaus = 0, self.plateaus + 1

@@ -1,0 +1,101 @@
+"""How far a training has come, so that it can be stopped after any epoch and gone on with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from multimodal_ser.learners._steps import Steps
+
+
+class Progress:
+    """The next epoch, what was best on dev so far, and the generator of the order of rows."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self.generator = generator
+        self.epoch = 0
+        self.curve: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] | None = None
+        self.best_epoch = 0
+        self.best_value = -math.inf
+        self.since = 0
+
+    def ends(self, epochs: int, patience: int | None) -> bool:
+        return self.epoch >= epochs or (patience is not None and self.since >= patience)
+
+    def note(self, row: dict[str, float], value: float | None, model: Any) -> bool:
+        """An epoch that is done, and whether dev (higher is better, None: no dev) gained by it."""
+        self.curve.append(row)
+        self.epoch += 1
+        if value is None:
+            return False
+        gain = value > self.best_value
+        self.since = 0 if gain else self.since + 1
+        if gain:
+            self.best = {name: one.detach().cpu().clone() for name, one in model.learned().items()}
+            self.best_epoch, self.best_value = self.epoch - 1, value
+        return gain
+
+    def written(self, model: Any, steps: Steps) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that the next epochs depend on, as tensors and as plain data."""
+        states = steps.optimizer.state_dict()["state"]
+        tensors = {
+            **{f"model.{name}": one for name, one in model.learned().items()},
+            **{f"best.{name}": one for name, one in (self.best or {}).items()},
+            **{
+                f"optimizer.{at}.{name}": one
+                for at, state in states.items()
+                for name, one in state.items()
+            },
+            "random.order": self.generator.get_state(),
+            "random.cpu": torch.stack(steps.together.collect([torch.get_rng_state()])),
+        }
+        if steps.device.type == "cuda":
+            state = torch.cuda.get_rng_state(steps.device)
+            tensors["random.cuda"] = torch.stack(steps.together.collect([state]))
+        plain = {
+            "epoch": self.epoch,
+            "curve": self.curve,
+            "best_epoch": self.best_epoch,
+            "best_value": self.best_value if math.isfinite(self.best_value) else None,
+            "since": self.since,
+            "taken": steps.taken,
+            "pieces": steps.pieces,
+            "plateaus": [steps.rates.plateaus, steps.rates.since],
+            "scaler": steps.scaler.state_dict(),
+        }
+        return tensors, plain
+
+    def restore(
+        self, model: Any, steps: Steps, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]
+    ) -> None:
+        """Stand where `written` was called."""
+        self.epoch, self.curve, self.since = plain["epoch"], plain["curve"], plain["since"]
+        self.best_epoch = plain["best_epoch"]
+        self.best_value = -math.inf if plain["best_value"] is None else plain["best_value"]
+        self.best = _under("best.", tensors) or None
+        model.load_learned(_under("model.", tensors))
+        states: dict[int, dict[str, Tensor]] = {}
+        for path, one in _under("optimizer.", tensors).items():
+            at, _, name = path.partition(".")
+            states.setdefault(int(at), {})[name] = one
+        groups = steps.optimizer.state_dict()["param_groups"]
+        steps.optimizer.load_state_dict({"state": states, "param_groups": groups})
+        steps.taken, steps.pieces = plain["taken"], plain["pieces"]
+        steps.rates.plateaus, steps.rates.since = plain["plateaus"]
+        steps.scaler.load_state_dict(plain["scaler"])
+        self.generator.set_state(tensors["random.order"])
+        rank = steps.together.rank % len(tensors["random.cpu"])
+        torch.set_rng_state(tensors["random.cpu"][rank])
+        if "random.cuda" in tensors and steps.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random.cuda"][rank], steps.device)
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)
+    }

@@ -1,0 +1,193 @@
+"""Gradient steps on whole batches, into however many pieces and processes these are cut."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from multimodal_ser.batches import Batch, Dataset
+from multimodal_ser.engines.together import Together
+from multimodal_ser.learners._optimizer import Optimizer, Rates, build
+from multimodal_ser.losses import BATCHWISE, Loss
+from multimodal_ser.types import DivergedError, Features, MserError
+
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Steps:
+    """Takes the steps of one training.
+
+    A piece's gradient is that of the loss over the whole batch, in which what is said of all other
+    rows is a constant; so the pieces of all processes add up to the gradient of the batch.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        losses: Mapping[str, tuple[Loss, float]],
+        settings: Optimizer,
+        steps: int,
+        together: Together,
+    ) -> None:
+        self.model = model
+        self.losses = losses
+        self.settings = settings
+        self.together = together
+        self.device = next(model.parameters()).device
+        self.wrapped = together.wrap(model)
+        self.optimizer = build(settings, model)
+        self.rates = Rates(self.optimizer, settings.schedule, steps)
+        self.learning = [one for one in model.parameters() if one.requires_grad]
+        self.scaler = torch.amp.GradScaler(  # pyright: ignore[reportPrivateImportUsage]
+            self.device.type, enabled=settings.precision == "fp16"
+        )
+        self.pieces = settings.accumulate
+        self.taken = 0
+
+    def batches(self, data: Dataset, order: Tensor, size: int, epoch: int) -> Iterator[Batch]:
+        """This process's share of each batch; rows that only fill it up weigh nothing."""
+        for rows in order.split(size):
+            mine, fillers = self.together.share(rows)
+            batch = data.batch(mine, epoch)
+            if self.together.size > 1:
+                weights = torch.ones(len(mine)) if batch.weights is None else batch.weights.clone()
+                weights[len(mine) - fillers :] = 0.0
+                batch = replace(batch, weights=weights)
+            yield batch if self.device.type == "cpu" else batch.to(self.device)
+
+    def take(self, batch: Batch, epoch: int) -> float:
+        """One step; the loss before it. DivergedError where a number is not finite."""
+        self.rates.set(self.taken)
+        value = self._learn(batch)
+        self.scaler.unscale_(self.optimizer)
+        longest = self.settings.clip or math.inf
+        length = nn.utils.clip_grad_norm_(self.learning, longest).item()
+        if not math.isfinite(value) or not (math.isfinite(length) or self.scaler.is_enabled()):
+            raise self._divergence(batch, epoch, value, length)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.taken += 1
+        return value
+
+    def said(self, batch: Batch, model: nn.Module | None = None) -> dict[str, Tensor]:
+        """What the model says, in 32 bits."""
+        half = HALVES.get(self.settings.precision)
+        context = torch.autocast(self.device.type, half) if half else nullcontext()
+        with context:
+            said = (model or self.model)(batch.features)
+        return said if half is None else {name: one.float() for name, one in said.items()}
+
+    def _learn(self, batch: Batch) -> float:
+        """The gradient of a batch; in smaller pieces from now on if the memory does not suffice."""
+        while True:
+            self.optimizer.zero_grad()
+            try:
+                if self.pieces == 1 and self.together.size == 1:
+                    return self._whole(batch)
+                return self._in_pieces(batch)
+            except torch.OutOfMemoryError as error:
+                self._halve(len(batch), error)
+
+    def _whole(self, batch: Batch) -> float:
+        loss = self._loss(self.said(batch), batch.targets, batch.weights)
+        self.scaler.scale(loss).backward()
+        return loss.item()
+
+    def _in_pieces(self, batch: Batch) -> float:
+        truth = {name: self.together.gather(one) for name, one in batch.targets.items()}
+        weights = None if batch.weights is None else self.together.gather(batch.weights)
+        first, size = self.together.rank * len(batch), -(-len(batch) // self.pieces)
+        pieces = torch.arange(len(batch), device=self.device).split(size)
+        others = self._others(batch, pieces)
+        found = []
+        for piece in pieces:
+            with self.together.waiting(self.wrapped, piece is pieces[-1]):
+                said = self.said(batch.cut(piece), self.wrapped)
+                whole = {
+                    name: _put(
+                        one, others.get(name), first + piece, len(batch) * self.together.size
+                    )
+                    for name, one in said.items()
+                }
+                loss = self._loss(whole, truth, weights) * self.together.size
+                self.scaler.scale(loss).backward()
+            found.append({name: one.detach() for name, one in said.items()})
+        return self._loss(self._joined(found), truth, weights).item()
+
+    def _others(self, batch: Batch, pieces: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """What is said of all rows, where a loss needs to know it for each of them."""
+        names = {getattr(loss, "__name__", "") for loss, _ in self.losses.values()}
+        if not names & {*BATCHWISE}:
+            return {}
+        with torch.no_grad():
+            return self._joined([self.said(batch.cut(piece)) for piece in pieces])
+
+    def _joined(self, found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        return {
+            name: self.together.gather(torch.cat([one[name] for one in found])) for name in found[0]
+        }
+
+    def _loss(
+        self, said: Mapping[str, Tensor], truth: Mapping[str, Tensor], weights: Tensor | None
+    ) -> Tensor:
+        parts = [
+            weight * loss(said[name], truth[name], weights)
+            for name, (loss, weight) in self.losses.items()
+        ]
+        return torch.stack(parts).sum()
+
+    def _halve(self, rows: int, error: torch.OutOfMemoryError) -> None:
+        if self.pieces >= rows or self.together.size > 1:
+            raise MserError(
+                f"the memory of {self.device} does not suffice for {-(-rows // self.pieces)} "
+                "utterances at a time; set learner.optimizer.accumulate, crop, or take a smaller "
+                f"model ({str(error).partition('. ')[0]})"
+            ) from None
+        self.optimizer.zero_grad()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.pieces *= 2
+        print(f"out of memory: batches are cut into {self.pieces} pieces now", file=sys.stderr)
+
+    def _divergence(self, batch: Batch, epoch: int, value: float, length: float) -> DivergedError:
+        """Which rows it came from, as far as that can be seen."""
+        where = f"in step {self.taken} (epoch {epoch})"
+        strange = _strange(batch)
+        if strange.any():
+            return DivergedError(f"features are NaN or infinite {where}", _rows(batch, strange))
+        with torch.no_grad():
+            said = torch.cat(list(self.said(batch).values()), dim=1)
+        lost = ~said.isfinite().all(1)
+        what = f"the gradient's length became {length}" if math.isfinite(value) else ""
+        return DivergedError(
+            f"{what or f'the loss became {value}'} {where}; lower the learning rate, or clip",
+            _rows(batch, lost if lost.any() else torch.ones_like(lost)),
+        )
+
+
+def _put(said: Tensor, others: Tensor | None, places: Tensor, rows: int) -> Tensor:
+    """What is said of a piece at its places among all rows `[rows, C]`, the rest as constants."""
+    whole = said.new_zeros(rows, said.shape[1]) if others is None else others
+    return whole.index_copy(0, places, said)
+
+
+def _strange(batch: Batch) -> Tensor:
+    """`[B]` bool: rows that were not finite before the model saw them."""
+    strange = torch.zeros(len(batch), dtype=torch.bool, device=batch.rows.device)
+    for given in batch.features.values():
+        tensors = [given.x] if isinstance(given, Features) else given.values()
+        for one in tensors:
+            if one.is_floating_point():
+                strange |= ~one.flatten(1).isfinite().all(1)
+    return strange
+
+
+def _rows(batch: Batch, chosen: Tensor) -> list[int]:
+    return batch.rows[chosen].tolist()

@@ -1,0 +1,79 @@
+"""What training needs to know of a corpus, row by row, and where its features or inputs are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from multimodal_ser import components, ways
+from multimodal_ser.contents import Content
+from multimodal_ser.experiment import Experiment
+from multimodal_ser.features import Encoded, recipe_of
+from multimodal_ser.types import Input, Utterance
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an encoder that runs in every step reads.
+
+    recipe: of the encoder before it learns; keys `[N]` of what it reads, `""` where that is
+    missing; lengths `[N]` in samples or characters.
+    """
+
+    recipe: str
+    keys: tuple[str, ...]
+    lengths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Material:
+    """The rows of a corpus as training sees them.
+
+    encoded: the cached encoders; sources: those that run in every step; targets: target → what is
+    learned of it, `[N, C]` or `[N, 1]`; classes: target → its classes, none for
+    numbers; codes: `[N]` classes of the target that `balance` evens out; clusters and speakers:
+    `[N]` codes; taught: target → what stands for `targets` in the rows that train, where that is
+    something else.
+    """
+
+    encoded: Mapping[str, Encoded]
+    sources: Mapping[str, Source]
+    utterances: tuple[Utterance, ...]
+    targets: Mapping[str, np.ndarray]
+    classes: Mapping[str, Sequence[str]]
+    codes: np.ndarray
+    clusters: np.ndarray
+    speakers: np.ndarray
+    taught: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def hash(self) -> str:
+        """Of every feature or input key: others, and the models are others."""
+        digest = hashlib.sha256()
+        for name, one in sorted(self.encoded.items()):
+            digest.update(f"{name}={one.recipe.key()}@{one.layer}:{','.join(one.keys)};".encode())
+        for name, one in sorted(self.sources.items()):
+            digest.update(f"{name}~{one.recipe}:{','.join(one.keys)};".encode())
+        return digest.hexdigest()[:16]
+
+    def text(self, row: int) -> Input:
+        """What a fitted encoder reads of a row."""
+        return Input(text=self.utterances[row].text, language=self.utterances[row].language)
+
+
+def sources_of(
+    experiment: Experiment, contents: Callable[[str], Sequence[Content | None]]
+) -> dict[str, Source]:
+    """Of every encoder that runs in each step. contents: modality → what each row holds."""
+    found = {}
+    for name in ways.in_every_step(experiment):
+        part = experiment.encoders[name]
+        held = contents(components.find("encoders", part.name).modality)
+        found[name] = Source(
+            recipe_of(part.name, part.options).key(),
+            tuple(one.key if one else "" for one in held),
+            tuple(one.length if one else 0 for one in held),
+        )
+    return found

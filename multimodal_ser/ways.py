@@ -1,0 +1,92 @@
+"""How each encoder of an experiment runs.
+
+cached: frozen, once. fitted: anew in every fold, on the rows that train. learning: in the model, in
+every step. fresh: frozen or fitted, and in every step all the same, because `augment` changes what
+it reads; what is not trained on still comes from the cache.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from multimodal_ser import components
+from multimodal_ser.augmentation import Augmentation
+from multimodal_ser.experiment import EncoderPart, Experiment
+from multimodal_ser.types import Finetune
+
+
+def learns(part: EncoderPart) -> bool:
+    """In the model: because its kind always does, or because the config says so."""
+    return bool(part.trainable) or getattr(components.find("encoders", part.name), "TRAINED", False)
+
+
+def learning(experiment: Experiment) -> list[str]:
+    return [name for name, part in experiment.encoders.items() if learns(part)]
+
+
+def fitted(experiment: Experiment) -> list[str]:
+    """Those that look at the rows that train before anything else does."""
+    return [
+        name
+        for name, part in experiment.encoders.items()
+        if hasattr(components.find("encoders", part.name), "fit")
+    ]
+
+
+def cached(experiment: Experiment) -> list[str]:
+    """Those whose features of every utterance are computed once, the fresh ones among them."""
+    others = {*learning(experiment), *fitted(experiment)}
+    return [name for name in experiment.encoders if name not in others]
+
+
+def fresh(experiment: Experiment) -> list[str]:
+    steps = announced(experiment)
+    others = learning(experiment)
+    return [
+        name
+        for name, part in experiment.encoders.items()
+        if name not in others
+        and steps is not None
+        and steps.touches_input(components.find("encoders", part.name).modality)
+    ]
+
+
+def in_every_step(experiment: Experiment) -> list[str]:
+    return [*learning(experiment), *fresh(experiment)]
+
+
+def announced(experiment: Experiment) -> Augmentation | None:
+    """What the steps of `augment` say of themselves, before any is built; None without steps."""
+    steps = [(one.name, components.find("augment", one.name)) for one in experiment.augment.steps]
+    return Augmentation(steps) if steps and not experiment.augment.copies else None
+
+
+def augmentation(experiment: Experiment) -> Augmentation | None:
+    """The steps that change what is trained on in every epoch; None without any."""
+    if announced(experiment) is None:
+        return None
+    parts = experiment.augment.steps
+    return Augmentation(
+        [(one.name, components.build("augment", one.name, one.options)) for one in parts]
+    )
+
+
+def build(part: EncoderPart) -> Any:
+    """An encoder that learns, with its weights before training, or any other as it is."""
+    if not part.trainable:
+        return components.build("encoders", part.name, part.options)
+    return components.build("encoders", part.name, part.options, finetune_of(part))
+
+
+def finetune_of(part: EncoderPart) -> Finetune:
+    tuned, how = part.finetune, part.trainable
+    top = int(how.partition(":")[2]) if isinstance(how, str) and how.startswith("top:") else None
+    return Finetune(
+        top=top,
+        lora=how == "lora",
+        cnn=tuned.cnn,
+        checkpointing=tuned.checkpointing,
+        rank=tuned.rank,
+        alpha=tuned.alpha,
+        dropout=tuned.dropout,
+    )
