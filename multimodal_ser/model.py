@@ -78,13 +78,15 @@ class Model(nn.Module):
             return {target: head(fused) for target, head in self.heads.items()}
         present = torch.stack([part.present for part in ordered.values()], dim=1)
         fused = self.fusion(ordered)
-        weights = getattr(self.fusion, "weights", None)
         return {
-            target: (merge_labels if target in self.multiple else merge)(
-                head(fused), present, self.merge, weights
-            )
+            target: self._merged(target, head(fused), present)
             for target, head in self.heads.items()
         }
+
+    def _merged(self, target: str, said: Tensor, present: Tensor) -> Tensor:
+        how = merge_numbers if said.shape[-1] == 1 else merge
+        how = merge_labels if target in self.multiple else how
+        return how(said, present, self.merge or "mean", getattr(self.fusion, "weights", None))
 
     def learned(self) -> dict[str, Tensor]:
         """The state without the weights of encoders that stay as they were loaded."""
@@ -195,9 +197,24 @@ def merge(logits: Tensor, present: Tensor, how: str, weights: Tensor | None = No
         return torch.log_softmax(total, dim=-1)
     if how == "max":
         return torch.log_softmax(logs.masked_fill(~here, float("-inf")).amax(1), dim=-1)
-    preference = logits.new_zeros(present.shape[1]) if weights is None else weights
-    share = torch.log_softmax(preference.masked_fill(~present, float("-inf")), dim=1)
-    return torch.logsumexp(logs + share.unsqueeze(-1), dim=1)
+    return torch.logsumexp(logs + _shares(present, weights, logits).unsqueeze(-1), dim=1)
+
+
+def merge_numbers(
+    numbers: Tensor, present: Tensor, how: str, weights: Tensor | None = None
+) -> Tensor:
+    """The mean over the encoders present, by weight where there are some: `[B, M, 1]` → `[B, 1]`.
+
+    A number has no probability that could be the highest, or multiplied.
+    """
+    present = present | ~present.any(1, keepdim=True)
+    return (numbers * _shares(present, weights, numbers).exp().unsqueeze(-1)).sum(1)
+
+
+def _shares(present: Tensor, weights: Tensor | None, like: Tensor) -> Tensor:
+    """Logarithm of how much each encoder counts `[B, M]`, −inf where it is missing."""
+    preference = like.new_zeros(present.shape[1]) if weights is None else weights
+    return torch.log_softmax(preference.masked_fill(~present, float("-inf")), dim=1)
 
 
 def merge_labels(
