@@ -36,7 +36,7 @@ class Material:
     learned of it, `[N, C]` or `[N, 1]`; classes: target → its classes, none for
     numbers; codes: `[N]` classes of the target that `balance` evens out; clusters and speakers:
     `[N]` codes; taught: target → what stands for `targets` in the rows that train, where that is
-    something else.
+    something else. thresholds: target of labels → those to decide by, where folds have chosen them.
     """
 
     encoded: Mapping[str, Encoded]
@@ -48,6 +48,7 @@ class Material:
     clusters: np.ndarray
     speakers: np.ndarray
     taught: Mapping[str, np.ndarray] = field(default_factory=dict)
+    thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def hash(self) -> str:
         """Of every feature or input key: others, and the models are others."""

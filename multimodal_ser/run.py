@@ -9,7 +9,7 @@ on from there when it is started again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -172,8 +172,9 @@ def _train_final(
     """On every row with a target, with what the folds chose on dev (the median of the epochs)."""
     learner = components.find("learners", experiment.learner.name)
     options = experiment.learner.options
+    models = [folder.model(fold, seed) for fold in prepared.folds for seed in experiment.seeds]
+    material = replace(material, thresholds=training.settled_thresholds(models))
     if hasattr(learner, "settled"):
-        models = [folder.model(fold, seed) for fold in prepared.folds for seed in experiment.seeds]
         options |= learner.settled([model_folder.read_files(one / "learner") for one in models])
     part = Part(name=experiment.learner.name, **options)
     settled = experiment.model_copy(update={"learner": part})

@@ -102,7 +102,9 @@ def fit(
         learner.fit(train, dev, seed=seed, **({} if kept is None else {"kept": kept}))
     except DivergedError as error:
         raise _with_names(error, material, chosen, kept) from None
-    cuts = thresholds(experiment.targets("labels"), material.classes, learner, dev)
+    cuts = material.thresholds
+    if not cuts:
+        cuts = thresholds(experiment.targets("labels"), material.classes, learner, dev)
     return replace(start, learner=learner, shape=shape, thresholds=cuts)
 
 
@@ -158,6 +160,13 @@ def load(experiment: Experiment, folder: Path, device: torch.device | None = Non
     units = {name: (pair[0], pair[1]) for name, pair in written["units"].items()}
     cuts = written.get("thresholds", {})
     return Trained(fitted, scalings, units, encoders, learner, shape, cuts)
+
+
+def settled_thresholds(folders: Sequence[Path]) -> dict[str, list[float]]:
+    """Target of labels → the mean of what several models chose on dev, for one that has no dev."""
+    found = [json.loads((one / "model.json").read_text("utf-8")) for one in folders]
+    kept = [one.get("thresholds", {}) for one in found]
+    return {name: np.mean([one[name] for one in kept], axis=0).tolist() for name in kept[0]}
 
 
 def _base_weights(experiment: Experiment) -> dict[str, str]:

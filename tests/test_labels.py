@@ -489,6 +489,22 @@ def test_a_run_that_stops_before_the_test_goes_on_to_the_same_bytes(spoken):
         assert (later.folder / name).read_bytes() == (once.folder / name).read_bytes()
 
 
+def test_a_model_of_all_rows_decides_by_the_mean_of_what_the_folds_chose(spoken):
+    """It has no dev part, and its probabilities are no better spread than theirs."""
+    done = run(config(spoken, seeds=[0, 1]), final=True)
+    chosen = [
+        json.loads((done.folder / f"models/{fold}-{seed}/model.json").read_text())["thresholds"]
+        for fold in range(3)
+        for seed in (0, 1)
+    ]
+    written = json.loads((done.folder / "models/final-1/model.json").read_text())
+    mean = np.mean([one["mood"] for one in chosen], axis=0)
+    np.testing.assert_allclose(written["thresholds"]["mood"], mean)
+    table = pd.read_csv(spoken / "table.csv")
+    found = load(done.folder)(table[["id", "text"]])
+    assert f1_score(bits(table["mood"]), bits(found["mood"]), average="macro") > 0.9
+
+
 def test_without_dev_a_label_is_predicted_from_one_half_on(spoken):
     done = run(config(spoken, protocol={"name": "kfold", "folds": 3, "dev": False}))
     rows = written_to(done.folder)
