@@ -131,15 +131,16 @@ def _of_augmentation(experiment: Experiment, learner: Any) -> Iterator[str]:
             yield f"augment.steps.{place}: '{step.name}' changes batches, of which no copy is kept"
         elif step.options.get("p") == 0 or not _touched(experiment, step.name):
             yield f"augment.steps.{place}: '{step.name}' would change nothing that an encoder reads"
+    changing = ways.fresh(experiment) if not augment.copies else [*experiment.encoders]
+    for key in changing if augment.steps else ():
+        if experiment.encoders[key].normalize == "speaker":
+            yield f"encoders.{key}.normalize: changed clips must not tell how a speaker sounds"
     if not augment.copies:
         yield from _of_changing(experiment)
 
 
 def _of_changing(experiment: Experiment) -> Iterator[str]:
     """Of what is changed anew in every epoch."""
-    for key in ways.fresh(experiment):
-        if experiment.encoders[key].normalize == "speaker":
-            yield f"encoders.{key}.normalize: clips that change have no speaker to be scaled by"
     stages = {components.find("augment", one.name).STAGE for one in experiment.augment.steps}
     for key in ways.learning(experiment) if "batch" in stages else ():
         part = experiment.encoders[key]

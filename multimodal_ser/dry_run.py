@@ -22,10 +22,11 @@ from multimodal_ser.corpus import Corpus
 from multimodal_ser.doctor import free, missing
 from multimodal_ser.engines.local import cores
 from multimodal_ser.estimates import Shape, distinct, few, length_of, shape_of
-from multimodal_ser.experiment import Experiment, Part
+from multimodal_ser.experiment import Augment, Experiment, Part
 from multimodal_ser.extraction import Batch, find_device, plan
 from multimodal_ser.features import Encoded, is_light, recipe_of, stored_form
 from multimodal_ser.material import Material, sources_of
+from multimodal_ser.outlook import Outlook, Stage
 from multimodal_ser.preparation import (
     cache_root,
     cut,
@@ -42,50 +43,6 @@ from multimodal_ser.types import DataError, Fold, MissingError, Transcript, Utte
 
 _TIMED, _TRANSCRIBED = 3, 2  # utterances that an encoder and a recogniser are timed on
 _USUAL = 60  # characters of a text that nobody has heard yet, where the corpus has no other
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage: how many inputs it has, how many are done, and about what the rest will take.
-
-    done: None where that cannot be known. seconds and bytes: None where they cannot be estimated;
-    `remark` says why.
-    """
-
-    name: str
-    inputs: int
-    done: int | None
-    seconds: float | None = 0.0
-    bytes: float | None = 0.0
-    remark: str = ""
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """What a run of the experiment has before it. free: bytes on the disk of the cache."""
-
-    experiment: Experiment
-    corpus: Corpus
-    folds: Sequence[Fold]
-    split_hash: str
-    stages: Sequence[Stage]
-    workers: int
-    free: int
-
-    @property
-    def seconds(self) -> float:
-        """Of all stages that could be estimated."""
-        return sum(one.seconds or 0.0 for one in self.stages)
-
-    @property
-    def bytes(self) -> float:
-        """Of all stages that could be estimated."""
-        return sum(one.bytes or 0.0 for one in self.stages)
-
-    @property
-    def whole(self) -> bool:
-        """Every stage could be estimated."""
-        return all(one.seconds is not None for one in self.stages)
 
 
 @dataclass(frozen=True)
@@ -115,6 +72,8 @@ def dry_run(
 ) -> Outlook:
     """Look at everything that a run would need, and time a little of it."""
     experiment = as_experiment(config)
+    if experiment.augment.copies:  # they cost as much again, each
+        experiment = experiment.model_copy(update={"augment": Augment()})
     workers = experiment.workers or cores()
     site = _Site(cache_root(experiment), find_device(experiment.device), workers)
     with estimates.like_a_worker():

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from multimodal_ser import audio, components
+from multimodal_ser.augmentation import Augmentation
 from multimodal_ser.cache import Store
 from multimodal_ser.contents import Content
 from multimodal_ser.engines.local import spread
@@ -167,7 +168,18 @@ def read_input(utterance: Utterance, modality: str) -> Input:
     if utterance.audio is None:
         return Input()
     samples, rate = audio.read(utterance)
-    return Input(samples=samples, rate=rate)
+    one = Input(samples=samples, rate=rate)
+    if utterance.change is None:
+        return one
+    return augmentation_of(utterance.change.steps).of_input(one, utterance.change.key)
+
+
+@lru_cache(maxsize=4)
+def augmentation_of(steps: str) -> Augmentation:
+    """From names and options as JSON."""
+    return Augmentation(
+        [(name, components.build("augment", name, options)) for name, options in json.loads(steps)]
+    )
 
 
 def run_encoder(encoder: Any, inputs: Sequence[Input]) -> list[np.ndarray]:

@@ -97,12 +97,11 @@ class Calls:
 class Fresh:
     """Features of a frozen encoder whose inputs are changed anew in each epoch.
 
-    scaling, layer: as for its features in the cache.
+    scaling: as for its features in the cache.
     """
 
-    def __init__(self, calls: Calls, layer: int | None, scaling: Scaling | None) -> None:
+    def __init__(self, calls: Calls, scaling: Scaling | None) -> None:
         self.calls = calls
-        self.layer = layer
         self.scaling = scaling
 
     def __len__(self) -> int:
@@ -113,8 +112,6 @@ class Fresh:
         with torch.no_grad():
             said = self.calls.encoder(**given)
         x, mask = said.x.float(), said.mask
-        if self.layer is not None:
-            x = x[:, self.layer]
         if self.scaling is not None:
             x = (x - self.scaling.centre) / self.scaling.spread
         frames = mask if x.ndim == 3 else mask.unsqueeze(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -33,10 +33,11 @@ class Material:
     """The rows of a corpus as training sees them.
 
     encoded: the cached encoders; sources: those that run in every step; targets: target → what is
-    learned of it, `[N, C]` or `[N, 1]`; classes: target → its classes, none for
-    numbers; codes: `[N]` classes of the target that `balance` evens out; clusters and speakers:
-    `[N]` codes; taught: target → what stands for `targets` in the rows that train, where that is
-    something else. thresholds: target of labels → those to decide by, where folds have chosen them.
+    learned of it, `[N, C]` or `[N, 1]`; classes: target → its classes, none for numbers; codes:
+    `[N]` classes of the target that `balance` evens out; clusters and speakers: `[N]` codes;
+    taught: target → what stands for `targets` in the rows that train, where that is something
+    else; copies: how many of each row stand behind all rows, in blocks. thresholds: target of
+    labels → those to decide by, where folds have chosen them.
     """
 
     encoded: Mapping[str, Encoded]
@@ -48,6 +49,7 @@ class Material:
     clusters: np.ndarray
     speakers: np.ndarray
     taught: Mapping[str, np.ndarray] = field(default_factory=dict)
+    copies: int = 0
     thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def hash(self) -> str:
@@ -62,6 +64,24 @@ class Material:
     def text(self, row: int) -> Input:
         """What a fitted encoder reads of a row."""
         return Input(text=self.utterances[row].text, language=self.utterances[row].language)
+
+
+def repeated(material: Material, utterances: Sequence[Utterance], copies: int) -> Material:
+    """With copies of each row behind all rows, in blocks; utterances: of rows and copies."""
+
+    def tile(rows: np.ndarray) -> np.ndarray:
+        return np.concatenate([rows] * (copies + 1))
+
+    return replace(
+        material,
+        utterances=tuple(utterances),
+        targets={name: tile(one) for name, one in material.targets.items()},
+        taught={name: tile(one) for name, one in material.taught.items()},
+        codes=tile(material.codes),
+        clusters=tile(material.clusters),
+        speakers=tile(material.speakers),
+        copies=copies,
+    )
 
 
 def sources_of(

@@ -15,14 +15,15 @@ from multimodal_ser import corpus as corpora
 from multimodal_ser.audit import Audit, audit
 from multimodal_ser.clusters import clusters
 from multimodal_ser.contents import Content
+from multimodal_ser.copies import extended
 from multimodal_ser.corpus import Corpus
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded, Hearing
 from multimodal_ser.label_maps import relabel
-from multimodal_ser.material import Material, Source, sources_of
+from multimodal_ser.material import Material, Source, repeated, sources_of
 from multimodal_ser.targets import Target, stratified, targets_of
 from multimodal_ser.transcripts import transcribed
-from multimodal_ser.types import MODALITIES, ConfigError, DataError, Fold, listed
+from multimodal_ser.types import MODALITIES, ConfigError, DataError, Fold, Utterance, listed
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,18 @@ class Prepared:
         used = [rows for fold in self.folds for rows in fold.parts.values()]
         return len(self.corpus) - len(np.unique(np.concatenate(used)))
 
+    @property
+    def utterances(self) -> list[Utterance]:
+        """Of the corpus, and behind them the copies that `augment` asks for."""
+        return self._extended[0]
+
     def contents(self, modality: str) -> list[Content | None]:
-        """What each utterance holds of a modality."""
-        if modality == "audio" and self.sounds is not None:
-            return self.sounds
-        return [contents.text_content(utterance) for utterance in self.corpus.utterances()]
+        """What each utterance holds of a modality, the copies too."""
+        return self._extended[1] if modality == "audio" else self._extended[2]
+
+    @cached_property
+    def _extended(self) -> tuple[list[Utterance], list[Content | None], list[Content | None]]:
+        return extended(self.experiment, self.folds, self.corpus.utterances(), self.sounds)
 
     @cached_property
     def split_hash(self) -> str:
@@ -181,7 +189,9 @@ def shuffled(experiment: Experiment, corpus: Corpus) -> Corpus:
 def make_material(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Material:
     """What the workers get; DataError for training rows without a target."""
     sources = sources_of(prepared.experiment, prepared.contents)
-    return material_of(prepared.corpus, prepared.folds, prepared.targets, encoded, sources)
+    material = material_of(prepared.corpus, prepared.folds, prepared.targets, encoded, sources)
+    copies = prepared.experiment.augment.copies
+    return repeated(material, prepared.utterances, copies) if copies else material
 
 
 def material_of(

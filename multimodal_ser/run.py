@@ -115,7 +115,7 @@ def as_experiment(config: Experiment | Mapping[str, Any] | str | Path) -> Experi
 def encode(prepared: Prepared) -> dict[str, Encoded]:
     """Every frozen encoder's features in the cache; the others are left to each fold."""
     experiment = prepared.experiment
-    utterances = prepared.corpus.utterances()
+    utterances = prepared.utterances
     encoded = {}
     for name in ways.cached(experiment):
         part = experiment.encoders[name]

@@ -15,7 +15,7 @@ from scipy import sparse
 from multimodal_ser import components, ways
 from multimodal_ser.batches import Dataset, Part, Ragged, Scaling, scale_by_speaker
 from multimodal_ser.experiment import Experiment
-from multimodal_ser.extraction import find_device, run_encoder
+from multimodal_ser.extraction import run_encoder
 from multimodal_ser.features import Encoded
 from multimodal_ser.live import Blanked, Calls, Changes, Fresh, Utterances, shelf_of
 from multimodal_ser.material import Material
@@ -119,12 +119,9 @@ def _part(
         return _calls(experiment, material, name, trained.encoders[name], rows, changes)
     if changes is None or name not in ways.fresh(experiment):
         return frozen_rows(experiment, material, trained, name, rows)
-    encoder, layer = trained.fitted.get(name), None
-    if encoder is None:
-        encoder = ways.build(experiment.encoders[name]).eval().to(find_device(experiment.device))
-        layer = material.encoded[name].layer
+    encoder = trained.fitted.get(name) or ways.build(experiment.encoders[name]).eval()
     calls = _calls(experiment, material, name, encoder, rows, changes)
-    return Fresh(calls, layer, trained.scalings.get(name))
+    return Fresh(calls, trained.scalings.get(name))
 
 
 def _calls(

@@ -20,6 +20,7 @@ from multimodal_ser import components, ways
 from multimodal_ser.assembly import learning_encoders, make_learner, shape_of, with_encoders
 from multimodal_ser.balance import balanced, truncated
 from multimodal_ser.batches import Dataset, Scaling
+from multimodal_ser.copies import with_copies
 from multimodal_ser.engines.together import together
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.extraction import find_device
@@ -79,6 +80,9 @@ def fit(
     chosen = fold.train
     if experiment.balance == "truncate":
         chosen = truncated(fold.train, material.codes, seed)
+    if material.copies:
+        count = len(material.utterances) // (material.copies + 1)
+        chosen = with_copies(chosen, material.copies, count)
     torch.manual_seed(seed)
     fitted = {}
     for name in ways.fitted(experiment):

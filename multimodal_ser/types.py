@@ -62,8 +62,27 @@ MODALITIES = ("audio", "text")
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """How a copy differs from the utterance that it was made of.
+
+    steps: names and options of augmentations as JSON; copy: its number; seed: of what it holds.
+    """
+
+    steps: str
+    copy: int
+    seed: int
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        return 0, self.copy, self.seed
+
+
+@dataclass(frozen=True, slots=True)
 class Utterance:
-    """Where one utterance lies. `start` and `end` in seconds, `end` None: to the end of file."""
+    """Where one utterance lies. `start` and `end` in seconds, `end` None: to the end of file.
+
+    change: what happens to its sound whenever it is read.
+    """
 
     id: str
     audio: Path | None = None
@@ -72,6 +91,7 @@ class Utterance:
     end: float | None = None
     text: str | None = None
     language: str | None = None
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from rich.text import Text
 from multimodal_ser.compare import Comparison
 from multimodal_ser.contrast import Contrast
 from multimodal_ser.doctor import gibibytes
-from multimodal_ser.dry_run import Outlook, Stage
+from multimodal_ser.outlook import Outlook, Stage
 from multimodal_ser.preparation import Prepared
 from multimodal_ser.run import Run
 from multimodal_ser.score import Scored

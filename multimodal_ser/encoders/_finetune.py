@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from multimodal_ser.types import ConfigError, Finetune, MissingError
 
@@ -38,7 +40,7 @@ class Learning:
         for module in self.still:
             module.requires_grad_(False)
         if how.checkpointing:
-            _checkpoint(network, layers)
+            _checkpoint(layers)
 
     def train(self, mode: bool) -> None:
         """Only what learns leaves eval mode."""
@@ -84,10 +86,8 @@ def _hearing(network: Any) -> list[nn.Module]:
     return [one for one in found if isinstance(one, nn.Module)]
 
 
-def _checkpoint(network: Any, layers: Iterable[nn.Module]) -> None:
-    """The transformer's layers alone: what they compute is computed again for the gradient."""
-    network.gradient_checkpointing_enable({"use_reentrant": False})
-    ours = {id(layer) for layer in layers}
-    for module in network.modules():
-        if hasattr(module, "gradient_checkpointing") and id(module) not in ours:
-            module.gradient_checkpointing = False
+def _checkpoint(layers: Iterable[nn.Module]) -> None:
+    """What a transformer's layer computes is computed again for the gradient, not kept."""
+    for layer in layers:
+        layer.gradient_checkpointing = True  # pyright: ignore[reportArgumentType]
+        layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)  # pyright: ignore

@@ -23,10 +23,9 @@ class Hearing:
     """`waveform`: samples `[N]`. `log_mel` and `mfcc`: frames `[T, bands]`, one every `hop` s,
     in a window of the power of two that is next above `window` s.
 
-    A mel spectrum in decibels, 80 below the clip's loudest band at most, is shifted and scaled to
-    mean 0 and deviation 1 over the whole clip: how loud it was recorded is lost, the shape of its
-    spectrum is not, and 0, which is what masks and padding write, is the clip's mean. MFCC are
-    scaled so one coefficient at a time, since the first are a hundred times the last.
+    Each band in decibels (80 below the clip's loudest at most), and each coefficient, is shifted
+    and scaled to mean 0 and deviation 1 over the clip: how loud and through what it was recorded
+    is lost, and 0, which is what masks and padding write, is the mean.
 
     trim: what is that many dB below the loudest part is cut off at both ends; None keeps it.
     """
@@ -62,9 +61,7 @@ class Hearing:
         if self.kind == "waveform":
             return samples
         level = decibels(self._mel(samples))
-        if self.kind == "log_mel":
-            return scaled(level, None)
-        return scaled(level @ self._cosines, 0)
+        return scaled(level if self.kind == "log_mel" else level @ self._cosines)
 
     @cached_property
     def _mel(self) -> Mel:
@@ -77,8 +74,8 @@ class Hearing:
         return cosines(self._mel.bands, self.bands)
 
 
-def scaled(frames: np.ndarray, axis: int | None) -> np.ndarray:
-    """Mean 0 and deviation 1 along an axis; what does not vary is only shifted."""
-    centred = frames - frames.mean(axis, keepdims=True)
-    spread = centred.std(axis, keepdims=True)
+def scaled(frames: np.ndarray) -> np.ndarray:
+    """Each column to mean 0 and deviation 1 `[T, D]`; what does not vary is only shifted."""
+    centred = frames - frames.mean(0, keepdims=True)
+    spread = centred.std(0, keepdims=True)
     return (centred / np.where(spread > 1e-3, spread, 1)).astype(np.float32)

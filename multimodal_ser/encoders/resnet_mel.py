@@ -26,11 +26,11 @@ _BLOCKS = (1, 1, 1, 2)
 class Encoder(nn.Module):
     """`pool: mean_std` `[B, 1, 10 width]` over time, or `none` `[B, T / 16, 5 width]`.
 
-    The residual network of He et al. 2016, narrow: a 5×5 stem of stride 2 and four stages of basic
-    blocks, each but the first of stride 2 in time and frequency, and the mean over frequency. The
-    stem and the widths 24, 48, 96, 120 keep it at … parameters and some seconds an epoch of a
-    thousand clips on one core; on corpora of an hour or two a wider one learns the speakers.
-    It is given `n_mels` log-mel bands every 10 ms, scaled over the clip.
+    The residual network of He et al. 2016, narrow: a 5×5 stem of stride 2, then five basic blocks,
+    three of them of stride 2 in time and frequency, and the mean over frequency. Widths of 24, 48,
+    96 and 120 keep it at 678,456 parameters and, in bfloat16, at 5.5 seconds of one core for
+    a thousand clips of 3 s, forwards and backwards.
+    It is given `n_mels` log-mel bands every 10 ms, each scaled over the clip.
     """
 
     modality = "audio"

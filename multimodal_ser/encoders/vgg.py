@@ -27,7 +27,7 @@ class Encoder(nn.Module):
     Simonyan & Zisserman 2015 on spectrograms, as Chatziagapi et al. 2019 use it for emotions, but
     narrow: four times two 3×3 convolutions with BN and ReLU, then max-pool 2×2 that keeps what is
     odd at the end. Where they have layers over flat places, the mean over frequency takes clips of
-    any length. It is given `n_mels` log-mel bands every 10 ms, scaled over the clip.
+    any length. It is given `n_mels` log-mel bands every 10 ms, each scaled over the clip.
     """
 
     modality = "audio"

@@ -38,7 +38,9 @@ class Together:
         _refuse_batch_norm(model)
         from torch.nn.parallel import DistributedDataParallel
 
-        return DistributedDataParallel(_synchronised(model), find_unused_parameters=True)
+        idle = bool(getattr(model, "absent", None))  # used only in batches where something lacks
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return DistributedDataParallel(model, find_unused_parameters=idle)
 
     def waiting(self, wrapped: nn.Module, last: bool) -> AbstractContextManager[Any]:
         """Gradients are exchanged only for the last piece of a batch."""
@@ -114,7 +116,3 @@ def _refuse_batch_norm(model: nn.Module) -> None:
             f"batch norm ({norms[0]}) cannot be shared by processes on a CPU: each would see other "
             "statistics. Train it in one process, or on GPUs"
         )
-
-
-def _synchronised(model: nn.Module) -> nn.Module:
-    return nn.SyncBatchNorm.convert_sync_batchnorm(model)

@@ -53,7 +53,7 @@ class Steps:
 
     def batches(self, data: Dataset, order: Tensor, size: int, epoch: int) -> Iterator[Batch]:
         """This process's share of each batch; rows that only fill it up weigh nothing."""
-        for rows in order.split(size):
+        for rows in _split(order, size, data.lengths is not None):
             mine, fillers = self.together.share(rows)
             batch = data.batch(mine, epoch)
             if self.together.size > 1:
@@ -170,6 +170,14 @@ class Steps:
             f"{what or f'the loss became {value}'} {where}; lower the learning rate, or clip",
             _rows(batch, lost if lost.any() else torch.ones_like(lost)),
         )
+
+
+def _split(order: Tensor, size: int, live: bool) -> list[Tensor]:
+    """Batches; where encoders learn, none of a single row, of which a batch norm knows nothing."""
+    batches = list(order.split(size))
+    if live and len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
 
 
 def _put(said: Tensor, others: Tensor | None, places: Tensor, rows: int) -> Tensor:
