@@ -11,7 +11,7 @@ from multimodal_ser import components, ways
 from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.model import Model, head
-from multimodal_ser.outputs import Head, losses_of
+from multimodal_ser.outputs import losses_of
 
 
 def shape_of(experiment: Experiment, train: Dataset, present: Mapping[str, bool]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def make_learner(
     dims = shape["dims"]
     fusion = components.build("fusion", experiment.fusion.name, experiment.fusion.options, dims)
     heads = {
-        target: _make_head(fusion.out_dim, len(classes) or 1, experiment.outputs[target].layers)
+        target: head(fusion.out_dim, len(classes) or 1, **experiment.outputs[target].layers)
         for target, classes in shape["classes"].items()
     }
     wanted = losses_of(experiment.outputs, truth)
@@ -77,9 +77,6 @@ def make_learner(
         modalities={key: components.find("encoders", part.name).modality for key, part in parts},
         encoders=encoders,
     )
+    model.multiple = frozenset(experiment.targets("labels"))
     model.rates = {key: part.finetune.lr for key, part in parts if part.trainable}
     return components.build("learners", name, options, model, wanted)
-
-
-def _make_head(width: int, classes: int, layers: Head | None) -> torch.nn.Module:
-    return head(width, classes) if layers is None else head(width, classes, **layers.model_dump())

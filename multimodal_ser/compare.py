@@ -72,7 +72,7 @@ class Comparison:
             for key in ("mean", "sd", "low", "high", "ensemble"):
                 row[f"{name} {key}"] = value[key]
         small = done.metrics[part]["without small classes"]
-        if done.prepared.target.classes:
+        if done.prepared.target.kind == "classes":
             row["macro_f1 without small classes"] = small.get("macro_f1")
         if arm in self.contrasts:
             found = self.contrasts[arm].plain()
@@ -82,7 +82,8 @@ class Comparison:
 
     def breakdown(self, column: str, metric: str | None = None, part: str = _TEST) -> pd.DataFrame:
         """One row a value of the column, one column an arm; accuracy, or the first of numbers."""
-        metric = metric or ("accuracy" if self.first.prepared.target.classes else self.metric)
+        kind = self.first.prepared.target.kind
+        metric = metric or ("accuracy" if kind == "classes" else self.metric)
         values = {
             arm: {
                 value: row.get(metric, float("nan"))
@@ -159,7 +160,7 @@ def compare(
         if arm != chosen
     }
     fused = [arm for arm in contrasts if len(runs[arm].experiment.encoders) > 1]
-    classes = runs[chosen].prepared.target.classes
+    classes = runs[chosen].prepared.target.kind == "classes"
     sizes = reference.drop_duplicates("id")["cluster"].value_counts().tolist()
     study = Comparison(
         folder=_folder(experiment, runs, [chosen, margin]),

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser import evaluation, metrics, statistics
+from multimodal_ser.predictions import classes_of, right
 from multimodal_ser.types import DataError
 
 LEVEL = 0.05
@@ -81,7 +82,7 @@ def contrast(
 ) -> Contrast:
     """Compare two prediction tables of one part; they must hold the same utterances and seeds."""
     one, other = (_aligned(rows) for rows in (one, other))
-    classes = evaluation.classes_of(one)
+    classes = classes_of(one)
     _refuse_unlike(one, other)
     first, second = evaluation.tallies(one), evaluation.tallies(other)
     if len(first) != len(second):
@@ -129,7 +130,7 @@ def _refuse_unlike(one: pd.DataFrame, other: pd.DataFrame) -> None:
         ids = sorted(set(first["id"]) ^ set(second["id"]))
         what = f"{len(ids)} ids are in one only, such as {ids[0]}" if ids else "truth or clusters"
         raise DataError(f"the two were not scored on the same utterances: {what}")
-    if evaluation.classes_of(one) != evaluation.classes_of(other):
+    if classes_of(one) != classes_of(other):
         raise DataError("the two were not scored on the same classes")
 
 
@@ -144,11 +145,10 @@ def _paired(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _right(rows: pd.DataFrame) -> np.ndarray:
-    """`[N]` of the first seed: the guess is the truth."""
+    """`[N]` of the first seed: the guess (of labels: the whole set) is the truth."""
     chosen = rows[rows["seed"] == rows["seed"].min()]
     chosen = chosen[chosen["repeat"] == chosen["repeat"].min()]
-    truth, guess = evaluation.codes(chosen)
-    return (truth == guess)[truth >= 0]
+    return right(chosen)
 
 
 def _by_cluster(rows: pd.DataFrame, gaps: np.ndarray) -> dict[str, float]:

@@ -7,99 +7,78 @@ mean of folds and the ensemble over seeds have columns of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from multimodal_ser import metrics, statistics
-from multimodal_ser.types import DataError, listed
+from multimodal_ser.predictions import (
+    classes_of,
+    codes,
+    confusion,
+    ensemble,
+    kind_of,
+    numbers,
+    sets,
+)
 
-SCORE = "score:"
 FEW_CLUSTERS = 10
 SMALL_CLASS = 10  # test items under which a class tells more about chance than about a model
 _COLLAPSE = 0.9
 _FLAT = 0.1  # of the spread of the truth
 
 
-def classes_of(predictions: pd.DataFrame) -> list[str]:
-    """The classes of a target, in the order of the score columns; none for a target of numbers.
-
-    A table of several targets has the columns of all, empty where they are not of the target.
-    """
-    columns = [column for column in map(str, predictions.columns) if column.startswith(SCORE)]
-    filled = predictions[columns].notna().any() if len(predictions) else dict.fromkeys(columns, 1)
-    return [column.removeprefix(SCORE) for column in columns if filled[column]]
-
-
-def numbers(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Truth (NaN: not scored) and prediction of a target of numbers, both `[N]`."""
-    truth = pd.to_numeric(predictions["truth"], errors="coerce")
-    odd = predictions["truth"][truth.isna() & predictions["truth"].notna()]
-    if len(odd):
-        raise DataError(f"the truth holds {list(odd[:5])}, which are no numbers")
-    guess = predictions["value"].to_numpy(dtype=float)
-    lost = predictions["id"][~np.isfinite(guess)]
-    if len(lost):
-        raise DataError(listed([*map(str, lost)], "predictions are no numbers"))
-    return truth.to_numpy(dtype=float), guess
-
-
 def score_of(predictions: pd.DataFrame, metric: str) -> statistics.Score:
     """A metric as a score of the tallies of such predictions."""
-    classes = classes_of(predictions)
     found = metrics.find(metric)
-    return statistics.of_confusions(found, len(classes)) if classes else found
-
-
-def codes(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Class codes of truth (−1: not scored) and guess, both `[N]`."""
-    classes = classes_of(predictions)
-    odd = predictions["truth"][~predictions["truth"].isin(classes)].dropna().unique()
-    if len(odd):
-        raise DataError(f"the truth holds {list(odd)}, which are not among {', '.join(classes)}")
-    truth = pd.Categorical(predictions["truth"], classes).codes.astype(np.int64)
-    return truth, predictions[[SCORE + one for one in classes]].to_numpy().argmax(1)
-
-
-def confusion(predictions: pd.DataFrame) -> np.ndarray:
-    """`[C, C]` counts; rows without a single true label are not scored."""
-    return metrics.confusion_matrix(*codes(predictions), len(classes_of(predictions)))
-
-
-def ensemble(predictions: pd.DataFrame) -> pd.DataFrame:
-    """One row an utterance: its scores (or its number, as `value`) averaged over seeds and repeats.
-
-    With `id` and `truth`.
-    """
-    columns = [SCORE + name for name in classes_of(predictions)] or ["value"]
-    grouped = predictions.astype(dict.fromkeys(columns, float)).groupby("id", sort=True)
-    return grouped[columns].mean().assign(truth=grouped["truth"].first()).reset_index()
+    if kind_of(predictions) != "classes":
+        return found
+    return statistics.of_confusions(found, len(classes_of(predictions)))
 
 
 def tallies(predictions: pd.DataFrame) -> np.ndarray:
-    """`[S, K, M]`: confusion counts (moments of numbers) by seed and repeat, and by cluster.
+    """`[S, K, M]`: confusion counts (agreements of labels, moments of numbers) by seed and repeat,
+    and by cluster.
 
     Both in sorted order. A cluster without a scored utterance is no cluster: it would only feign
     certainty.
     """
-    classes = len(classes_of(predictions))
+    kind, classes = kind_of(predictions), len(classes_of(predictions))
     predictions = predictions[predictions["truth"].notna()].reset_index(drop=True)
     cluster = pd.factorize(predictions["cluster"], sort=True)[0]
-    truth, guess = codes(predictions) if classes else numbers(predictions)
-    counts = []
-    for rows in predictions.groupby(["repeat", "seed"], sort=True).indices.values():
-        of = (truth[rows], guess[rows])
-        if classes:
-            counts.append(statistics.confusion_tallies(*of, cluster[rows], classes))
-        else:
-            counts.append(statistics.summed(metrics.moments(*of), cluster[rows]))
-    width = classes * classes or 6
+    tallied = _tallier(predictions, cluster, kind)
+    counts = [
+        tallied(np.asarray(rows))
+        for rows in predictions.groupby(["repeat", "seed"], sort=True).indices.values()
+    ]
+    width = {"classes": classes * classes, "labels": 2 + 3 * classes, "numbers": 6}[kind]
     found = np.zeros((len(counts), int(cluster.max(initial=-1)) + 1, width))
     for place, count in zip(found, counts, strict=True):
         place[: len(count)] = count
     return found
+
+
+def _tallier(
+    predictions: pd.DataFrame, cluster: np.ndarray, kind: str
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Row numbers → the tallies `[K, M]` of those rows."""
+    if kind == "classes":
+        truth, guess = codes(predictions)
+        classes = len(classes_of(predictions))
+        return lambda rows: statistics.confusion_tallies(
+            truth[rows], guess[rows], cluster[rows], classes
+        )
+    added = _additive(predictions, kind)
+    return lambda rows: statistics.summed(added[rows], cluster[rows])
+
+
+def _additive(predictions: pd.DataFrame, kind: str) -> np.ndarray:
+    """`[N, M]`: what each row adds to the sums that a metric of labels or numbers is made of."""
+    if kind == "labels":
+        return metrics.agreements(*sets(predictions))
+    return metrics.moments(*numbers(predictions))
 
 
 def evaluate(
@@ -117,7 +96,7 @@ def evaluate(
         if rows["truth"].isna().all():
             continue
         counts = tallies(rows)
-        classes = classes_of(rows)
+        classes, single = classes_of(rows), kind_of(rows) == "classes"
         result[str(part)] = {
             "utterances": int(rows["id"].nunique()),
             "clusters": counts.shape[1],
@@ -128,11 +107,9 @@ def evaluate(
                 for column, values in (breakdown or {}).items()
             },
             "notices": list(notices(rows)),
-            "without small classes": _without_small(rows, counts) if classes else {},
+            "without small classes": _without_small(rows, counts) if single else {},
             "classes": _per_class(rows, counts) if classes else {},
-            "confusion": counts.sum(1).mean(0).reshape(len(classes), -1).tolist()
-            if classes
-            else [],
+            "confusion": counts.sum(1).mean(0).reshape(len(classes), -1).tolist() if single else [],
         }
     return result
 
@@ -156,13 +133,18 @@ def _collapses(rows: pd.DataFrame) -> Iterator[str]:
         if deviation < _FLAT * wanted:
             yield f"predicts nearly one number (sd {deviation:.2g}, of the truth {wanted:.2g})"
         return
-    guesses = rows[[SCORE + one for one in classes]].to_numpy().argmax(1)
-    predicted = np.bincount(guesses, minlength=len(classes))
+    several = kind_of(rows) == "labels"
+    guess = sets(rows)[1] if several else np.eye(len(classes), dtype=bool)[codes(rows)[1]]
+    predicted = guess.sum(0)
     never = [name for name, count in zip(classes, predicted, strict=True) if not count]
     if never:
         yield f"never predicts {', '.join(never)}"
-    if predicted.max() > _COLLAPSE * predicted.sum():
-        yield f"predicts {classes[predicted.argmax()]} for more than {_COLLAPSE:.0%} of utterances"
+    shares = predicted / len(rows)
+    always = [name for name, share in zip(classes, shares, strict=True) if share > _COLLAPSE]
+    if several and guess.any(axis=1).mean() < 1 - _COLLAPSE:
+        always = ["none of the labels"]
+    if always:
+        yield f"predicts {', '.join(always)} for more than {_COLLAPSE:.0%} of utterances"
 
 
 def _values(rows: pd.DataFrame, name: str) -> dict[str, Any]:
@@ -183,9 +165,9 @@ def _values(rows: pd.DataFrame, name: str) -> dict[str, Any]:
 
 def _value(rows: pd.DataFrame, name: str) -> float:
     """A metric of all rows together."""
-    if classes_of(rows):
-        return float(metrics.find(name)(confusion(rows)))
-    return float(metrics.find(name)(metrics.moments(*numbers(rows)).sum(0)))
+    kind = kind_of(rows)
+    sums = confusion(rows) if kind == "classes" else _additive(rows, kind).sum(0)
+    return float(metrics.find(name)(sums))
 
 
 def _bounds(rows: pd.DataFrame, counts: np.ndarray, name: str) -> dict[str, float]:
@@ -209,13 +191,15 @@ def _without_small(rows: pd.DataFrame, counts: np.ndarray) -> dict[str, Any]:
 
 def _per_class(rows: pd.DataFrame, counts: np.ndarray) -> dict[str, dict[str, float]]:
     """Precision, recall and F1 as means over seeds, the interval of F1, the items in the truth."""
-    classes = classes_of(rows)
-    matrices = counts.sum(1).reshape(-1, len(classes), len(classes))
-    scored = {"precision": metrics.precision, "recall": metrics.recall, "f1": metrics.f1}
-    values = {name: metric(matrices).mean(0) for name, metric in scored.items()}
-    drawn = statistics.resampled(counts, statistics.of_confusions(metrics.f1, len(classes)))
+    classes, sums, kind = classes_of(rows), counts.sum(1), kind_of(rows)
+    scored = {
+        name: statistics.of_confusions(metric, len(classes)) if kind == "classes" else metric
+        for name, metric in metrics.BY_CLASS[kind].items()
+    }
+    values = {name: score(sums).mean(0) for name, score in scored.items()}
+    drawn = statistics.resampled(counts, scored["f1"])
     values["low"], values["high"] = statistics.interval(drawn, counts.shape[1])
-    values["utterances"] = matrices.sum(2).mean(0)
+    values["utterances"] = values.pop("support")
     return {
         label: {name: float(value[code]) for name, value in values.items()}
         for code, label in enumerate(classes)
@@ -227,7 +211,7 @@ def _per_value(
 ) -> dict[str, dict[str, float]]:
     """Accuracy (of classes) first, then the chosen metrics, for each value of a column."""
     found = {}
-    first = ["accuracy"] if classes_of(rows) else []
+    first = ["accuracy"] if kind_of(rows) == "classes" else []
     names = [*first, *(name for name in chosen if name not in first)]
     for value, some in rows.groupby(values.fillna("unknown").to_numpy(), sort=True):
         told = some["truth"].notna().any()

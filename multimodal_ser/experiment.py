@@ -219,6 +219,10 @@ class Experiment(_Section):
         kind = self.outputs[target].kind
         return [name for name in self.metrics if metrics.kind(name) == kind]
 
+    def targets(self, kind: str) -> list[str]:
+        """Those of a kind, in their order."""
+        return [name for name, output in self.outputs.items() if output.kind == kind]
+
     @property
     def first(self) -> str:
         """The target that decides."""
@@ -227,7 +231,7 @@ class Experiment(_Section):
     @property
     def balanced_target(self) -> str:
         """The first target of classes: the one that `balance` evens out."""
-        return next(name for name, one in self.outputs.items() if one.kind == "classes")
+        return self.targets("classes")[0]
 
     @property
     def transductive(self) -> list[str]:

@@ -36,7 +36,8 @@ class Material:
     learned of it, `[N, C]` or `[N, 1]`; classes: target → its classes, none for numbers; codes:
     `[N]` classes of the target that `balance` evens out; clusters and speakers: `[N]` codes;
     taught: target → what stands for `targets` in the rows that train, where that is something
-    else; copies: how many of each row stand behind all rows, in blocks.
+    else; copies: how many of each row stand behind all rows, in blocks. thresholds: target of
+    labels → those to decide by, where folds have chosen them.
     """
 
     encoded: Mapping[str, Encoded]
@@ -49,6 +50,7 @@ class Material:
     speakers: np.ndarray
     taught: Mapping[str, np.ndarray] = field(default_factory=dict)
     copies: int = 0
+    thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def hash(self) -> str:
         """Of every feature or input key: others, and the models are others."""

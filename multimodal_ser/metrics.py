@@ -1,9 +1,9 @@
 """Metrics, each a pure function of this file found by its name.
 
 Metrics of classes take a confusion matrix `[…, C, C]` (rows truth, columns predicted), metrics of
-numbers the moments `[…, 6]` of truth and prediction, so that thousands of resamples are scored in
-one call.
-A class that is neither in the truth nor predicted leaves a mean over classes; one that is
+labels the counts of `agreements` `[…, 2 + 3 C]`, metrics of numbers the moments `[…, 6]` of truth
+and prediction, so that thousands of resamples are scored in one call.
+A class or label that is neither in the truth nor predicted leaves a mean over classes; one that is
 predicted but not in the truth counts 0.
 """
 
@@ -58,9 +58,77 @@ def precision(confusion: np.ndarray) -> np.ndarray:
     return _ratio(_right(confusion), confusion.sum(-2))
 
 
+def support(confusion: np.ndarray) -> np.ndarray:
+    """`[…, C]`: how often each class is in the truth."""
+    return confusion.sum(-1)
+
+
 def f1(confusion: np.ndarray) -> np.ndarray:
     """`[…, C]`: 2 · right / (in the truth + predicted)."""
     return _ratio(2 * _right(confusion), confusion.sum(-1) + confusion.sum(-2))
+
+
+def agreements(truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
+    """`[N, 2 + 3 C]` that add up: 1, the whole set is right, and by label: right, true, predicted.
+
+    truth `[N, C]` of 1, 0 and NaN (not known), guess bool. A row of which any label is not known is
+    not scored: all zeros.
+    """
+    true, scored = truth == 1, ~np.isnan(truth).any(axis=1, keepdims=True)
+    whole = (true == guess).all(axis=1, keepdims=True)
+    return np.concatenate([scored, whole, true & guess, true, guess], axis=1) * scored * 1.0
+
+
+def label_macro_f1(sums: np.ndarray) -> np.ndarray:
+    """The mean F1 over the labels in the truth or predicted."""
+    _, true, said = _by_label(sums)
+    seen = (true + said) > 0
+    return _ratio((label_f1(sums) * seen).sum(-1), seen.sum(-1))
+
+
+def label_micro_f1(sums: np.ndarray) -> np.ndarray:
+    """F1 over all pairs of an utterance and a label."""
+    right, true, said = _by_label(sums)
+    return _ratio(2 * right.sum(-1), true.sum(-1) + said.sum(-1))
+
+
+def subset_accuracy(sums: np.ndarray) -> np.ndarray:
+    """The share of utterances whose whole set of labels is right."""
+    return _ratio(sums[..., 1], sums[..., 0])
+
+
+def label_f1(sums: np.ndarray) -> np.ndarray:
+    """`[…, C]`: 2 · right / (true + predicted)."""
+    right, true, said = _by_label(sums)
+    return _ratio(2 * right, true + said)
+
+
+def label_recall(sums: np.ndarray) -> np.ndarray:
+    """`[…, C]`; 0 where the label is never true."""
+    right, true, _ = _by_label(sums)
+    return _ratio(right, true)
+
+
+def label_precision(sums: np.ndarray) -> np.ndarray:
+    """`[…, C]`; 0 where the label is never predicted."""
+    right, _, said = _by_label(sums)
+    return _ratio(right, said)
+
+
+def label_support(sums: np.ndarray) -> np.ndarray:
+    """`[…, C]`: how often each label is true."""
+    return _by_label(sums)[1]
+
+
+def best_thresholds(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """`[C]`: for each label the probability from which on predicting it gives its best F1.
+
+    truth `[N, C]` of 1, 0 and NaN (not known), scores `[N, C]`. Of those that are equally good the
+    one nearest to 0.5, which also stands where a label is never true.
+    """
+    known = ~np.isnan(truth)
+    pairs = zip(truth.T, scores.T, known.T, strict=True)
+    return np.array([_best_threshold(one[rows] == 1, said[rows]) for one, said, rows in pairs])
 
 
 def moments(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -90,17 +158,33 @@ def mse(sums: np.ndarray) -> np.ndarray:
 
 
 CLASS_METRICS = ("accuracy", "macro_f1", "macro_precision", "uar", "weighted_f1")
+LABEL_METRICS = ("label_macro_f1", "label_micro_f1", "subset_accuracy")
 NUMBER_METRICS = ("ccc", "mse", "pearson")
-DEFAULTS = {"classes": ("macro_f1", "uar", "accuracy"), "numbers": ("ccc", "pearson", "mse")}
+DEFAULTS = {
+    "classes": ("macro_f1", "uar", "accuracy"),
+    "labels": LABEL_METRICS,
+    "numbers": ("ccc", "pearson", "mse"),
+}
 LOWER_IS_BETTER = ("mse",)
+BY_CLASS: dict[str, dict[str, Callable[..., Any]]] = {
+    "classes": {"precision": precision, "recall": recall, "f1": f1, "support": support},
+    "labels": {
+        "precision": label_precision,
+        "recall": label_recall,
+        "f1": label_f1,
+        "support": label_support,
+    },
+}
 
 
 def names() -> list[str]:
-    return sorted((*CLASS_METRICS, *NUMBER_METRICS))
+    return sorted((*CLASS_METRICS, *LABEL_METRICS, *NUMBER_METRICS))
 
 
 def kind(name: str) -> str:
-    """What it scores: `classes` or `numbers`."""
+    """What it scores: `classes`, `labels` or `numbers`."""
+    if name in LABEL_METRICS:
+        return "labels"
     return "classes" if name in CLASS_METRICS else "numbers"
 
 
@@ -109,6 +193,27 @@ def find(name: str) -> Callable[..., Any]:
     if name not in names():
         raise KeyError(name)
     return globals()[name]
+
+
+def _by_label(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Right, true, predicted: `[…, C]` each."""
+    count = (sums.shape[-1] - 2) // 3
+    right, true, said = (sums[..., 2 + at * count :][..., :count] for at in range(3))
+    return right, true, said
+
+
+def _best_threshold(true: np.ndarray, scores: np.ndarray) -> float:
+    """Midway between two neighbouring scores, so that rounding moves none across; to 6 digits."""
+    if not true.any():
+        return 0.5
+    steps = np.unique(scores)
+    tried = np.unique(np.round([0.5, steps[0] / 2, *(steps[1:] + steps[:-1]) / 2], 6))
+    order = np.argsort(scores)
+    place = np.searchsorted(scores[order], tried)  # the rows from there on are predicted
+    right = np.append(np.cumsum(true[order][::-1])[::-1], 0)[place]
+    value = _ratio(2.0 * right, true.sum() + len(scores) - place)
+    best = tried[value == value.max()]
+    return float(best[np.abs(best - 0.5).argmin()])
 
 
 def _right(confusion: np.ndarray) -> np.ndarray:

@@ -27,7 +27,8 @@ class Model(nn.Module):
     one encoder at a time, and the probabilities of those present are merged.
 
     dropout: the share of training rows that lose one of their modalities in a step. rates: encoder
-    that learns → its own learning rate, None for the learner's.
+    that learns → its own learning rate, None for the learner's. multiple: the targets of which
+    several labels may be true.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Model(nn.Module):
         self.dims = dict(dims)
         self.dropout = 0.0
         self.rates: dict[str, float | None] = {}
+        self.multiple: frozenset[str] = frozenset()
         kinds = {name: (modalities or {}).get(name, name) for name in sorted(dims)}
         self.groups = [
             [name for name, own in kinds.items() if own == kind]
@@ -76,11 +78,15 @@ class Model(nn.Module):
             return {target: head(fused) for target, head in self.heads.items()}
         present = torch.stack([part.present for part in ordered.values()], dim=1)
         fused = self.fusion(ordered)
-        weights = getattr(self.fusion, "weights", None)
         return {
-            target: merge(head(fused), present, self.merge, weights)
+            target: self._merged(target, head(fused), present)
             for target, head in self.heads.items()
         }
+
+    def _merged(self, target: str, said: Tensor, present: Tensor) -> Tensor:
+        how = merge_numbers if said.shape[-1] == 1 else merge
+        how = merge_labels if target in self.multiple else how
+        return how(said, present, self.merge or "mean", getattr(self.fusion, "weights", None))
 
     def learned(self) -> dict[str, Tensor]:
         """The state without the weights of encoders that stay as they were loaded."""
@@ -191,6 +197,30 @@ def merge(logits: Tensor, present: Tensor, how: str, weights: Tensor | None = No
         return torch.log_softmax(total, dim=-1)
     if how == "max":
         return torch.log_softmax(logs.masked_fill(~here, float("-inf")).amax(1), dim=-1)
-    preference = logits.new_zeros(present.shape[1]) if weights is None else weights
-    share = torch.log_softmax(preference.masked_fill(~present, float("-inf")), dim=1)
-    return torch.logsumexp(logs + share.unsqueeze(-1), dim=1)
+    return torch.logsumexp(logs + _shares(present, weights, logits).unsqueeze(-1), dim=1)
+
+
+def merge_numbers(
+    numbers: Tensor, present: Tensor, how: str, weights: Tensor | None = None
+) -> Tensor:
+    """The mean over the encoders present, by weight where there are some: `[B, M, 1]` → `[B, 1]`.
+
+    A number has no probability that could be the highest, or multiplied.
+    """
+    present = present | ~present.any(1, keepdim=True)
+    return (numbers * _shares(present, weights, numbers).exp().unsqueeze(-1)).sum(1)
+
+
+def _shares(present: Tensor, weights: Tensor | None, like: Tensor) -> Tensor:
+    """Logarithm of how much each encoder counts `[B, M]`, −inf where it is missing."""
+    preference = like.new_zeros(present.shape[1]) if weights is None else weights
+    return torch.log_softmax(preference.masked_fill(~present, float("-inf")), dim=1)
+
+
+def merge_labels(
+    logits: Tensor, present: Tensor, how: str, weights: Tensor | None = None
+) -> Tensor:
+    """As `merge`, each label a decision of its own: logits `[B, M, C]` → logits `[B, C]`."""
+    coins = torch.stack([logits, torch.zeros_like(logits)], dim=-1)  # is one, is none
+    merged = [merge(coin, present, how, weights) for coin in coins.unbind(2)]
+    return torch.stack([coin[:, 0] - coin[:, 1] for coin in merged], dim=1)

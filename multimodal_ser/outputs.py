@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
+from multimodal_ser.label_sets import can_stand
 from multimodal_ser.losses import FOR, Loss, make, prior_of
 
 
@@ -37,14 +38,21 @@ class Output(_Section):
     adjustment: τ of logit adjustment by the classes' shares in train. soft: where raters have
     voted, train on the shares of their votes and not on the label, which still scores. weight: how
     much the target counts beside others.
+
+    Labels, of which several may be true, stand in one cell with a separator between them (None:
+    `|`; a cell `-`: none of them; blank: not known), or in `columns` of 0 and 1, one a label; or by
+    `votes`: true is a label that has at least this share of an utterance's votes.
     """
 
-    kind: Literal["classes", "numbers"] = "classes"
+    kind: Literal["classes", "labels", "numbers"] = "classes"
     column: str | None = None
+    columns: list[str] | None = Field(default=None, min_length=2)
+    votes: Annotated[float, Field(gt=0, le=1)] | None = None
+    separator: str | None = Field(default=None, min_length=1)
     classes: list[str] | None = Field(default=None, min_length=2)
     edges: list[float] | None = Field(default=None, min_length=1)
     head: Literal["linear", "wagner"] | Head = "linear"
-    loss: Literal["cross_entropy", "focal", "ccc", "mse"] | None = None
+    loss: Literal["cross_entropy", "focal", "binary_cross_entropy", "ccc", "mse"] | None = None
     gamma: Annotated[float, Field(ge=0)] | None = None
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     adjustment: float = Field(default=0.0, ge=0)
@@ -53,7 +61,7 @@ class Output(_Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Output:
-        problems = [*self._of_columns(), *self._of_loss()]
+        problems = [*self._of_columns(), *self._of_labels(), *self._of_loss()]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -61,10 +69,37 @@ class Output(_Section):
     def _of_columns(self) -> Iterator[str]:
         if self.kind == "numbers" and (self.classes or self.edges):
             yield "numbers have no classes and no edges"
-        elif self.edges and (len(self.classes or ()) != len(self.edges) + 1 or _falls(self.edges)):
+        if self.kind == "classes" and self.edges and not self._cuts():
             yield "edges must rise, and classes must name one class more than edges"
         if self.soft and self.edges:
             yield "soft: nobody has voted on a number that is cut by edges"
+
+    def _cuts(self) -> bool:
+        edges = self.edges or []
+        return len(self.classes or ()) == len(edges) + 1 and not _falls(edges)
+
+    def _of_labels(self) -> Iterator[str]:
+        """Where labels stand, and whether their names can be told apart in one cell."""
+        if self.kind != "labels":
+            for name in self._given("columns", "votes", "separator"):
+                yield f"{name}: only labels have it, and the kind is {self.kind}"
+            return
+        places = self._given("column", "columns", "votes")
+        if len(places) > 1:
+            yield f"labels stand in one of {', '.join(places)}"
+        if self.edges:
+            yield "labels have no edges"
+        if self.columns and self.classes:
+            yield "classes: columns name the labels"
+        if self.separator and (self.columns or self.votes):
+            yield "separator: only a column of sets has one"
+        names = self.columns or self.classes or []
+        yield from (f"no label may be called {name!r}" for name in names if not can_stand(name))
+        if len(set(names)) < len(names):
+            yield "a label is named twice"
+
+    def _given(self, *names: str) -> list[str]:
+        return [name for name in names if getattr(self, name) is not None]
 
     def _of_loss(self) -> Iterator[str]:
         allowed = list(FOR[self.kind])
@@ -82,11 +117,10 @@ class Output(_Section):
         return [name for name in ("smoothing", "adjustment", "soft") if getattr(self, name)]
 
     @property
-    def layers(self) -> Head | None:
-        """What stands before the output layer; None: nothing does."""
-        if isinstance(self.head, Head):
-            return self.head
-        return WAGNER if self.head == "wagner" else None
+    def layers(self) -> dict[str, Any]:
+        """What stands before the output layer, as options of `model.head`; none: nothing does."""
+        layers = WAGNER if self.head == "wagner" else self.head
+        return layers.model_dump() if isinstance(layers, Head) else {}
 
 
 def losses_of(

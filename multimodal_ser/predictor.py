@@ -48,6 +48,10 @@ class Predictor:
         self.language = language
         self.device = device
         self.classes: Mapping[str, Sequence[str]] = (models[0].shape or {})["classes"]
+        self.thresholds = {
+            target: np.mean([one.thresholds[target] for one in models], axis=0)
+            for target in experiment.targets("labels")
+        }
         self.frozen = {
             name: _Frozen(part, device)
             for name, part in experiment.encoders.items()
@@ -67,8 +71,8 @@ class Predictor:
         return pd.DataFrame([one.row() for one in answers])
 
     def answers(self, asked: Sequence[Question], *, abstain: float = 0.0) -> list[Answer]:
-        """In order; a question that cannot be answered spoils no other. abstain: name no class
-        whose probability is lower.
+        """In order; a question that cannot be answered spoils no other. abstain: name no class and
+        no label whose probability is lower.
         """
         stages: dict[str, float] = {}
         with _timed(stages, "read"):
@@ -211,7 +215,7 @@ class Predictor:
         return trained.score(model, data)
 
     def _answer(self, source: str, found: Mapping[str, np.ndarray], abstain: float) -> Answer:
-        values: dict[str, str | float | None] = {}
+        values: dict[str, str | list[str] | float | None] = {}
         scores = {}
         for target, row in found.items():
             classes = self.classes[target]
@@ -219,6 +223,10 @@ class Predictor:
                 values[target] = float(row[0])
                 continue
             scores[target] = dict(zip(classes, map(float, row), strict=True))
+            if target in self.thresholds:
+                named = row >= np.maximum(self.thresholds[target], abstain)
+                values[target] = [name for name, is_in in zip(classes, named, strict=True) if is_in]
+                continue
             values[target] = classes[int(row.argmax())] if row.max() >= abstain else None
         return Answer(source, values, scores)
 

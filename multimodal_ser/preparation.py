@@ -21,7 +21,7 @@ from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded, Hearing
 from multimodal_ser.label_maps import relabel
 from multimodal_ser.material import Material, Source, repeated, sources_of
-from multimodal_ser.targets import Target, targets_of
+from multimodal_ser.targets import Target, stratified, targets_of
 from multimodal_ser.transcripts import transcribed
 from multimodal_ser.types import MODALITIES, ConfigError, DataError, Fold, Utterance, listed
 
@@ -161,7 +161,7 @@ def load_corpus(experiment: Experiment) -> Corpus:
     unknown = [column for column in experiment.breakdown if column not in corpus.table.columns]
     if unknown:
         raise DataError(f"breakdown: the corpus has no column {', '.join(unknown)}")
-    return corpus
+    return stratified(experiment, corpus)
 
 
 def with_text(experiment: Experiment, corpus: Corpus) -> tuple[Corpus, pd.DataFrame | None]:
@@ -211,7 +211,7 @@ def material_of(
         raise DataError(listed([*table["id"].iloc[bare]], f"training rows have no {what}"))
     _refuse_untaught(targets, folds)
     decides = next(iter(targets.values()))
-    coded = next((one for one in targets.values() if one.classes), decides)
+    coded = next((one for one in targets.values() if one.kind == "classes"), decides)
     return Material(
         encoded=encoded,
         sources=sources,

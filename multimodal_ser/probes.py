@@ -25,7 +25,10 @@ TIES: tuple[Ties, ...] = ("first seen", "last seen", "first class", "last class"
 def probes(
     table: pd.DataFrame, folds: Sequence[Fold], target: Target
 ) -> dict[str, dict[str, float]]:
-    """Scores on test of the majority (or mean), and of the group's commonest (or mean) answer."""
+    """Scores on test of the majority (or mean), and of the group's commonest (or mean) answer.
+
+    Of labels the answer is a set of them.
+    """
     groups = pd.factorize(table["group"])[0]
     keys = {"majority" if target.classes else "mean": NOTHING, "same group": groups}
     scores = {}
@@ -41,7 +44,7 @@ def tie_range(
     table: pd.DataFrame, folds: Sequence[Fold], target: Target
 ) -> tuple[float, float] | None:
     """Lowest and highest macro-F1 of the lookup by group over the ways to break ties."""
-    if not target.classes:
+    if target.kind != "classes":
         return None
     groups, found = pd.factorize(table["group"])[0], []
     for ties in TIES:
@@ -58,7 +61,7 @@ def siblings(
     rows = np.concatenate([rows for fold in folds for rows in fold.tests.values()])
     found = {"all": (int(seen.sum()), len(rows))}
     for code, name in enumerate(target.classes):
-        own = target.codes[rows] == code
+        own = target.has(code)[rows]
         found[name] = (int(seen[own].sum()), int(own.sum()))
     return found
 
@@ -147,6 +150,9 @@ def gain(truth: np.ndarray, guesses: np.ndarray, plain: np.ndarray, target: Targ
 
 
 def _sums(truth: np.ndarray, guesses: np.ndarray, target: Target) -> np.ndarray:
+    if target.sets is not None:
+        sets = np.where((truth < 0)[:, None], np.nan, target.sets[truth])
+        return metrics.agreements(sets, target.sets[guesses]).sum(0)
     if target.classes:
         return metrics.confusion_matrix(truth, guesses, len(target.classes))
     return metrics.moments(truth, guesses).sum(0)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.datasets._tables import read
+from multimodal_ser.label_sets import cell
 from multimodal_ser.types import ConfigError, DataError, MserError, Transcript, Utterance
 
 _SCORE = "score:"
@@ -34,13 +35,13 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a run says. values: target → label or number, None where it abstains. scores: target →
-    class → probability. text_source: whose words were read, None where none were. seconds: stage →
-    its share of the batch. error: why there is none, and then nothing else counts.
+    """What a run says. values: target → class, labels or number, None where it abstains. scores:
+    target → class → probability. text_source: whose words were read, None where none were. seconds:
+    stage → its share of the batch. error: why there is none, and then nothing else counts.
     """
 
     source: str
-    values: Mapping[str, str | float | None] = field(default_factory=dict)
+    values: Mapping[str, str | list[str] | float | None] = field(default_factory=dict)
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     text: str | None = None
     text_source: str | None = None
@@ -55,7 +56,7 @@ class Answer:
         return found
 
     def row(self) -> dict[str, Any]:
-        """As one row of a table."""
+        """As one row of a table, where labels are one cell, as in `predictions.csv`."""
         if self.error is not None:
             return {"source": self.source, "error": str(self.error)}
         single = len(self.scores) == 1
@@ -67,7 +68,10 @@ class Answer:
         said = self.transcript
         return {
             "source": self.source,
-            **self.values,
+            **{
+                target: cell(value) if isinstance(value, list) else value
+                for target, value in self.values.items()
+            },
             **scores,
             "text": self.text,
             "text_source": self.text_source,

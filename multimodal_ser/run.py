@@ -9,7 +9,7 @@ on from there when it is started again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from multimodal_ser.engines.together import first_then_others, together
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import find_device
 from multimodal_ser.features import Encoded
+from multimodal_ser.label_sets import THRESHOLD, written
 from multimodal_ser.material import Material
+from multimodal_ser.predictions import SCORE
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.submission import check_part, pack
@@ -170,8 +172,9 @@ def _train_final(
     """On every row with a target, with what the folds chose on dev (the median of the epochs)."""
     learner = components.find("learners", experiment.learner.name)
     options = experiment.learner.options
+    models = [folder.model(fold, seed) for fold in prepared.folds for seed in experiment.seeds]
+    material = replace(material, thresholds=training.settled_thresholds(models))
     if hasattr(learner, "settled"):
-        models = [folder.model(fold, seed) for fold in prepared.folds for seed in experiment.seeds]
         options |= learner.settled([model_folder.read_files(one / "learner") for one in models])
     part = Part(name=experiment.learner.name, **options)
     settled = experiment.model_copy(update={"learner": part})
@@ -197,22 +200,26 @@ def _collect(
             rows = fold.parts[part]
             for seed in experiment.seeds:
                 scores = model_folder.read_scores(folder.model(fold, seed), part)
-                for name, target in prepared.targets.items():
+                for target in prepared.targets.values():
                     frame = pd.DataFrame({"id": ids[rows], "cluster": cluster[rows], "part": part})
                     frame[["repeat", "fold", "seed"]] = fold.repeat, fold.number, seed
-                    frames.append(frame.assign(**_answers(target, rows, scores[name])))
+                    frames.append(frame.assign(**_answers(target, rows, scores)))
     order = ["target", "part", "repeat", "fold", "seed", "id"]
     return pd.concat(frames).sort_values(order, ignore_index=True)
 
 
-def _answers(target: Target, rows: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+def _answers(target: Target, rows: np.ndarray, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The columns of a table of predictions that are about one target."""
+    scores = found[target.name]
     known = {"target": target.name, "truth": target.written.to_numpy()[rows]}
     if not target.classes:
         return {**known, "value": [f"{number:.8g}" for number in scores[:, 0]]}
-    value = np.array(target.classes)[scores.argmax(1)]
-    columns = {evaluation.SCORE + name: scores[:, at] for at, name in enumerate(target.classes)}
-    return {**known, "value": value, **columns}
+    columns = {SCORE + name: scores[:, at] for at, name in enumerate(target.classes)}
+    if target.kind == "labels":
+        cuts = found[THRESHOLD + target.name]
+        columns |= {THRESHOLD + name: cut for name, cut in zip(target.classes, cuts, strict=True)}
+        return {**known, "value": written(scores >= cuts, target.classes), **columns}
+    return {**known, "value": np.array(target.classes)[scores.argmax(1)], **columns}
 
 
 def _measure(

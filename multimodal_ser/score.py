@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from multimodal_ser import evaluation, splits
+from multimodal_ser import evaluation, label_sets, splits
 from multimodal_ser.clusters import cluster_names
 from multimodal_ser.config import load
 from multimodal_ser.contrast import Contrast, contrast
 from multimodal_ser.corpus import Corpus
 from multimodal_ser.experiment import Experiment
+from multimodal_ser.predictions import SCORE
 from multimodal_ser.preparation import load_corpus
 from multimodal_ser.targets import Target, targets_of
 from multimodal_ser.types import ConfigError, DataError, listed
@@ -41,7 +42,9 @@ def score(
 
     The file has a row an utterance: `id`, and either the answer in `value` (or in a column named
     as the target, such as `label`) or a column `score:<class>` for every class; `seed` where there
-    are several runs. The task's first target is judged. against: a run folder.
+    are several runs. Labels are answered as `joy|surprise` (`-`: none of them), or by scores from
+    `threshold:<label>` on (else from 0.5 on). The task's first target is judged. against: a run
+    folder.
     """
     experiment = load(Path(task), card=True) if isinstance(task, str | Path) else task
     corpus = load_corpus(experiment)
@@ -89,7 +92,7 @@ def _read(path: Path, target: Target) -> pd.DataFrame:
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
     classes = target.classes
-    columns = [evaluation.SCORE + name for name in classes]
+    columns = [SCORE + name for name in classes]
     if "id" not in given:
         raise DataError(f"{path} has no column 'id' (has: {', '.join(given.columns)})")
     if "seed" not in given:
@@ -97,7 +100,7 @@ def _read(path: Path, target: Target) -> pd.DataFrame:
     given["seed"] = _column_of_numbers(given, "seed", path).astype("int64")
     if classes and set(columns) <= set(given.columns):
         scores = {column: _column_of_numbers(given, column, path) for column in columns}
-        return given[["id", "seed"]].assign(**scores)
+        return given[["id", "seed"]].assign(**scores, **_thresholds(given, target, path))
     answer = next((name for name in ("value", target.name) if name in given), None)
     if answer is None:
         raise DataError(
@@ -106,17 +109,30 @@ def _read(path: Path, target: Target) -> pd.DataFrame:
         )
     if not classes:
         return given[["id", "seed"]].assign(value=_column_of_numbers(given, answer, path))
+    several = target.kind == "labels"
     odd = given[~given[answer].isin(classes)]
+    if several:
+        odd = given.loc[label_sets.strangers(given[answer], classes).index]
     if len(odd):
         wrong = [f"{one}: {label}" for one, label in zip(odd["id"], odd[answer], strict=True)]
         raise DataError(listed(wrong, f"predictions are not among {', '.join(classes)}"))
-    chosen = pd.DataFrame(
-        {
-            column: (given[answer] == name) * 1.0
-            for column, name in zip(columns, classes, strict=True)
-        }
-    )
-    return pd.concat([given[["id", "seed"]], chosen], axis=1)
+    chosen = np.stack([given[answer] == name for name in classes], axis=1) * 1.0
+    if several:
+        chosen = label_sets.matrix(given[answer], classes)
+    scores = dict(zip(columns, chosen.T, strict=True))
+    return given[["id", "seed"]].assign(**scores, **_even(target))
+
+
+def _thresholds(given: pd.DataFrame, target: Target, path: Path) -> dict[str, Any]:
+    """Of labels: those of the file, or even ones."""
+    if not set(_even(target)) <= set(given.columns):
+        return _even(target)
+    return {column: _column_of_numbers(given, column, path) for column in _even(target)}
+
+
+def _even(target: Target) -> dict[str, float]:
+    names = target.classes if target.kind == "labels" else ()
+    return {label_sets.THRESHOLD + name: label_sets.EVEN for name in names}
 
 
 def _column_of_numbers(given: pd.DataFrame, column: str, path: Path) -> pd.Series:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from multimodal_ser.evaluation import SCORE, classes_of, ensemble
+from multimodal_ser import predictions as tables
 from multimodal_ser.experiment import Submission
 from multimodal_ser.types import DataError
 
@@ -42,8 +42,5 @@ def pack(predictions: pd.DataFrame, layout: Submission) -> bytes:
 
 def answers(rows: pd.DataFrame) -> pd.DataFrame:
     """id and value of the seed ensemble, of one target's predictions."""
-    found, classes = ensemble(rows), classes_of(rows)
-    if classes:
-        scores = found[[SCORE + name for name in classes]].to_numpy()
-        found["value"] = [classes[code] for code in scores.argmax(1)]
-    return found[["id", "value"]]
+    found = tables.ensemble(rows)
+    return found.assign(value=tables.answers(found))[["id", "value"]]

@@ -9,11 +9,15 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from multimodal_ser import label_sets
 from multimodal_ser.components import nearest
 from multimodal_ser.corpus import Corpus
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.outputs import Output
 from multimodal_ser.types import DataError, listed
+
+_SETS = "label:sets"
+_FLAGS = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,11 @@ class Target:
 
     classes: the task's list, empty for numbers. codes: `[N]` ints, −1 where no single class is
     true. learned: what a model is trained on, `[N, C]` distributions over the classes (zeros:
-    unknown) or `[N, 1]` numbers (NaN: unknown), float32. written: `[N]` the truth as it stands in
-    a table of predictions, missing where it is unknown. taught: what stands for `learned` in the
-    rows that train, where that is something else.
+    unknown), `[N, C]` labels of 1 and 0 or `[N, 1]` numbers (both NaN: unknown), float32. written:
+    `[N]` the truth as it stands in a table of predictions, missing where it is unknown. taught:
+    what stands for `learned` in the rows that train, where that is something else. sets: of kind
+    labels, bool `[S, C]`, every set of labels that is true somewhere; `codes` are then of those, −1
+    where any label is not known.
     """
 
     name: str
@@ -33,16 +39,23 @@ class Target:
     learned: np.ndarray
     written: pd.Series
     taught: np.ndarray | None = None
+    sets: np.ndarray | None = None
 
     @property
     def kind(self) -> str:
+        if self.sets is not None:
+            return "labels"
         return "classes" if self.classes else "numbers"
 
     @property
     def known(self) -> np.ndarray:
         """`[N]` bool: the rows that can be learned from."""
-        learned = self.learned > 0 if self.classes else ~np.isnan(self.learned)
+        learned = self.learned > 0 if self.kind == "classes" else ~np.isnan(self.learned)
         return np.asarray(learned.any(axis=1))
+
+    def has(self, code: int) -> np.ndarray:
+        """`[N]` bool: the rows of which that class or label is true."""
+        return self.codes == code if self.sets is None else self.learned[:, code] == 1
 
     @property
     def numbers(self) -> np.ndarray:
@@ -63,6 +76,21 @@ def of_classes(name: str, labels: pd.Series, classes: Sequence[str]) -> Target:
     return Target(name, tuple(classes), codes, learned, labels)
 
 
+def of_labels(name: str, truth: np.ndarray, classes: Sequence[str]) -> Target:
+    """A target of several labels at once; truth `[N, C]` of 1, 0 and NaN where unknown.
+
+    A row of which only some labels are known is learned from, and not scored.
+    """
+    whole = np.asarray(~np.isnan(truth).any(axis=1))
+    sets, found = np.unique(truth[whole] == 1, axis=0, return_inverse=True)
+    codes = np.full(len(truth), -1)
+    codes[whole] = found.ravel()
+    cells = pd.Series(label_sets.written(truth == 1, classes), dtype="str")
+    written = cells.mask(pd.Series(~whole))
+    learned = truth.astype(np.float32)
+    return Target(name, tuple(classes), codes, learned, written, sets=sets)
+
+
 def of_numbers(name: str, numbers: pd.Series) -> Target:
     """A target of numbers, NaN where unknown."""
     found = numbers.to_numpy(dtype=np.float64)
@@ -72,14 +100,10 @@ def of_numbers(name: str, numbers: pd.Series) -> Target:
 
 
 def _target(name: str, output: Output, corpus: Corpus) -> Target:
+    if output.kind == "labels":
+        return _labels(name, output, corpus)
     column = output.column or name
-    if column not in corpus.table.columns:
-        known = [*map(str, corpus.table.columns)]
-        raise DataError(
-            f"outputs.{name}: the corpus has no column '{column}'{nearest(column, known)} "
-            f"(it has {', '.join(known)})"
-        )
-    values = corpus.table[column]
+    values = _column(name, column, corpus)
     if output.kind == "numbers":
         return of_numbers(name, _numbers(name, values, corpus))
     if output.edges:
@@ -91,6 +115,93 @@ def _target(name: str, output: Output, corpus: Corpus) -> Target:
     _check_labels(words, classes, corpus)
     target = of_classes(name, words, classes)
     return _with_votes(target, corpus.table, output.soft) if column == "label" else target
+
+
+def _column(name: str, column: str, corpus: Corpus) -> pd.Series:
+    if column not in corpus.table.columns:
+        known = [*map(str, corpus.table.columns)]
+        raise DataError(
+            f"outputs.{name}: the corpus has no column '{column}'{nearest(column, known)} "
+            f"(it has {', '.join(known)})"
+        )
+    return corpus.table[column]
+
+
+def stratified(experiment: Experiment, corpus: Corpus) -> Corpus:
+    """Where `label` holds sets, its rarest label stands there instead, by which splits are cut.
+
+    The sets go to a column of their own, where their target reads them.
+    """
+    wanted = [
+        output
+        for name, output in experiment.outputs.items()
+        if output.kind == "labels" and not output.columns and not output.votes
+        if (output.column or name) == "label"
+    ]
+    if not wanted:
+        return corpus
+    cells = corpus.table["label"]
+    single = label_sets.rarest(cells, wanted[0].separator or label_sets.MARK).astype("str")
+    table = corpus.table.assign(**{_SETS: cells, "label": single.mask(cells.isna())})
+    return replace(corpus, table=table, labels=tuple(sorted(table["label"].dropna().unique())))
+
+
+def _labels(name: str, output: Output, corpus: Corpus) -> Target:
+    """Labels of a column of sets, of columns of 0 and 1, or of the raters' votes."""
+    if output.columns:
+        columns = [_flags(name, _column(name, column, corpus), corpus) for column in output.columns]
+        truth, classes = np.stack(columns, axis=1), output.columns
+    elif output.votes:
+        truth, classes = _voted(name, output, corpus.table)
+    else:
+        truth, classes = _sets(name, output, corpus)
+    if np.isnan(truth).all():
+        raise DataError(f"outputs.{name}: no row of the corpus has a label")
+    return of_labels(name, truth, classes)
+
+
+def _sets(name: str, output: Output, corpus: Corpus) -> tuple[np.ndarray, Sequence[str]]:
+    column, mark = output.column or name, output.separator or label_sets.MARK
+    moved = column == "label" and _SETS in corpus.table
+    cells = _column(name, _SETS if moved else column, corpus).astype("str").str.strip()
+    cells = cells.mask(cells == "")
+    found = {one for cell in cells.dropna() for one in label_sets.parsed(cell, mark)}
+    classes = output.classes or sorted(found)
+    allowed = [one for one in classes if label_sets.can_stand(one)]
+    odd = label_sets.strangers(cells, allowed, mark)
+    if len(odd):
+        ids = corpus.table["id"][odd.index]
+        rows = [f"{one}: '{cell}'" for one, cell in zip(ids, odd, strict=True)]
+        what = f"cells of '{column}' are no labels among {', '.join(allowed)} (outputs.{name})"
+        raise DataError(listed(rows, what))
+    if len(classes) < 2:
+        raise DataError(f"outputs.{name}: two labels or more are needed; '{column}' has {classes}")
+    return label_sets.matrix(cells, classes, mark), classes
+
+
+def _flags(name: str, values: pd.Series, corpus: Corpus) -> np.ndarray:
+    """`[N]` of 1, 0 and NaN."""
+    flags = values.astype("str").str.strip().str.lower().map(_FLAGS).astype("float64")
+    odd = values[values.notna() & flags.isna()]
+    if len(odd):
+        ids = corpus.table["id"][odd.index]
+        rows = [f"{one}: {value!r}" for one, value in zip(ids, odd, strict=True)]
+        raise DataError(listed(rows, f"values of '{values.name}' are not 0 or 1 (outputs.{name})"))
+    return flags.to_numpy()
+
+
+def _voted(name: str, output: Output, table: pd.DataFrame) -> tuple[np.ndarray, Sequence[str]]:
+    """True is a label with its share of all votes of the row, those for no class among them."""
+    columns = [column for column in map(str, table) if column.startswith("votes:")]
+    classes = output.classes or [column.removeprefix("votes:") for column in columns]
+    absent = [one for one in classes if f"votes:{one}" not in columns]
+    if absent or len(classes) < 2:
+        wanted = ", ".join(f"votes:{one}" for one in absent) or "votes:<label>"
+        raise DataError(f"outputs.{name}.votes: the corpus has no columns {wanted}")
+    total = table[columns].fillna(0).sum(axis=1).to_numpy(dtype=float)[:, None]
+    votes = table[[f"votes:{one}" for one in classes]].fillna(0).to_numpy(dtype=float)
+    shares = np.divide(votes, total, out=np.full_like(votes, np.nan), where=total > 0)
+    return np.where(np.isnan(shares), np.nan, shares >= (output.votes or 0)), classes
 
 
 def _numbers(name: str, values: pd.Series, corpus: Corpus) -> pd.Series:

@@ -28,6 +28,7 @@ class Trained:
 
     encoders: those that learn, which are a part of the learner's model; units: target of numbers →
     mean and deviation in train; learners see numbers in those. shape: what the model was built for.
+    thresholds: target of labels → the probability from which on each of them is one.
     """
 
     fitted: Mapping[str, Any]
@@ -36,6 +37,7 @@ class Trained:
     encoders: Mapping[str, Any] = field(default_factory=dict)
     learner: Any = None
     shape: Mapping[str, Any] | None = None
+    thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 def predict(

@@ -24,6 +24,7 @@ from multimodal_ser.copies import with_copies
 from multimodal_ser.engines.together import together
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.extraction import find_device
+from multimodal_ser.label_sets import filed, thresholds
 from multimodal_ser.live import Changes
 from multimodal_ser.material import Material
 from multimodal_ser.model_folder import Checkpoint, is_finished, read_files, write, write_scores
@@ -58,7 +59,7 @@ def job(
     for part in parts:
         scores = predict(experiment, material, trained, fold.parts[part]).scores
         if together().first:
-            write_scores(folder, part, scores)
+            write_scores(folder, part, {**scores, **filed(trained.thresholds)})
 
 
 def place_of(experiment: Experiment) -> torch.device:
@@ -105,7 +106,10 @@ def fit(
         learner.fit(train, dev, seed=seed, **({} if kept is None else {"kept": kept}))
     except DivergedError as error:
         raise _with_names(error, material, chosen, kept) from None
-    return replace(start, learner=learner, shape=shape)
+    cuts = material.thresholds
+    if not cuts:
+        cuts = thresholds(experiment.targets("labels"), material.classes, learner, dev)
+    return replace(start, learner=learner, shape=shape, thresholds=cuts)
 
 
 def _training_data(
@@ -158,7 +162,15 @@ def load(experiment: Experiment, folder: Path, device: torch.device | None = Non
     if encoders and device is not None:
         learner.model.to(device)
     units = {name: (pair[0], pair[1]) for name, pair in written["units"].items()}
-    return Trained(fitted, scalings, units, encoders, learner, shape)
+    cuts = written.get("thresholds", {})
+    return Trained(fitted, scalings, units, encoders, learner, shape, cuts)
+
+
+def settled_thresholds(folders: Sequence[Path]) -> dict[str, list[float]]:
+    """Target of labels → the mean of what several models chose on dev, for one that has no dev."""
+    found = [json.loads((one / "model.json").read_text("utf-8")) for one in folders]
+    kept = [one.get("thresholds", {}) for one in found]
+    return {name: np.mean([one[name] for one in kept], axis=0).tolist() for name in kept[0]}
 
 
 def _base_weights(experiment: Experiment) -> dict[str, str]:
@@ -186,10 +198,9 @@ def _units(
 ) -> dict[str, tuple[float, float]]:
     """Mean and deviation of each target of numbers over some rows; 1 where it does not vary."""
     found = {}
-    for name, output in experiment.outputs.items():
-        if output.kind == "numbers":
-            values = material.targets[name][rows, 0].astype(np.float64)
-            found[name] = (float(np.nanmean(values)), float(np.nanstd(values)) or 1.0)
+    for name in experiment.targets("numbers"):
+        values = material.targets[name][rows, 0].astype(np.float64)
+        found[name] = (float(np.nanmean(values)), float(np.nanstd(values)) or 1.0)
     return found
 
 
@@ -207,6 +218,8 @@ def _contents(experiment: Experiment, trained: Trained, features: str) -> dict[s
     if model is not None:
         learning = [one for one in model.parameters() if one.requires_grad]
         written["parameters"] = sum(one.numel() for one in learning)
+    if trained.thresholds:
+        written["thresholds"] = trained.thresholds
     if weights := _base_weights(experiment):
         written["weights"] = weights
     return files | {"model.json": json.dumps(written, indent=1).encode()}

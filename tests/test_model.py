@@ -1,11 +1,13 @@
 """The model: what stands in for a missing modality, and how decisions are merged."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from multimodal_ser.fusion import concat, late
-from multimodal_ser.model import LayerMix, Model, head, merge
+from multimodal_ser.model import LayerMix, Model, head, merge, merge_numbers
 from multimodal_ser.pooling import Attention
 from multimodal_ser.types import Features, MissingError
 
@@ -224,3 +226,17 @@ def test_a_model_mixes_and_attends_before_it_fuses():
         "text": model.pools["text"](features["text"]),
     }
     torch.testing.assert_close(model(features)["label"], model.heads["label"](fusion(by_hand)))
+
+
+@pytest.mark.parametrize("how", ["mean", "max", "product", "weights"])
+def test_numbers_decided_late_are_averaged_over_who_is_present(how):
+    """A softmax over one output is always 1, whatever was said."""
+    said = torch.tensor([[[1.0], [3.0]], [[1.0], [3.0]], [[1.0], [3.0]]])
+    present = torch.tensor([[True, True], [False, True], [False, False]])
+    weights = torch.tensor([0.0, math.log(3)]) if how == "weights" else None
+    both = (1 + 3 * 3) / 4 if how == "weights" else 2.0
+    found = merge_numbers(said, present, how, weights)
+    torch.testing.assert_close(found, torch.tensor([[both], [3.0], [both]]))
+    made = model(late, merge=how)
+    made.heads["label"] = head(made.fusion.out_dim, 1)
+    assert made.eval()(batch())["label"].unique().numel() > 1

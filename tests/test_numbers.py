@@ -12,6 +12,7 @@ from multimodal_ser import compare, run, training
 from multimodal_ser.contrast import contrast
 from multimodal_ser.evaluation import evaluate
 from multimodal_ser.preparation import make_material, prepare
+from multimodal_ser.report import write
 from multimodal_ser.run import as_experiment, encode
 from multimodal_ser.score import score
 from multimodal_ser.types import DataError
@@ -513,3 +514,11 @@ def test_the_numbers_of_a_run_score_as_the_run_and_show_no_difference_to_it(thre
     for name, value in three.metrics["test"]["metrics"].items():
         assert found.metrics["metrics"][name]["by_seed"] == pytest.approx(value["by_seed"])
     assert (found.contrast.metric, found.contrast.gap, found.contrast.p) == ("ccc", 0, 1)
+
+
+def test_a_class_beside_a_number_has_a_report(spoken):
+    """In `predictions.csv` the class's scores are blank in the rows of the number."""
+    outputs = {"label": {}, "strain": NUMBER}
+    done = run(config(spoken, outputs=outputs, learner={"name": "neural", "epochs": 2}))
+    html = write(done.folder).read_text("utf-8")
+    assert "The surest errors" in html and "strain: ccc" in html

@@ -34,7 +34,7 @@ def refused(**changes):
 
 def test_the_head_of_wagner_is_dropout_linear_tanh_dropout_linear():
     layers = Output(head="wagner").layers
-    built = head(6, 3, **layers.model_dump())
+    built = head(6, 3, **layers)
     assert [type(one) for one in built] == [nn.Dropout, nn.Linear, nn.Tanh, nn.Dropout, nn.Linear]
     assert [one.p for one in built if isinstance(one, nn.Dropout)] == [0.1, 0.1]
     sizes = [(one.in_features, one.out_features) for one in built if isinstance(one, nn.Linear)]
@@ -49,7 +49,7 @@ def test_a_head_is_as_wide_as_it_is_told_or_as_its_input():
     assert head(6, 3).weight.shape == (3, 6)
     assert head(6, 3, hidden=5)[0].weight.shape == (5, 6)
     plain = Output(head={"activation": "gelu"}).layers
-    built = head(6, 3, **plain.model_dump())
+    built = head(6, 3, **plain)
     assert [type(one) for one in built] == [nn.Linear, nn.GELU, nn.Dropout, nn.Linear]
     assert built[0].weight.shape == (6, 6)
 

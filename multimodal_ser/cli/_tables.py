@@ -82,7 +82,7 @@ def show_comparison(study: Comparison) -> None:
     for column in first.experiment.breakdown:
         table = study.breakdown(column)
         values = [[str(value), *(f"{one:.3f}" for one in row)] for value, row in _rows(table)]
-        what = "accuracy" if first.prepared.target.classes else study.metric
+        what = "accuracy" if first.prepared.target.kind == "classes" else study.metric
         _table(f"{what} by {column}", [column, *study.runs], values)
     if study.detectable is None:
         return

@@ -107,7 +107,10 @@ def _as_line(answer: Answer, first: bool) -> None:
 def _told(answer: Answer) -> Iterator[str]:
     for target, value in answer.values.items():
         name = "" if len(answer.values) == 1 else f"{target}: "
-        if target in answer.scores:
+        if isinstance(value, list):
+            found = [f"{one} {answer.scores[target][one]:.2f}" for one in value]
+            yield f"{name}{', '.join(found) or 'none of the labels'}"
+        elif target in answer.scores:
             best = max(answer.scores[target].values())
             yield f"{name}{value or 'undecided'} {best:.2f}"
         else:

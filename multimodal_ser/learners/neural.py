@@ -25,7 +25,11 @@ from multimodal_ser.learners._steps import HALVES, Steps
 from multimodal_ser.losses import Loss
 
 Positive = Annotated[int, Field(gt=0)]
-Select = Literal["macro_f1", "uar", "accuracy", "weighted_f1", "ccc", "pearson", "mse"]
+Select = Literal[
+    "macro_f1", "uar", "accuracy", "weighted_f1",
+    "label_macro_f1", "label_micro_f1", "subset_accuracy",
+    "ccc", "pearson", "mse",
+]  # fmt: skip
 _USUAL = Optimizer()
 _ROWS = 256  # of cached features that are predicted at a time
 
@@ -45,13 +49,14 @@ class Learner:
 
     losses: target → its loss and how much that counts. select: the metric on dev whose best epoch
     is kept (the first of equals; without a dev part the last epoch), averaged over the targets that
-    it fits; None: macro-F1 of classes and CCC of numbers. patience: epochs without gain before
-    training ends, None: never. modality_dropout: the share of training rows that lose one of their
-    modalities in an epoch, so that the model can also do without it.
+    it fits; None: macro-F1 of classes and labels, CCC of numbers. Labels are scored at the
+    thresholds that are best on dev in that epoch, as the model will be. patience: epochs without
+    gain before training ends, None: never. modality_dropout: the share of training rows that lose
+    one of their modalities in an epoch, so that the model can also do without it.
     """
 
     WANTS = "batches"
-    TARGETS = ("classes", "numbers")
+    TARGETS = ("classes", "labels", "numbers")
 
     def __init__(
         self,
@@ -110,7 +115,7 @@ class Learner:
             self.best_epoch = progress.best_epoch
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
-        """Target → probabilities `[N, C]`, or numbers `[N, 1]`."""
+        """Target → probabilities `[N, C]` (each label's own), or numbers `[N, 1]`."""
         self.model.eval()
         order, size = data.sorted(), self.batch_size
         if order is None:
@@ -126,10 +131,18 @@ class Learner:
         found = among.collect(found)
         back = torch.cat([rows for rows, _ in found]).argsort()
         said = {name: torch.cat([one[name] for _, one in found])[back] for name in data.targets}
-        return {
-            target: (one.double().softmax(-1) if one.shape[1] > 1 else one.double()).numpy()
-            for target, one in said.items()
-        }
+        return {target: self._turned(target, one.double()).numpy() for target, one in said.items()}
+
+    def _turned(self, target: str, said: Tensor) -> Tensor:
+        kind = self._kind(target, said)
+        if kind == "labels":
+            return torch.sigmoid(said)
+        return said.softmax(-1) if kind == "classes" else said
+
+    def _kind(self, target: str, said: Tensor | np.ndarray) -> str:
+        if target in self.model.multiple:
+            return "labels"
+        return "classes" if said.shape[1] > 1 else "numbers"
 
     def state(self) -> dict[str, bytes]:
         weights = {name: one.cpu().contiguous() for name, one in self.model.learned().items()}
@@ -167,10 +180,10 @@ class Learner:
         """What selects (higher is better), and each metric's mean over the targets that it fits."""
         found: dict[str, list[float]] = {}
         for target, scores in self.predict(dev).items():
-            kind = "classes" if scores.shape[1] > 1 else "numbers"
+            kind = self._kind(target, scores)
             name = self.select or metrics.DEFAULTS[kind][0]
             if metrics.kind(name) == kind:
-                sums = _sums(dev.targets[target].numpy(), scores)
+                sums = _sums(dev.targets[target].numpy(), scores, kind)
                 found.setdefault(name, []).append(float(metrics.find(name)(sums)))
         signs = {name: -1 if name in metrics.LOWER_IS_BETTER else 1 for name in found}
         signed = [signs[name] * value for name, values in found.items() for value in values]
@@ -178,9 +191,12 @@ class Learner:
         return sum(signed) / len(signed), means
 
 
-def _sums(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """What a metric is computed from: a confusion matrix, or the moments of two numbers."""
-    if scores.shape[1] > 1:
+def _sums(truth: np.ndarray, scores: np.ndarray, kind: str) -> np.ndarray:
+    """What a metric is made of: a confusion matrix, agreements, the moments of two numbers."""
+    if kind == "labels":
+        guess = scores >= metrics.best_thresholds(truth, scores)
+        return metrics.agreements(truth, guess).sum(0)
+    if kind == "classes":
         codes = class_codes(truth)
         return metrics.confusion_matrix(codes, scores.argmax(1), scores.shape[1])
     return metrics.moments(truth[:, 0].astype(np.float64), scores[:, 0]).sum(0)

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
-from multimodal_ser.evaluation import SCORE, classes_of
+from multimodal_ser.label_sets import THRESHOLD, matrix, written
 from multimodal_ser.metrics import LOWER_IS_BETTER
+from multimodal_ser.predictions import SCORE, classes_of
 from multimodal_ser.types import DataError, listed
 
 STUDY = "comparison.json"
@@ -28,9 +30,9 @@ class Record:
     """The files of one run, read.
 
     opened: how often the test part of this split was opened in this folder of runs. classes: of
-    the target that decides, in the order of the confusion matrix, which JSON objects do not keep;
-    none where it is a number. curves: a row an epoch for
-    each trained model, none for classical learners.
+    the target that decides (or its labels), in the order of the confusion matrix, which JSON
+    objects do not keep; none where it is a number. curves: a row an epoch for each trained model,
+    none for classical learners.
     """
 
     folder: Path
@@ -69,6 +71,11 @@ class Record:
     def target(self) -> str:
         """The target that decides: the first of the config's."""
         return next(iter(self.config["outputs"]))
+
+    @property
+    def kind(self) -> str:
+        """Of that target: `classes`, `labels` or `numbers`."""
+        return self.config["outputs"][self.target]["kind"]
 
     @property
     def encoders(self) -> list[str]:
@@ -179,16 +186,17 @@ def mistakes(record: Record) -> pd.DataFrame:
     """Wrong utterances of the part, surest first: id, cluster, truth, guess, confidence.
 
     The guess is the ensemble's: scores averaged over seeds and repeats. Of numbers all are wrong;
-    the furthest off come first, and `off` stands for the confidence.
+    the furthest off come first, and `off` stands for the confidence; of labels it is how far the
+    probability of one of them is from what is true of it.
     """
     answers = ensemble(record)
     answers = answers[answers["truth"] != ""]
-    column = "confidence"
-    if record.classes:
-        wrong = answers[answers["truth"] != answers["guess"]]
+    if record.kind == "numbers":
+        off = (answers["guess"] - answers["truth"].astype(float)).abs()
+        wrong, column = answers.assign(off=off), "off"
     else:
-        column = "off"
-        wrong = answers.assign(off=(answers["guess"] - answers["truth"].astype(float)).abs())
+        wrong = answers[answers["truth"] != answers["guess"]]
+        column = "confidence" if record.kind == "classes" else "off"
     return wrong.sort_values([column, "id"], ascending=[False, True], ignore_index=True)
 
 
@@ -196,13 +204,21 @@ def ensemble(record: Record) -> pd.DataFrame:
     """One row an utterance of the part, by id; an empty truth is not scored."""
     table = _predictions(record.folder)
     rows = table[(table["part"] == record.part) & (table["target"] == record.target)]
-    if not record.classes:
-        rows = rows.assign(value=rows["value"].astype(float))
+    columns = [SCORE + name for name in record.classes] or ["value"]
+    cut_at = [THRESHOLD + name for name in record.classes] if record.kind == "labels" else []
+    # beside other targets their blank cells make words of all
+    rows = rows.astype(dict.fromkeys([*columns, *cut_at], float))
     grouped = rows.groupby("id", sort=True)
     answers = grouped[["cluster", "truth"]].first()
     if not record.classes:
         return answers.assign(guess=grouped["value"].mean()).reset_index()
-    scores = grouped[[SCORE + name for name in record.classes]].mean()
+    scores = grouped[columns].mean()
+    if record.kind == "labels":
+        cuts = grouped[cut_at].mean().to_numpy()
+        truth = matrix(answers["truth"].mask(answers["truth"] == ""), record.classes)
+        answers["guess"] = written(scores.to_numpy() >= cuts, record.classes)
+        off = np.abs(scores.to_numpy() - truth).max(axis=1)
+        return answers.assign(off=off).reset_index()
     answers["guess"] = [record.classes[code] for code in scores.to_numpy().argmax(1)]
     return answers.assign(confidence=scores.max(axis=1)).reset_index()
 

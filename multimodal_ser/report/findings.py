@@ -35,6 +35,20 @@ HOW = (
     "Errors are those of the seed ensemble, the surest first.",
 )
 
+_OF_LABELS = (
+    "Several labels may be true at once. A label is predicted from a threshold on that is best for "
+    "its F1 on dev (0.5 without dev); the ensemble averages probabilities and thresholds.",
+    "label_macro_f1 is the mean F1 over labels, label_micro_f1 the F1 over all pairs of an "
+    "utterance and a label, subset_accuracy the share of utterances whose whole set is right.",
+    "The probe of a set of labels is the commonest set; McNemar's p is about whole sets.",
+)
+
+
+def how(report: Report) -> list[str]:
+    """How the numbers of such targets are made."""
+    kinds = {output["kind"] for output in report.first.config["outputs"].values()}
+    return [*HOW, *(_OF_LABELS if "labels" in kinds else ())]
+
 
 def warnings(report: Report) -> list[str]:
     """What a reader must know before any number."""

@@ -54,12 +54,12 @@ def sections(
             findings.audit(report),
             tables=[context.probes(report.first.audit), *context.siblings(report.first.audit)],
         ),
-        *(_of_classes(report) if report.first.classes else [_numbers(report)]),
+        *_of_target(report),
         Section("breakdown", "Breakdown", tables=tables.breakdowns(report)),
         _curves(report),
         _errors(report, wrong, clips, why),
         Section("parts", "Every part and seed", tables=tables.parts(report)),
-        Section("how", "How these numbers are made", findings.HOW),
+        Section("how", "How these numbers are made", findings.how(report)),
         _repeat(report),
     ]
     return [section for section in found if section.filled]
@@ -71,10 +71,15 @@ _CONFUSION = (
 )
 
 
-def _of_classes(report: Report) -> list[Section]:
+def _of_target(report: Report) -> list[Section]:
+    """What is shown of each class or label, or of a number."""
+    if report.first.kind == "numbers":
+        return [_numbers(report)]
+    if report.first.kind == "labels":
+        return [_classes(report, "label")]
     shares = tables.confusions(report)
     return [
-        _classes(report),
+        _classes(report, "class"),
         Section("confusion", "Confusion", _CONFUSION, tables=shares, grid=True),
     ]
 
@@ -139,13 +144,15 @@ def _gaps(report: Report) -> Section:
     return Section("gaps", "Gap to the baseline", figures=shown, tables=found)
 
 
-def _classes(report: Report) -> Section:
+def _classes(report: Report, what: str) -> Section:
     panels = []
     for arm, record in report.arms.items():
         rows = [(name, one["f1"], one["low"], one["high"]) for name, one in tables.by_class(record)]
-        panels.append(figures.captioned(figures.bars(f"F1 of each class: {arm}", rows), arm))
-    lines = ["F1 of each class with its 95 % interval."]
-    return Section("classes", "Classes", lines, panels, tables.classes(report), grid=True)
+        panels.append(figures.captioned(figures.bars(f"F1 of each {what}: {arm}", rows), arm))
+    title = {"class": "Classes", "label": "Labels"}[what]
+    lines = [f"F1 of each {what} with its 95 % interval."]
+    found = tables.classes(report, title, what)
+    return Section("classes", title, lines, panels, found, grid=True)
 
 
 def _curves(report: Report) -> Section:
@@ -173,7 +180,7 @@ def _errors(report: Report, wrong: pd.DataFrame, clips: Mapping[str, Clip], why:
     arms = [str(name) for name in wrong.columns if str(name).startswith("arm:")]
     others = [name.removeprefix("arm:") for name in arms]
     header = ["id", "cluster", "truth", report.leading if report.comparison else "predicted"]
-    measure = "confidence" if report.first.classes else "off"
+    measure = "confidence" if report.first.kind == "classes" else "off"
     header += [*others, measure, *(["transcript", "sound"] if clips else [])]
     rows = [
         [
@@ -184,7 +191,7 @@ def _errors(report: Report, wrong: pd.DataFrame, clips: Mapping[str, Clip], why:
         for row in wrong.to_dict("records")
     ]
     record = report.arms[report.leading]
-    what = "The surest errors" if record.classes else "The predictions furthest off"
+    what = "The surest errors" if record.kind == "classes" else "The predictions furthest off"
     caption = f"{what} of {report.leading} on {record.part}, the ensemble over seeds"
     lines = [f"No sound here: {why}"] if why else []
     if not rows:

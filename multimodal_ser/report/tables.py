@@ -119,13 +119,13 @@ def contrasts(report: Report) -> dict[str, Mapping[str, Any]]:
     return {arm: found[arm] for arm in report.arms if arm in found}
 
 
-def classes(report: Report) -> list[Table]:
+def classes(report: Report, title: str, what: str) -> list[Table]:
     """Precision, recall, F1 with its interval, and the items of each class: a table an arm."""
-    header = ["class", "precision", "recall", "f1", "95 % low", "95 % high", "utterances"]
+    header = [what, "precision", "recall", "f1", "95 % low", "95 % high", "utterances"]
     keys = ("precision", "recall", "f1", "low", "high")
     return [
         Table(
-            f"Classes of {arm}, on {record.part}",
+            f"{title} of {arm}, on {record.part}",
             header,
             [
                 [Cell(name), *(number(one[key]) for key in keys), number(one["utterances"], "g")]
@@ -162,7 +162,7 @@ def breakdowns(report: Report) -> list[Table]:
         if report.comparison:
             header = [column, "utterances", *report.arms]
             records = list(report.arms.values())
-            shown = "accuracy" if report.first.classes else report.first.metric
+            shown = "accuracy" if report.first.kind == "classes" else report.first.metric
             rows = [
                 [
                     Cell(value),

@@ -1,0 +1,86 @@
+"""Several labels at once: how a set of them stands in a cell, and when a label belongs to one.
+
+A cell is `joy|surprise`; `-` is the empty set: somebody looked and found none of the labels. A
+blank cell is not known. Truth is `[N, C]` of 1, 0 and NaN (not known).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser.metrics import best_thresholds
+
+MARK = "|"
+NONE = "-"
+THRESHOLD = "threshold:"
+EVEN = 0.5  # where no dev part chooses another
+
+
+def written(sets: np.ndarray, classes: Sequence[str]) -> list[str]:
+    """The cell of each row of bool `[N, C]`, its labels in the order of the classes."""
+    names = np.array(classes, dtype=object)
+    return [cell(names[row]) for row in sets]
+
+
+def cell(labels: Iterable[str]) -> str:
+    """A set of labels as it is written."""
+    return MARK.join(labels) or NONE
+
+
+def parsed(cell: str, mark: str = MARK) -> list[str]:
+    """The labels of a cell, blanks around them left out."""
+    return [] if cell.strip() == NONE else [name.strip() for name in cell.split(mark)]
+
+
+def can_stand(name: str) -> bool:
+    """Whether a label of that name can be told from others, and from none, in a cell."""
+    return bool(name) and name != NONE and MARK not in name and name == name.strip()
+
+
+def matrix(cells: pd.Series, classes: Sequence[str], mark: str = MARK) -> np.ndarray:
+    """`[N, C]` truth of cells whose labels are all among the classes; see `strangers`."""
+    place = {name: at for at, name in enumerate(classes)}
+    found = np.full((len(cells), len(classes)), np.nan)
+    for row, cell in enumerate(cells):
+        if pd.notna(cell):
+            found[row] = 0
+            found[row, [place[name] for name in parsed(str(cell), mark)]] = 1
+    return found
+
+
+def strangers(cells: pd.Series, classes: Sequence[str], mark: str = MARK) -> pd.Series:
+    """The cells that hold something else than labels among the classes."""
+    known = set(classes)
+    odd = [pd.notna(cell) and not known.issuperset(parsed(str(cell), mark)) for cell in cells]
+    return cells[np.array(odd, dtype=bool)]
+
+
+def rarest(cells: pd.Series, mark: str = MARK) -> pd.Series:
+    """One label of each set, the rarest over all rows: what a split is stratified by."""
+    names = cells.map(lambda cell: parsed(str(cell), mark) or [NONE], na_action="ignore")
+    counts = names.dropna().explode().value_counts()
+    return names.map(lambda some: min(some, key=lambda one: (counts[one], one)), na_action="ignore")
+
+
+def thresholds(
+    targets: Sequence[str], classes: Mapping[str, Sequence[str]], learner: Any, dev: Any
+) -> dict[str, list[float]]:
+    """Target of kind labels → the probability from which on each of its labels is one.
+
+    Chosen on dev, a `Dataset`; 0.5 without one. classes: target → its labels.
+    """
+    if dev is None or not targets:
+        return {name: [EVEN] * len(classes[name]) for name in targets}
+    scores = learner.predict(dev)
+    return {
+        name: best_thresholds(dev.targets[name].numpy(), scores[name]).tolist() for name in targets
+    }
+
+
+def filed(thresholds: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
+    """As they lie beside the scores of a part: `threshold:<target>` → `[C]`."""
+    return {THRESHOLD + name: np.array(values) for name, values in thresholds.items()}

@@ -1,0 +1,108 @@
+"""A table of predictions, read: of which kind its target is, what is true, what was answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser import label_sets, metrics
+from multimodal_ser.label_sets import THRESHOLD
+from multimodal_ser.types import DataError, listed
+
+SCORE = "score:"
+
+
+def classes_of(predictions: pd.DataFrame) -> list[str]:
+    """The classes of a target, in the order of the score columns; none for a target of numbers.
+
+    A table of several targets has the columns of all, empty where they are not of the target.
+    """
+    columns = [column for column in map(str, predictions.columns) if column.startswith(SCORE)]
+    filled = predictions[columns].notna().any() if len(predictions) else dict.fromkeys(columns, 1)
+    return [column.removeprefix(SCORE) for column in columns if filled[column]]
+
+
+def kind_of(predictions: pd.DataFrame) -> str:
+    """`classes`, `labels` (which have thresholds beside their scores) or `numbers`."""
+    classes = classes_of(predictions)
+    if not classes:
+        return "numbers"
+    column = THRESHOLD + classes[0]
+    has = column in predictions and bool(predictions[column].notna().all())
+    return "labels" if has else "classes"
+
+
+def numbers(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Truth (NaN: not scored) and prediction of a target of numbers, both `[N]`."""
+    truth = pd.to_numeric(predictions["truth"], errors="coerce")
+    odd = predictions["truth"][truth.isna() & predictions["truth"].notna()]
+    if len(odd):
+        raise DataError(f"the truth holds {list(odd[:5])}, which are no numbers")
+    guess = predictions["value"].to_numpy(dtype=float)
+    lost = predictions["id"][~np.isfinite(guess)]
+    if len(lost):
+        raise DataError(listed([*map(str, lost)], "predictions are no numbers"))
+    return truth.to_numpy(dtype=float), guess
+
+
+def codes(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Class codes of truth (−1: not scored) and guess, both `[N]`."""
+    classes = classes_of(predictions)
+    odd = predictions["truth"][~predictions["truth"].isin(classes)].dropna().unique()
+    if len(odd):
+        raise DataError(f"the truth holds {list(odd)}, which are not among {', '.join(classes)}")
+    truth = pd.Categorical(predictions["truth"], classes).codes.astype(np.int64)
+    return truth, predictions[[SCORE + one for one in classes]].to_numpy().argmax(1)
+
+
+def sets(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Truth of 1, 0 and NaN (not scored) and guess (bool) of a target of labels, `[N, C]` each."""
+    classes = classes_of(predictions)
+    odd = label_sets.strangers(predictions["truth"], classes).unique()
+    if len(odd):
+        raise DataError(f"the truth holds {list(odd)}, which are not among {', '.join(classes)}")
+    scores, cuts = (
+        predictions[[prefix + name for name in classes]].to_numpy(dtype=float)
+        for prefix in (SCORE, THRESHOLD)
+    )
+    return label_sets.matrix(predictions["truth"], classes), scores >= cuts
+
+
+def answers(predictions: pd.DataFrame) -> list[Any]:
+    """The class, the set of labels as one cell, or the number of each row, by its scores."""
+    kind, classes = kind_of(predictions), classes_of(predictions)
+    if kind == "numbers":
+        return predictions["value"].tolist()
+    if kind == "labels":
+        return label_sets.written(sets(predictions)[1], classes)
+    scores = predictions[[SCORE + name for name in classes]].to_numpy()
+    return [classes[code] for code in scores.argmax(1)]
+
+
+def right(predictions: pd.DataFrame) -> np.ndarray:
+    """Of the rows that are scored: the class, or the whole set of labels, is the true one."""
+    if kind_of(predictions) == "labels":
+        truth, guess = sets(predictions)
+        return ((truth == 1) == guess).all(axis=1)[~np.isnan(truth).any(axis=1)]
+    truth, guess = codes(predictions)
+    return (truth == guess)[truth >= 0]
+
+
+def confusion(predictions: pd.DataFrame) -> np.ndarray:
+    """`[C, C]` counts; rows without a single true label are not scored."""
+    return metrics.confusion_matrix(*codes(predictions), len(classes_of(predictions)))
+
+
+def ensemble(predictions: pd.DataFrame) -> pd.DataFrame:
+    """One row an utterance: its scores (or its number, as `value`) averaged over seeds and repeats.
+
+    With `id` and `truth`; of labels the thresholds are averaged as well.
+    """
+    classes = classes_of(predictions)
+    columns = [SCORE + name for name in classes] or ["value"]
+    if kind_of(predictions) == "labels":
+        columns += [THRESHOLD + name for name in classes]
+    grouped = predictions.astype(dict.fromkeys(columns, float)).groupby("id", sort=True)
+    return grouped[columns].mean().assign(truth=grouped["truth"].first()).reset_index()
