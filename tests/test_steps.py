@@ -78,7 +78,7 @@ def test_two_processes_give_the_weights_of_one_after_20_steps(kind, tmp_path):
 
 def run_two(kind, folder):
     """This file under torchrun, as two processes on a CPU."""
-    words = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"]
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command = [sys.executable, *words, "-m", "tests.test_steps", kind, str(folder)]
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     here = Path(__file__).parents[1]
@@ -222,6 +222,7 @@ def main(kind, folder):
     weights = trained(kind)
     if among.first:
         save_file(weights, Path(folder) / "weights.safetensors")
+    among.wait()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Every process has the whole data and a share of every batch.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -90,6 +91,7 @@ def together(cpu: bool = False) -> Together:
     from accelerate import PartialState
 
     state = PartialState(cpu=cpu, timeout=_PATIENCE)
+    atexit.register(state.destroy_process_group)
     return Together(state.process_index, state.num_processes)
 
 
