@@ -16,7 +16,7 @@ from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.engines.together import Together
 from multimodal_ser.fusion import concat
 from multimodal_ser.learners._optimizer import Optimizer, Rates, Schedule, build
-from multimodal_ser.learners._steps import Steps
+from multimodal_ser.learners._steps import Steps, ahead
 from multimodal_ser.learners.neural import Learner
 from multimodal_ser.model import Model, head
 from multimodal_ser.types import ConfigError, DivergedError, MserError
@@ -120,6 +120,15 @@ class Hungry(torch.nn.Module):
         if len(given["text"].x) > self.most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
         return self.inner(given)
+
+
+def test_batches_that_are_prepared_ahead_are_the_same_in_the_same_order():
+    data, order = data_of("weighted"), torch.arange(ROWS)
+    plain = steps_of(learner_of("weighted")).batches(data, order, 16, 0)
+    early = ahead(steps_of(learner_of("weighted")).batches(data, order, 16, 0))
+    for one, other in zip(plain, early, strict=True):
+        assert torch.equal(one.rows, other.rows)
+        assert torch.equal(one.features["text"].x, other.features["text"].x)
 
 
 def test_too_little_memory_cuts_the_batches_and_leaves_the_gradient_alone(capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -55,6 +56,10 @@ class Steps:
 
     def batches(self, data: Dataset, order: Tensor, size: int, epoch: int) -> Iterator[Batch]:
         """This process's share of each batch; rows that only fill it up weigh nothing."""
+        made = self._made(data, order, size, epoch)
+        return made if self.device.type == "cpu" else ahead(made)
+
+    def _made(self, data: Dataset, order: Tensor, size: int, epoch: int) -> Iterator[Batch]:
         for rows in _split(order, size, data.lengths is not None):
             mine, fillers = self.together.share(rows)
             batch = data.batch(mine, epoch)
@@ -172,6 +177,15 @@ class Steps:
             f"{what or f'the loss became {value}'} {where}; lower the learning rate, or clip",
             _rows(batch, lost if lost.any() else torch.ones_like(lost)),
         )
+
+
+def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """A batch is read and prepared in a thread while an accelerator learns from the one before."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(next, batches, None)
+        while (batch := waiting.result()) is not None:
+            waiting = thread.submit(next, batches, None)
+            yield batch
 
 
 def _split(order: Tensor, size: int, live: bool) -> list[Tensor]:
