@@ -147,6 +147,9 @@ def needs(experiment: Experiment) -> list[Finding]:
     found = [_corpus(part) for part in experiment.corpus]
     for key, part in experiment.encoders.items():
         found += _component("encoders", f"encoders.{key}", part)
+        if part.trainable == "lora" and _version("peft") is None:
+            way = "trainable: lora needs peft: pip install 'multimodal_ser[peft]'"
+            found.append(Finding(f"encoders.{key}", way, MissingError.exit_code))
     if experiment.asr is not None and experiment.text_source != "reference":
         found += _component("asr", "asr", experiment.asr)
     try:

@@ -97,11 +97,12 @@ class Calls:
 class Fresh:
     """Features of a frozen encoder whose inputs are changed anew in each epoch.
 
-    scaling: as for its features in the cache.
+    device: where the encoder is; scaling: as for its features in the cache.
     """
 
-    def __init__(self, calls: Calls, scaling: Scaling | None) -> None:
+    def __init__(self, calls: Calls, device: torch.device, scaling: Scaling | None) -> None:
         self.calls = calls
+        self.device = device
         self.scaling = scaling
 
     def __len__(self) -> int:
@@ -110,8 +111,8 @@ class Fresh:
     def batch(self, rows: Tensor, epoch: int = 0) -> Features:
         given = self.calls.batch(rows, epoch)
         with torch.no_grad():
-            said = self.calls.encoder(**given)
-        x, mask = said.x.float(), said.mask
+            said = self.calls.encoder(**{key: one.to(self.device) for key, one in given.items()})
+        x, mask = said.x.float().cpu(), said.mask.cpu()
         if self.scaling is not None:
             x = (x - self.scaling.centre) / self.scaling.spread
         frames = mask if x.ndim == 3 else mask.unsqueeze(1)

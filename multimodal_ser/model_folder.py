@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 from safetensors.torch import save as save_tensors
 
 from multimodal_ser.cache import write_atomically
+from multimodal_ser.types import DataError
 
 
 def is_finished(folder: Path, features: str, parts: Sequence[str] = ()) -> bool:
@@ -74,11 +75,14 @@ class Checkpoint:
         """What was saved last, None where nothing was."""
         if not self.path.exists():
             return None
-        with safe_open(self.path, "pt") as file:
-            told = json.loads(file.metadata()["plain"])
-            if told["features"] != self.features:
-                return None
-            return {name: file.get_tensor(name) for name in file.keys()}, told  # noqa: SIM118
+        try:
+            with safe_open(self.path, "pt") as file:
+                told = json.loads(file.metadata()["plain"])
+                if told["features"] != self.features:
+                    return None
+                return {name: file.get_tensor(name) for name in file.keys()}, told  # noqa: SIM118
+        except (SafetensorError, KeyError, TypeError) as error:
+            raise DataError(f"{self.path} is damaged ({error}); remove it") from None
 
     def save(self, tensors: Mapping[str, torch.Tensor], plain: Mapping[str, Any]) -> None:
         if not self.writes:

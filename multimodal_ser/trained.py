@@ -15,7 +15,7 @@ from scipy import sparse
 from multimodal_ser import components, ways
 from multimodal_ser.batches import Dataset, Part, Ragged, Scaling, scale_by_speaker
 from multimodal_ser.experiment import Experiment
-from multimodal_ser.extraction import run_encoder
+from multimodal_ser.extraction import find_device, run_encoder
 from multimodal_ser.features import Encoded
 from multimodal_ser.live import Blanked, Calls, Changes, Fresh, Utterances, shelf_of
 from multimodal_ser.material import Material
@@ -120,8 +120,10 @@ def _part(
     if changes is None or name not in ways.fresh(experiment):
         return frozen_rows(experiment, material, trained, name, rows)
     encoder = trained.fitted.get(name) or ways.build(experiment.encoders[name]).eval()
-    calls = _calls(experiment, material, name, encoder, rows, changes)
-    return Fresh(calls, trained.scalings.get(name))
+    large = hasattr(encoder, "ACCELERATED")
+    place = find_device(experiment.device) if large else torch.device("cpu")
+    calls = _calls(experiment, material, name, encoder.to(place), rows, changes)
+    return Fresh(calls, place, trained.scalings.get(name))
 
 
 def _calls(

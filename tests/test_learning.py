@@ -9,6 +9,7 @@ import torch
 from multimodal_ser import run, training, ways
 from multimodal_ser.components import build, module
 from multimodal_ser.config import check
+from multimodal_ser.dry_run import dry_run
 from multimodal_ser.model_folder import Checkpoint
 from multimodal_ser.predict import load
 from multimodal_ser.preparation import make_material, prepare
@@ -101,6 +102,22 @@ def test_a_checkpoint_of_other_features_is_not_gone_on_with(tmp_path):
     Checkpoint(tmp_path / "0-1", "these").save({"a": torch.zeros(2)}, {"epoch": 3})
     assert Checkpoint(tmp_path / "0-1", "others").load() is None
     assert Checkpoint(tmp_path / "0-1", "these").epochs() == 3
+
+
+def test_a_damaged_checkpoint_is_said(tmp_path):
+    kept = Checkpoint(tmp_path / "0-1", "these")
+    kept.save({"a": torch.zeros(2)}, {"epoch": 3})
+    kept.path.write_bytes(kept.path.read_bytes()[:20])
+    with pytest.raises(DataError, match=r"0-1.checkpoint is damaged .*; remove it"):
+        kept.load()
+
+
+def test_what_a_network_costs_is_foretold(tones):
+    outlook = dry_run(tones_config(tones, encoders={"net": {"name": "m5", "sample_rate": 8000}}))
+    stage = outlook.stages[-1]
+    assert stage.name == "train"
+    assert stage.seconds > 0
+    assert stage.bytes > 2e6  # 550,000 numbers of 4 bytes
 
 
 @each_mode
