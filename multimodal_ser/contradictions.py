@@ -7,6 +7,7 @@ from typing import Any
 
 from multimodal_ser import components, metrics, ways
 from multimodal_ser.experiment import EncoderPart, Experiment, Tuning
+from multimodal_ser.types import ConfigError
 
 
 def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
@@ -131,6 +132,10 @@ def _of_augmentation(experiment: Experiment, learner: Any) -> Iterator[str]:
             yield f"augment.steps.{place}: '{step.name}' changes batches, of which no copy is kept"
         elif step.options.get("p") == 0 or not _touched(experiment, step.name):
             yield f"augment.steps.{place}: '{step.name}' would change nothing that an encoder reads"
+        try:
+            components.build("augment", step.name, step.options)
+        except ConfigError as error:
+            yield f"augment.steps.{place}: {error}"
     changing = ways.fresh(experiment) if not augment.copies else [*experiment.encoders]
     for key in changing if augment.steps else ():
         if experiment.encoders[key].normalize == "speaker":

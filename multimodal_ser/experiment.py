@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -68,8 +69,15 @@ class EncoderPart(Part):
     """
 
     normalize: Literal["none", "standard", "speaker"] = "none"
-    trainable: bool | Annotated[str, Field(pattern=r"^(top:[1-9]\d*|lora)$")] = False
+    trainable: bool | str = False
     finetune: Tuning = Tuning()
+
+    @field_validator("trainable")
+    @classmethod
+    def _known(cls, how: bool | str) -> bool | str:
+        if isinstance(how, str) and not re.fullmatch(r"top:[1-9]\d*|lora", how):
+            raise ValueError("one of true, false, lora, and top:<number of the highest layers>")
+        return how
 
     @property
     def attended(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,14 +18,37 @@ def explain(
     if error["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
         given = "" if error["type"] == "missing" else f" (given {error['input']!r})"
         return f"{where}: {error['msg'].removeprefix('Value error, ')}{given}"
-    allowed = [*_paths(schema.model_json_schema()), *more]
-    wrong = str(error["loc"][-1])
+    *above, wrong = map(str, error["loc"])
+    whole = schema.model_json_schema()
+    found = _below(whole, above)
+    here = [*_paths({**found, "$defs": whole.get("$defs", {})}), *(() if above else more)]
+    allowed, near = here, _nearest(wrong, here, [*prefix, *above])
+    if not near:
+        everywhere = [*_paths(whole), *more]
+        near = _nearest(wrong, everywhere, [*prefix])
+        allowed = here or everywhere
+    return f"{where}: unknown key (given {error['input']!r}){near} allowed: {', '.join(allowed)}"
+
+
+def _nearest(wrong: str, allowed: Sequence[str], above: Sequence[str]) -> str:
+    """` (did you mean …?)` with the whole path, nothing where no last part is near."""
     by_last = {path.rpartition(".")[2]: path for path in reversed(allowed)}
     near = components.nearest(wrong, list(by_last))
-    if near:
-        last = near.removeprefix("; did you mean ").removesuffix("?")
-        near = f"; did you mean {'.'.join([*prefix, by_last[last]])}?"
-    return f"{where}: unknown key (given {error['input']!r}){near} allowed: {', '.join(allowed)}"
+    last = near.removeprefix("; did you mean ").removesuffix("?")
+    return f"; did you mean {'.'.join([*above, by_last[last]])}?" if near else ""
+
+
+def _below(schema: dict[str, Any], steps: Sequence[str]) -> dict[str, Any]:
+    """The schema of the section at the end of some steps; of none where a step is unknown."""
+    found = schema
+    for step in steps:
+        named = found.get("properties", {}).get(step)
+        others = [*found.get("patternProperties", {}).values(), found.get("additionalProperties")]
+        inner = named or next((one for one in others if isinstance(one, dict)), {})
+        places = [inner, *inner.get("anyOf", [])]
+        reference = next((one["$ref"] for one in places if "$ref" in one), "").rpartition("/")[2]
+        found = schema.get("$defs", {}).get(reference, inner)
+    return found
 
 
 def _paths(schema: dict[str, Any]) -> list[str]:
