@@ -10,7 +10,7 @@ package over every fold of the corpus, and its table is printed; with it, models
 with random weights take real steps on real clips, of which all but the first are timed.
 
 Cost: two forward and backward passes of 95 and 110 million parameters a clip. An H100 should do
-the bundled corpus (480 clips, three folds) in some minutes; two CPU cores, a clip or so a second.
+the bundled corpus (480 clips, three folds) in some minutes; two CPU cores do a clip in 2 to 3 s.
 Expected: with several processes the utterances per second grow nearly with their number, and the
 losses stay those of one process. The bundled corpus is synthetic, so its scores say that training
 works, not how well emotions are told.

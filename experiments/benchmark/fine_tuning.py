@@ -3,6 +3,7 @@
 Both take the same clips from memory, already prepared, in batches of equal size, and learn the same
 weights: all but the convolutions, with the same dropout, and nothing masked or skipped at random.
 Trainer pads each random batch to its longest clip; ours has clips of like length in a batch.
+Of RAVDESS in batches of 32 that alone is 1.23 times as many samples, of the bundled corpus 1.37.
 Weights are random, so only time is real. With several GPUs: CUDA_VISIBLE_DEVICES=0.
 """
 
@@ -37,7 +38,7 @@ from multimodal_ser.losses import cross_entropy
 from multimodal_ser.model import Model, head
 from multimodal_ser.types import Finetune, Input
 
-CLIPS, BATCH, RATE = 1440, 16, 16000
+CLIPS, BATCH, RATE = 1440, 32, 16000
 _LR, _PROJECTION = 1e-5, 256
 
 

@@ -38,12 +38,12 @@ from multimodal_ser.types import Input, Utterance
 DIMS = {"audio": 128, "text": 768}
 ROWS, DEV, CLASSES, EPOCHS, BATCH = 4000, 800, 6, 4, 64
 CLIPS, CLIP_BATCH, SECONDS, RATE = 320, 16, 3.0, 16000
-PAIR_EPOCHS = 900  # ten of these take a core a minute and more
+PAIR_EPOCHS = 800  # ten of these take a core a minute and more
 _LR = 1e-3
 
 
 def rows() -> Rows:
-    """Seven minutes or so on two cores; with a GPU a few more."""
+    """Six minutes or so on two cores; with a GPU a few more."""
     with one_thread():
         found = heads() | networks(clips(CLIPS))
     found |= pairs(PAIR_EPOCHS)
