@@ -2,9 +2,9 @@
 
     python experiments/benchmark.py [--json FILE] [AREA …]
 
-Areas: handcrafted, neural, speech_recognition, answers, store, scores (`experiments/benchmark/`),
-by default all: a quarter of an hour on two cores. A ratio above 1 is in our favour. Times are noisy
-on shared machines; ratios less so.
+Areas: handcrafted, neural, speech_recognition, answers, store, scores, training
+(`experiments/benchmark/`), by default all: some 25 minutes on two cores. A ratio above 1 is in our
+favour. Times are noisy on shared machines; ratios less so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 from importlib import import_module
 from pathlib import Path
 
-AREAS = ("handcrafted", "neural", "speech_recognition", "answers", "store", "scores")
+AREAS = ("handcrafted", "neural", "speech_recognition", "answers", "store", "scores", "training")
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -56,9 +57,13 @@ class Ragged:
         lengths = self.lengths[rows]
         step = torch.arange(max([1, *lengths.tolist()]))
         mask = step < lengths.unsqueeze(1)
-        starts = torch.cumsum(self.lengths, 0) - self.lengths
-        positions = starts[rows].unsqueeze(1) + step
+        positions = self._starts[rows].unsqueeze(1) + step
         return positions.masked_fill(~mask, 0), mask
+
+    @cached_property
+    def _starts(self) -> Tensor:
+        """Where each row's frames begin `[N]`."""
+        return torch.cumsum(self.lengths, 0) - self.lengths
 
     def batch(self, rows: Tensor, epoch: int = 0) -> Features:
         """The rows, padded with zeros to the longest: `[B, T, D]`, all layers `[B, L, T, D]`."""
@@ -66,8 +71,9 @@ class Ragged:
         if not len(self.frames):
             x = self.frames.new_zeros(*mask.shape, *self.frames.shape[1:])
             return Features(x.transpose(1, 2) if self.layers else x, mask)
-        x = self.frames[positions]
-        x = x.masked_fill(~mask.reshape(*mask.shape, *[1] * (x.ndim - 2)), 0.0)
+        x = self.frames.index_select(0, positions.flatten()).unflatten(0, positions.shape)
+        if not mask.all():
+            x = x.masked_fill(~mask.reshape(*mask.shape, *[1] * (x.ndim - 2)), 0.0)
         return Features(x.transpose(1, 2) if self.layers else x, mask)
 
     def take(self, rows: np.ndarray) -> Ragged:

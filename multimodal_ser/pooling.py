@@ -69,4 +69,6 @@ class Pool(nn.Module):
 
     def forward(self, features: Features) -> Tensor:
         x = features.x.masked_fill(~features.mask.unsqueeze(-1), 0.0)
+        if x.shape[1] == 1 and self.kind != "mean_std":
+            return x[:, 0]  # a single frame is its own mean and its own largest
         return _POOLS[self.kind](x, features.mask)

@@ -49,6 +49,14 @@ def test_a_clip_pools_alike_alone_and_in_a_longer_batch(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("padding", [0.0, float("nan")])
+def test_a_batch_of_single_frames_pools_as_one_with_padding_behind_them(kind, padding):
+    batch = clips([1, 0, 1], padding)
+    alone = Features(batch.x[:, :1], batch.mask[:, :1])
+    assert torch.equal(Pool(kind)(alone), Pool(kind)(batch))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_frames_need_not_be_first(kind):
     features = clips([3, 6])
     moved = Features(features.x.roll(2, 1), features.mask.roll(2, 1))

@@ -75,7 +75,7 @@ def speech(utterances: Sequence[Utterance], folder: Path) -> Rows:
 def text(distinct: Sequence[Utterance], folder: Path) -> Rows:
     """Mean of the last layer; every distinct text once on both sides."""
     texts = [one.text or "" for one in distinct]
-    tokenizer = _pieces(texts)
+    tokenizer = pieces(texts)
     torch.manual_seed(0)
     model = BertModel(BertConfig(vocab_size=len(tokenizer))).eval()
     home = folder / "text"
@@ -100,7 +100,7 @@ def text(distinct: Sequence[Utterance], folder: Path) -> Rows:
     return {"BERT base, against batches of 32 in file order": (best(plain), best(ours))}
 
 
-def _pieces(texts: Sequence[str]) -> BertTokenizer:
+def pieces(texts: Sequence[str]) -> BertTokenizer:
     """Word pieces learned from the texts, so that a text has about as many tokens as in BETO."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     learned = Tokenizer(models.WordPiece(unk_token="[UNK]"))

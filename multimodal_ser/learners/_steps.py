@@ -148,7 +148,7 @@ class Steps:
             weight * loss(said[name], truth[name], weights)
             for name, (loss, weight) in self.losses.items()
         ]
-        return torch.stack(parts).sum()
+        return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
 
     def _halve(self, rows: int, error: torch.OutOfMemoryError) -> None:
         if self.pieces >= rows or self.together.size > 1:
