@@ -16,7 +16,6 @@ from multimodal_ser.types import Input
 
 Kind = Literal["waveform", "mfcc", "log_mel"]
 
-_USUAL_LEVEL, _USUAL_SPREAD = 70.0, 20.0  # decibels: of speech at a usual distance, about
 _WINDOW, _HOP = 0.025, 0.01  # seconds
 
 
@@ -28,8 +27,6 @@ class Hearing:
     and scaled to mean 0 and deviation 1 over the clip: how loud and through what it was recorded
     is lost, and 0, which is what masks and padding write, is the mean.
 
-    kept: bands in decibels are scaled by fixed numbers, so that how loud a clip is stays known.
-
     trim: what is that many dB below the loudest part is cut off at both ends; None keeps it.
     """
 
@@ -40,7 +37,6 @@ class Hearing:
         bands: int = 1,
         *,
         trim: float | None = None,
-        kept: bool = False,
         hop: float = _HOP,
         window: float = _WINDOW,
     ) -> None:
@@ -48,7 +44,6 @@ class Hearing:
         self.rate = rate
         self.bands = bands
         self.trim = trim
-        self.kept = kept
         self.hop = hop
         self.window = window
 
@@ -66,8 +61,6 @@ class Hearing:
         if self.kind == "waveform":
             return samples
         level = decibels(self._mel(samples))
-        if self.kept:
-            return (level + _USUAL_LEVEL) / _USUAL_SPREAD
         return scaled(level if self.kind == "log_mel" else level @ self._cosines)
 
     @cached_property

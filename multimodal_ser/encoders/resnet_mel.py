@@ -30,8 +30,7 @@ class Encoder(nn.Module):
     three of them of stride 2 in time and frequency, and the mean over frequency. Widths of 24, 48,
     96 and 120 keep it at 678,456 parameters and, in bfloat16, at 5.5 seconds of one core for
     a thousand clips of 3 s, forwards and backwards.
-    It is given `n_mels` log-mel bands every 10 ms, each scaled over the clip, or with `scale:
-    fixed` by the same numbers in every clip, which keeps how loud somebody speaks.
+    It is given `n_mels` log-mel bands every 10 ms, each scaled over the clip.
     """
 
     modality = "audio"
@@ -47,11 +46,10 @@ class Encoder(nn.Module):
         width: Positive = 24,
         dropout: Share = 0.2,
         pool: Literal["none", "mean_std"] = "mean_std",
-        scale: Literal["clip", "fixed"] = "clip",
     ) -> None:
         super().__init__()
         self.rate = sample_rate
-        self.hearing = Hearing("log_mel", sample_rate, n_mels, kept=scale == "fixed")
+        self.hearing = Hearing("log_mel", sample_rate, n_mels)
         self.pool = pool
         widths = [width * times for times in _WIDTHS]
         self.dim = widths[-1] * (1 if pool == "none" else 2)
