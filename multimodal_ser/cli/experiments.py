@@ -189,9 +189,13 @@ def embed(config: ConfigPath, overrides: Overrides = None) -> None:
 
     prepared = prepare(experiment, encoding=True)
     prepared.audit.refuse()
-    for name, encoded in encode(prepared).items():
-        distinct = len(set(encoded.keys) - {""})
-        print(f"{name}: {distinct} distinct inputs in {encoded.recipe.key()}")
+    found = encode(prepared)
+    for name in experiment.encoders:
+        if name in found:
+            distinct = len(set(found[name].keys) - {""})
+            print(f"{name}: {distinct} distinct inputs in {found[name].recipe.key()}")
+        else:
+            print(f"{name}: nothing to keep, it learns or is fitted in every fold")
 
 
 def _words(text: str) -> list[str]:

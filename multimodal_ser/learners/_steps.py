@@ -72,10 +72,11 @@ class Steps:
     def take(self, batch: Batch, epoch: int) -> float:
         """One step; the loss before it. DivergedError where a number is not finite."""
         self.rates.set(self.taken)
-        value = self._learn(batch)
+        loss = self._learn(batch)
         self.scaler.unscale_(self.optimizer)
         longest = self.settings.clip or math.inf
-        length = nn.utils.clip_grad_norm_(self.learning, longest).item()
+        length = nn.utils.clip_grad_norm_(self.learning, longest)
+        value, length = torch.stack([loss, length.to(loss)]).tolist()  # an accelerator waits once
         if not math.isfinite(value) or not (math.isfinite(length) or self.scaler.is_enabled()):
             raise self._divergence(batch, epoch, value, length)
         self.scaler.step(self.optimizer)
@@ -91,7 +92,7 @@ class Steps:
             said = (model or self.model)(batch.features)
         return said if half is None else {name: one.float() for name, one in said.items()}
 
-    def _learn(self, batch: Batch) -> float:
+    def _learn(self, batch: Batch) -> Tensor:
         """The gradient of a batch; in smaller pieces from now on if the memory does not suffice."""
         while True:
             self.optimizer.zero_grad()
@@ -102,12 +103,12 @@ class Steps:
             except torch.OutOfMemoryError as error:
                 self._halve(len(batch), error)
 
-    def _whole(self, batch: Batch) -> float:
+    def _whole(self, batch: Batch) -> Tensor:
         loss = self._loss(self.said(batch), batch.targets, batch.weights)
         self.scaler.scale(loss).backward()
-        return loss.item()
+        return loss.detach()
 
-    def _in_pieces(self, batch: Batch) -> float:
+    def _in_pieces(self, batch: Batch) -> Tensor:
         truth = {name: self.together.gather(one) for name, one in batch.targets.items()}
         weights = None if batch.weights is None else self.together.gather(batch.weights)
         first, size = self.together.rank * len(batch), -(-len(batch) // self.pieces)
@@ -126,7 +127,7 @@ class Steps:
                 loss = self._loss(whole, truth, weights) * self.together.size
                 self.scaler.scale(loss).backward()
             found.append({name: one.detach() for name, one in said.items()})
-        return self._loss(self._joined(found), truth, weights).item()
+        return self._loss(self._joined(found), truth, weights)
 
     def _others(self, batch: Batch, pieces: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """What is said of all rows, where a loss needs to know it for each of them."""
