@@ -218,9 +218,11 @@ class Dataset:
             order = torch.multinomial(self.sampling, len(self), True, generator=generator)
         return order if self.lengths is None else _alike(order, self.lengths, size, generator)
 
-    def sorted(self) -> Tensor | None:
+    def sorted(self) -> Tensor:
         """The rows from long to short where that saves padding: too little memory shows at once."""
-        return None if self.lengths is None else self.lengths.argsort(descending=True, stable=True)
+        if self.lengths is None:
+            return torch.arange(len(self))
+        return self.lengths.argsort(descending=True, stable=True)
 
     def pooled(self) -> np.ndarray | sparse.csr_array:
         """`[N, sum D]`: every encoder's vector side by side; zeros where one is missing."""

@@ -23,6 +23,7 @@ from multimodal_ser.experiment import Experiment, TextSource
 from multimodal_ser.run import Run, as_experiment, run
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.types import ConfigError, DataError
+from multimodal_ser.ways import subset
 
 BEST_DEV = "best-dev"
 _TEST = "test"
@@ -199,7 +200,7 @@ def _arms(
             name += f" ({source})" if source else ""
             chosen = with_fusion(experiment, fusion) if fusion else experiment
             changed = {"train_fraction": fraction} | ({"text_source": source} if source else {})
-            arms[name] = chosen.with_encoders(encoders).model_copy(update=changed)
+            arms[name] = subset(chosen, encoders).model_copy(update=changed)
     return arms
 
 

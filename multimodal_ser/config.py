@@ -35,9 +35,17 @@ def load(
 
 
 def check(
-    raw: Mapping[str, Any], *, source: str = "config", allow_code: bool = True, card: bool = False
+    raw: Mapping[str, Any],
+    *,
+    source: str = "config",
+    allow_code: bool = True,
+    card: bool = False,
+    ran: bool = False,
 ) -> Experiment:
-    """The experiment with every default filled in; ConfigError with every problem at once."""
+    """The experiment with every default filled in; ConfigError with every problem at once.
+
+    ran: it is that of a run, such as an arm of a study, to which not every rule for users applies.
+    """
     problems: list[str] = []
     complete = copy.deepcopy(dict(raw))
     for path, part, options_of in _parts(complete):
@@ -47,7 +55,7 @@ def check(
         experiment = Experiment.model_validate(complete)
     except ValidationError as error:
         problems += [explain((), Experiment, one) for one in error.errors()]
-    if experiment and not problems:
+    if experiment and not problems and not ran:
         problems = list(contradictions(experiment, card))
     if problems or experiment is None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"

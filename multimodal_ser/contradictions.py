@@ -109,8 +109,8 @@ def _of_finetuning(key: str, part: EncoderPart) -> Iterator[str]:
         return
     if part.options.get("precision", "fp32") != "fp32":
         yield f"encoders.{key}.precision: it learns in that of learner.optimizer.precision"
-    if tuned.cnn and encoder.modality != "audio":
-        yield f"encoders.{key}.finetune.cnn: only models of speech hear by convolutions"
+    if tuned.cnn and (encoder.modality != "audio" or part.trainable is not True):
+        yield f"encoders.{key}.finetune.cnn: it is for trainable: true and models of speech"
     usual, set_here = Tuning(), ("rank", "alpha", "dropout")
     if part.trainable != "lora" and any(getattr(tuned, n) != getattr(usual, n) for n in set_here):
         yield f"encoders.{key}.finetune: rank, alpha and dropout are of trainable: lora"
@@ -130,7 +130,7 @@ def _of_augmentation(experiment: Experiment, learner: Any) -> Iterator[str]:
         stage = components.find("augment", step.name).STAGE
         if augment.copies and stage != "input":
             yield f"augment.steps.{place}: '{step.name}' changes batches, of which no copy is kept"
-        elif step.options.get("p") == 0 or not _touched(experiment, step.name):
+        elif step.options.get("p") == 0 or not ways.touches(experiment, step.name):
             yield f"augment.steps.{place}: '{step.name}' would change nothing that an encoder reads"
         try:
             components.build("augment", step.name, step.options)
@@ -149,29 +149,8 @@ def _of_changing(experiment: Experiment) -> Iterator[str]:
     stages = {components.find("augment", one.name).STAGE for one in experiment.augment.steps}
     for key in ways.learning(experiment) if "batch" in stages else ():
         part = experiment.encoders[key]
-        if not _frames_of(part, samples=True):
+        if not ways.frames_of(part, samples=True):
             yield f"augment: rows of '{part.name}' (encoders.{key}) cannot be mixed"
-
-
-def _touched(experiment: Experiment, name: str) -> bool:
-    """Whether a step changes what some encoder reads or gives."""
-    step = components.find("augment", name)
-    for part in experiment.encoders.values():
-        fits = step.modality in (None, components.find("encoders", part.name).modality)
-        if fits and (step.STAGE != "frames" or _frames_of(part)):
-            return True
-    return False
-
-
-def _frames_of(part: EncoderPart, samples: bool = False) -> bool:
-    """Whether an encoder has frames that can be blanked out (or, with samples, rows to mix)."""
-    encoder = components.find("encoders", part.name)
-    if getattr(encoder, "TRAINED", False):
-        frames = getattr(encoder, "frames", None)
-        return frames is not None and (samples or frames(part.options))
-    if ways.learns(part):
-        return False
-    return samples or part.options.get("pool", "none") in ("none", "attention")
 
 
 def _of_text(experiment: Experiment) -> Iterator[str]:

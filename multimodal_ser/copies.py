@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from multimodal_ser import ways
 from multimodal_ser.contents import Content, text_content
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.extraction import augmentation_of
@@ -39,11 +40,12 @@ def extended(
     trained = np.unique(np.concatenate([fold.train for fold in folds])).tolist()
     parts = experiment.augment.steps
     steps = json.dumps([[one.name, one.options] for one in parts], sort_keys=True)
+    held = ways.files_hash(experiment)
     for copy in range(experiment.augment.copies or 0):
         block = [Utterance(one.id) for one in utterances]
         sound: list[Content | None] = [None] * len(utterances)
         for row in trained:
-            block[row], sound[row] = _copy(utterances[row], heard[row], steps, copy)
+            block[row], sound[row] = _copy(utterances[row], heard[row], (steps, held), copy)
         everything[0].extend(block)
         everything[1].extend(sound)
         everything[2].extend(text_content(one) for one in block)
@@ -51,19 +53,22 @@ def extended(
 
 
 def _copy(
-    one: Utterance, sound: Content | None, steps: str, copy: int
+    one: Utterance, sound: Content | None, how: tuple[str, str], copy: int
 ) -> tuple[Utterance, Content | None]:
     """An utterance with its text changed, and its sound to be changed when it is read.
 
+    how: the steps, and the hash of the files that they read.
     What is drawn depends on what is said and heard, not on the name or the place of it.
     """
+    steps, held = how
     text = text_content(one)
     told = f"{sound.key if sound else ''}/{text.key if text else ''}"
     seed = int.from_bytes(hashlib.blake2b(told.encode(), digest_size=4).digest())
     change = Change(steps, copy, seed)
+    hears = augmentation_of(steps).touches_input("audio")
     said = augmentation_of(steps).of_input(Input(text=one.text, language=one.language), change.key)
-    changed = replace(one, text=said.text, change=change)
-    if sound is None:
-        return changed, None
-    key = hashlib.blake2b(f"{sound.key}/{steps}/{copy}/{seed}".encode(), digest_size=16)
+    changed = replace(one, text=said.text, change=change if hears else None)
+    if sound is None or not hears:
+        return changed, sound
+    key = hashlib.blake2b(f"{sound.key}/{steps}/{held}/{copy}/{seed}".encode(), digest_size=16)
     return changed, Content(key.hexdigest(), sound.length)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +72,6 @@ def dry_run(
 ) -> Outlook:
     """Look at everything that a run would need, and time a little of it."""
     experiment = as_experiment(config)
-    if experiment.augment.copies:  # they cost as much again, each
-        experiment = experiment.model_copy(update={"augment": Augment()})
     workers = experiment.workers or cores()
     site = _Site(cache_root(experiment), find_device(experiment.device), workers)
     with estimates.like_a_worker():
@@ -84,7 +82,12 @@ def dry_run(
         split = splits.split_hash(table)
         stages = [*_decoding(experiment, loaded, corpus, site), *heard]
         encodings = _encodings(experiment, corpus, site)
-        stages += [one.stage for one in encodings.values()]
+        copies = experiment.augment.copies
+        uncounted = f"and {copies} changed copies of the rows that train, not counted"
+        stages += [
+            replace(one.stage, remark=uncounted) if copies else one.stage
+            for one in encodings.values()
+        ]
         material = _material(experiment, corpus, folds, encodings, site)
         stages.append(_training(experiment, corpus, folds, material, encodings, site, open_test))
     return Outlook(experiment, corpus, folds, split, stages, workers, free(site.root))
@@ -253,6 +256,12 @@ def _training(
     if isinstance(material, str):
         return Stage("train", len(models), None, None, None, material)
     shapes = {key: one.shape for key, one in encodings.items() if one.shape}
+    copies = experiment.augment.copies or 0
+    if copies:  # of which the material here knows nothing
+        plain = experiment.model_copy(update={"augment": Augment()})
+        seconds, size = estimates.of_training(plain, material, folds[0], shapes)
+        turns = math.ceil(len(models) / site.workers) * (copies + 1)
+        return Stage("train", len(models), None, turns * seconds, len(models) * size, remark)
     known = material.hash()
     done = sum(
         model_folder.is_finished(folder.model(fold, seed), known, fold.scored(open_test))

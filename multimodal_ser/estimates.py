@@ -200,6 +200,7 @@ def of_training(
             sources={name: _some(one, rows) for name, one in material.sources.items()},
             utterances=tuple(material.utterances[row] for row in rows),
             targets={name: truth[rows] for name, truth in material.targets.items()},
+            taught={name: truth[rows] for name, truth in material.taught.items()},
             codes=material.codes[rows],
             clusters=material.clusters[rows],
             speakers=material.speakers[rows],

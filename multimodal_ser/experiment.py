@@ -178,7 +178,7 @@ class Experiment(_Section):
     balance: Literal["none", "truncate", "weights", "effective", "sampler"] = "none"
     balance_beta: Annotated[float, Field(ge=0, lt=1)] | None = None
     learner: Part = Part(name="neural")
-    seeds: list[int] = Field(default=[0], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1)
     metrics: list[str] = Field(default=["macro_f1", "uar", "accuracy"], min_length=1)
     breakdown: list[str] = []
     task: Task | None = None

@@ -46,7 +46,8 @@ class Calls:
     """What an encoder that learns is called with: `[B, …]` tensors of some rows.
 
     read: number of a row in the corpus → its input, at the encoder's own rate; numbers `[N]`: the
-    rows; shelf: where what was prepared is kept, None: nowhere.
+    rows; shelf: where what was prepared is kept, None: nowhere; blanks: whether frames are blanked
+    out here, before the encoder.
     """
 
     def __init__(
@@ -56,12 +57,15 @@ class Calls:
         numbers: np.ndarray,
         changes: Changes | None = None,
         shelf: Shelf | None = None,
+        *,
+        blanks: bool = True,
     ) -> None:
         self.encoder = encoder
         self.read = read
         self.numbers = numbers
         self.changes = changes
         self.shelf = shelf
+        self.blanks = blanks
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -76,7 +80,7 @@ class Calls:
         else:
             changed = changes.steps.of_input(self.read(number), changes.key(number, epoch))
             given = self.encoder.prepare([changed])
-        if changes is None or not changes.steps.touches_frames(modality):
+        if changes is None or not self.blanks or not changes.steps.touches_frames(modality):
             return given
         return self._blanked(given, changes, changes.key(number, epoch))
 
@@ -114,9 +118,19 @@ class Fresh:
             said = self.calls.encoder(**{key: one.to(self.device) for key, one in given.items()})
         x, mask = said.x.float().cpu(), said.mask.cpu()
         if self.scaling is not None:
-            x = (x - self.scaling.centre) / self.scaling.spread
+            centre, spread = self.scaling.centre, self.scaling.spread
+            layers = x.ndim == 4  # `[B, L, T, D]` by `[L, D]`
+            x = (x - (centre.unsqueeze(1) if layers else centre)) / (
+                spread.unsqueeze(1) if layers else spread
+            )
         frames = mask if x.ndim == 3 else mask.unsqueeze(1)
-        return Features(x.masked_fill(~frames.unsqueeze(-1), 0.0), mask)
+        found = Features(x.masked_fill(~frames.unsqueeze(-1), 0.0), mask)
+        changes = self.calls.changes
+        if changes is None or mask.shape[1] == 1:
+            return found
+        return _blanked(
+            found, self.calls.encoder.modality, self.calls.numbers[rows], changes, epoch
+        )
 
 
 @dataclass(frozen=True)
@@ -132,15 +146,21 @@ class Blanked:
         return len(self.frames)
 
     def batch(self, rows: Tensor, epoch: int = 0) -> Features:
-        found = self.frames.batch(rows)
-        x = found.x.clone()
-        for place, row in enumerate(rows.tolist()):
-            length = int(found.mask[place].sum())
-            if length:
-                key = self.changes.key(int(self.numbers[row]), epoch)
-                valid = x[place, :length]
-                x[place, :length] = self.changes.steps.of_frames(valid, self.modality, key)
-        return Features(x, found.mask)
+        numbers = self.numbers[rows]
+        return _blanked(self.frames.batch(rows), self.modality, numbers, self.changes, epoch)
+
+
+def _blanked(
+    given: Features, modality: str, numbers: np.ndarray, changes: Changes, epoch: int
+) -> Features:
+    """Parts of the valid frames of each row blanked out, the same ones in all of its layers."""
+    x = given.x.clone()
+    for place, number in enumerate(numbers):
+        length, key = int(given.mask[place].sum()), changes.key(int(number), epoch)
+        layers = x[place : place + 1] if x.ndim == 3 else x[place]
+        for layer in layers if length else ():
+            layer[:length] = changes.steps.of_frames(layer[:length], modality, key)
+    return Features(x, given.mask)
 
 
 class Shelf:
@@ -220,7 +240,9 @@ def _stacked(tensors: Sequence[Tensor]) -> Tensor:
     shapes = {tensor.shape for tensor in tensors}
     if len(shapes) == 1:
         return torch.cat(list(tensors))
-    largest = [max(sizes) for sizes in zip(*(shape[1:] for shape in shapes), strict=True)]
+    rank = max(len(shape) for shape in shapes)
+    tensors = [one.reshape(*one.shape, *[1] * (rank - one.ndim)) for one in tensors]  # missing ones
+    largest = [max(sizes) for sizes in zip(*(one.shape[1:] for one in tensors), strict=True)]
     whole = tensors[0].new_zeros(len(tensors), *largest)
     for place, tensor in zip(whole, tensors, strict=True):
         place[tuple(slice(size) for size in tensor.shape[1:])] = tensor[0]

@@ -36,8 +36,9 @@ class Material:
     learned of it, `[N, C]` or `[N, 1]`; classes: target → its classes, none for numbers; codes:
     `[N]` classes of the target that `balance` evens out; clusters and speakers: `[N]` codes;
     taught: target → what stands for `targets` in the rows that train, where that is something
-    else; copies: how many of each row stand behind all rows, in blocks. thresholds: target of
-    labels → those to decide by, where folds have chosen them.
+    else; copies: how many of each row stand behind all rows, in blocks; chosen: what folds have
+    chosen for a training of every row; thresholds: target of labels → those to decide by, where
+    folds have chosen them.
     """
 
     encoded: Mapping[str, Encoded]
@@ -50,6 +51,7 @@ class Material:
     speakers: np.ndarray
     taught: Mapping[str, np.ndarray] = field(default_factory=dict)
     copies: int = 0
+    chosen: str = ""
     thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def hash(self) -> str:
@@ -59,6 +61,7 @@ class Material:
             digest.update(f"{name}={one.recipe.key()}@{one.layer}:{','.join(one.keys)};".encode())
         for name, one in sorted(self.sources.items()):
             digest.update(f"{name}~{one.recipe}:{','.join(one.keys)};".encode())
+        digest.update(self.chosen.encode())
         return digest.hexdigest()[:16]
 
     def text(self, row: int) -> Input:
@@ -93,7 +96,7 @@ def sources_of(
         part = experiment.encoders[name]
         held = contents(components.find("encoders", part.name).modality)
         found[name] = Source(
-            recipe_of(part.name, part.options).key(),
+            recipe_of(part.name, part.options).key() + ways.files_hash(experiment),
             tuple(one.key if one else "" for one in held),
             tuple(one.length if one else 0 for one in held),
         )

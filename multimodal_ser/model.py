@@ -89,11 +89,12 @@ class Model(nn.Module):
         return how(said, present, self.merge or "mean", getattr(self.fusion, "weights", None))
 
     def learned(self) -> dict[str, Tensor]:
-        """The state without the weights of encoders that stay as they were loaded."""
+        """The state without what a pre-trained encoder keeps as it was loaded."""
         still = {
-            name
-            for name, one in self.encoders.named_parameters("encoders")
-            if not one.requires_grad
+            f"encoders.{name}.{path}"
+            for name, encoder in self.encoders.items()
+            for path, one in encoder.named_parameters()
+            if getattr(encoder, "TUNABLE", False) and not one.requires_grad
         }
         return {name: one for name, one in self.state_dict().items() if name not in still}
 

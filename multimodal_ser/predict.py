@@ -38,7 +38,7 @@ def load(
         languages = json.loads((folder / "audit.json").read_text("utf-8"))["languages"]
     except (OSError, KeyError) as error:
         raise ConfigError(f"{folder} is no run folder: {error}") from None
-    experiment = check(plain, source=str(folder / "config.yaml"), allow_code=False)
+    experiment = check(plain, source=str(folder / "config.yaml"), allow_code=False, ran=True)
     place = find_device(device)
     models = [training.load(experiment, one, place) for one in _models(folder, fold, seed)]
     language = languages[0] if len(languages) == 1 else None

@@ -8,6 +8,7 @@ on from there when it is started again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,7 +75,7 @@ def run(
     final: when all is scored, also train a model a seed on every row, for `load` and no score.
     """
     experiment = as_experiment(config)
-    among = together(cpu=find_device(experiment.device).type == "cpu")
+    among = together(cpu=training.place_of(experiment).type == "cpu")
     with first_then_others():
         prepared = prepare(experiment, encoding=True)
     if prepared.experiment.submission is not None:
@@ -173,13 +174,20 @@ def _train_final(
     learner = components.find("learners", experiment.learner.name)
     options = experiment.learner.options
     models = [folder.model(fold, seed) for fold in prepared.folds for seed in experiment.seeds]
-    material = replace(material, thresholds=training.settled_thresholds(models))
     if hasattr(learner, "settled"):
-        options |= learner.settled([model_folder.read_files(one / "learner") for one in models])
+        states = [model_folder.read_files(one / "learner") for one in models]
+        options = learner.settled(states, options)
     part = Part(name=experiment.learner.name, **options)
     settled = experiment.model_copy(update={"learner": part})
     known = np.any([target.known for target in prepared.targets.values()], axis=0)
     everything = Fold(-1, 0, {"train": np.flatnonzero(known), "dev": np.array([], dtype=np.int64)})
+    if experiment.augment.copies:  # so far of the rows that train in some fold
+        whole = replace(prepared, folds=[everything])
+        with first_then_others():
+            material = make_material(whole, encode(whole))
+    cuts = training.settled_thresholds(models)
+    chosen = json.dumps([options, cuts], sort_keys=True)
+    material = replace(material, thresholds=cuts, chosen=chosen)
     jobs = [
         (settled, material, everything, seed, folder.final(seed), [])
         for seed in experiment.seeds

@@ -123,6 +123,7 @@ def _part(
     large = hasattr(encoder, "ACCELERATED")
     place = find_device(experiment.device) if large else torch.device("cpu")
     calls = _calls(experiment, material, name, encoder.to(place), rows, changes)
+    calls.blanks = False  # what it gives is
     return Fresh(calls, place, trained.scalings.get(name))
 
 

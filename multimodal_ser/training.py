@@ -45,17 +45,17 @@ def job(
     Where encoders run in every step, an epoch that is done is never done again.
     """
     features = material.hash()
+    kept = None
+    if ways.in_every_step(experiment):
+        kept = Checkpoint(folder, features, writes=together().first)
     if is_finished(folder, features):
         trained = load(experiment, folder, place_of(experiment))
     else:
-        kept = None
-        if ways.in_every_step(experiment):
-            kept = Checkpoint(folder, features, writes=together().first)
         trained = fit(experiment, material, fold, seed, kept)
         if together().first:
             write(_contents(experiment, trained, features), folder, features)
-        if kept is not None:
-            kept.remove()
+    if kept is not None:
+        kept.remove()
     for part in parts:
         scores = predict(experiment, material, trained, fold.parts[part]).scores
         if together().first:

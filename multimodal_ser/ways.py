@@ -7,11 +7,12 @@ it reads; what is not trained on still comes from the cache.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from multimodal_ser import components
 from multimodal_ser.augmentation import Augmentation
-from multimodal_ser.experiment import EncoderPart, Experiment
+from multimodal_ser.experiment import Augment, EncoderPart, Experiment
 from multimodal_ser.types import Finetune
 
 
@@ -61,6 +62,16 @@ def announced(experiment: Experiment) -> Augmentation | None:
     return Augmentation(steps) if steps and not experiment.augment.copies else None
 
 
+def files_hash(experiment: Experiment) -> str:
+    """Of the files that augmentation reads, wherever they lie; nothing where it reads none."""
+    found = [
+        components.find("augment", one.name).files_hash(one.options)
+        for one in experiment.augment.steps
+        if hasattr(components.find("augment", one.name), "files_hash")
+    ]
+    return "/".join(found)
+
+
 def augmentation(experiment: Experiment) -> Augmentation | None:
     """The steps that change what is trained on in every epoch; None without any."""
     if announced(experiment) is None:
@@ -69,6 +80,37 @@ def augmentation(experiment: Experiment) -> Augmentation | None:
     return Augmentation(
         [(one.name, components.build("augment", one.name, one.options)) for one in parts]
     )
+
+
+def touches(experiment: Experiment, name: str) -> bool:
+    """Whether a step changes what some encoder reads or gives."""
+    step = components.find("augment", name)
+    for part in experiment.encoders.values():
+        fits = step.modality in (None, components.find("encoders", part.name).modality)
+        if fits and (step.STAGE != "frames" or frames_of(part)):
+            return True
+    return False
+
+
+def frames_of(part: EncoderPart, samples: bool = False) -> bool:
+    """Whether an encoder has frames that can be blanked out (or, with samples, rows to mix)."""
+    encoder = components.find("encoders", part.name)
+    if getattr(encoder, "TRAINED", False):
+        frames = getattr(encoder, "frames", None)
+        return frames is not None and (samples or frames(part.options))
+    if learns(part):
+        return False
+    pool = part.options.get("pool")
+    many = getattr(encoder, "FRAMES", False) if pool is None else pool in ("none", "attention")
+    return samples or many
+
+
+def subset(experiment: Experiment, chosen: Collection[str]) -> Experiment:
+    """The experiment with some of its encoders, and the augmentation that touches them."""
+    small = experiment.with_encoders(chosen)
+    steps = [one for one in small.augment.steps if touches(small, one.name)]
+    copies = small.augment.copies if steps else None
+    return small.model_copy(update={"augment": Augment(steps=steps, copies=copies)})
 
 
 def build(part: EncoderPart) -> Any:

@@ -43,7 +43,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split(
 MAY_IMPORT = {
     "datasets": {"types", "audio", "corpus", "validation"},
     "asr": {"types", "audio", "weights"},
-    "augment": {"types", "audio", "batches"},
+    "augment": {"types", "audio", "batches", "weights"},
     "encoders": {"types", "audio", "pooling", "losses", "weights"},
     "fusion": {"types", "pooling"},
     "learners": {"types", "losses", "metrics", "batches", "engines"},

@@ -88,7 +88,9 @@ def run_two(kind, folder):
 
 def test_batch_norm_is_refused_where_processes_share_a_cpu():
     model = learner_of("cross_entropy", batch_norm=True).model
-    with pytest.raises(ConfigError, match=r"batch norm \(fusion.mix.1\) cannot be shared"):
+    with pytest.raises(
+        ConfigError, match=r"batch norm \(fusion.mix.1\) cannot be shared by processes"
+    ):
         Together(0, 2).wrap(model)
     assert Together().wrap(model) is model
 

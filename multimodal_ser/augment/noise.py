@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from multimodal_ser import audio
 from multimodal_ser.augment._draws import Decibels, Share, between, happens, ordered
 from multimodal_ser.augment._sound import heard, power, repeated, with_samples
 from multimodal_ser.types import ConfigError, DataError, Input, Utterance, listed
+from multimodal_ser.weights import file_hash
 
 _SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au"}
 _MOMENT = 0.05  # seconds; has a sample at any rate, and no file is too short for it
@@ -46,6 +48,13 @@ class Augment:
         self.kind = kind
         self.snr = ordered("noise: snr", snr)
         self.p = p
+
+    @staticmethod
+    def files_hash(options: Mapping[str, Any]) -> str:
+        """Of the sound files, wherever they lie."""
+        if options["folder"] is None:
+            return ""
+        return "-".join(file_hash(path) for path in _sounds_of(Path(options["folder"])))
 
     def __call__(self, one: Input, generator: np.random.Generator) -> Input:
         acts, sound = happens(generator, self.p), heard(one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from multimodal_ser.augment._draws import Share, happens
 from multimodal_ser.augment._words import said, with_text
 from multimodal_ser.types import ConfigError, DataError, Input, MissingError
+from multimodal_ser.weights import file_hash
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
@@ -33,6 +35,11 @@ class Augment:
         self.others = _read(Path(file))
         self.rate = rate
         self.p = p
+
+    @staticmethod
+    def files_hash(options: Mapping[str, Any]) -> str:
+        """Of the list, wherever it lies."""
+        return file_hash(Path(options["file"]))
 
     def __call__(self, one: Input, generator: np.random.Generator) -> Input:
         acts, text = happens(generator, self.p), said(one)

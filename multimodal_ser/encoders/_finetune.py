@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -23,9 +23,16 @@ class Learning:
     """Opens a network to training.
 
     Layers below the highest that learn stay as they were in every respect: no gradient, no dropout.
+    layers: those that what is read depends on; unread: those above.
     """
 
-    def __init__(self, network: Any, layers: Iterable[nn.Module], how: Finetune) -> None:
+    def __init__(
+        self,
+        network: Any,
+        layers: Sequence[nn.Module],
+        how: Finetune,
+        unread: Sequence[nn.Module] = (),
+    ) -> None:
         network.requires_grad_(False)
         self.network = network
         self.alive: list[nn.Module] = [network]
@@ -36,9 +43,11 @@ class Learning:
         else:
             for name, parameter in network.named_parameters():
                 parameter.requires_grad_(not name.startswith(_IDLE))
-        self.still = [] if how.cnn else _hearing(network)
+        self.still = [*unread, *([] if how.cnn else _hearing(network))]
         for module in self.still:
             module.requires_grad_(False)
+        if not any(one.requires_grad for one in network.parameters()):
+            raise ConfigError("trainable: the layer that is read depends on nothing that learns")
         if how.checkpointing:
             _checkpoint(layers)
 
@@ -50,15 +59,20 @@ class Learning:
         for module in self.still:
             module.eval()
 
-    def _top(self, layers: Iterable[nn.Module], count: int) -> list[nn.Module]:
+    def _top(self, layers: Sequence[nn.Module], count: int) -> list[nn.Module]:
         """The highest layers; a norm behind the last one stays as it was."""
-        every = list(layers)
-        if count > len(every):
-            raise ConfigError(f"trainable: top:{count}, but the model has {len(every)} layers")
-        highest = every[len(every) - count :]
+        if count > len(layers):
+            raise ConfigError(f"trainable: top:{count}, but the model has {len(layers)} layers")
+        highest = [*layers[len(layers) - count :]]
         for module in highest:
             module.requires_grad_(True)
         return highest
+
+
+def parted(layers: Any, index: int | None) -> tuple[list[nn.Module], list[nn.Module]]:
+    """The layers that a hidden state (0: below the first; None: all) depends on, and the others."""
+    every = list(layers)
+    return (every, []) if index is None else (every[:index], every[index:])
 
 
 def _add_adapters(network: Any, how: Finetune) -> None:
@@ -86,7 +100,7 @@ def _hearing(network: Any) -> list[nn.Module]:
     return [one for one in found if isinstance(one, nn.Module)]
 
 
-def _checkpoint(layers: Iterable[nn.Module]) -> None:
+def _checkpoint(layers: Sequence[nn.Module]) -> None:
     """What a transformer's layer computes is computed again for the gradient, not kept."""
     for layer in layers:
         layer.gradient_checkpointing = True  # pyright: ignore[reportArgumentType]

@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from multimodal_ser.encoders import _finetune
 from multimodal_ser.encoders._finetune import Learning
 from multimodal_ser.encoders._group_norm import Valid, deafen
 from multimodal_ser.encoders._hf import (
@@ -92,8 +93,11 @@ class Encoder(nn.Module):
         self.index = layer_index(layer, self.count)
         if self.index is not None:  # a model may norm what its last layer gives, so one more stays
             del self._layers()[self.index + 1 :]
-        self.learning = Learning(self.model, self._layers(), learning) if learning else None
-        if learning is None:
+        self.learning: Learning | None = None
+        if learning:
+            read, above = _finetune.parted(self._layers(), self.index)
+            self.learning = Learning(self.model, read, learning, above)
+        else:
             lighten(self.model, _DTYPES.get(precision))
         self.window, self.precision = window, precision
         self.cut = self._frames_of_window()

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from multimodal_ser.encoders import _hf, _tokens, _weights
+from multimodal_ser.encoders import _finetune, _hf, _tokens, _weights
 from multimodal_ser.encoders._finetune import Learning
 from multimodal_ser.pooling import Pool, width
 from multimodal_ser.types import ConfigError, Features, Finetune, Input
@@ -59,7 +59,8 @@ class Encoder(nn.Module):
         self.precision = precision
         self.learning: Learning | None = None
         if learning:
-            self.learning = Learning(self.network, _blocks(self.network), learning)
+            read, above = _finetune.parted(_blocks(self.network), self.chosen)
+            self.learning = Learning(self.network, read, learning, above)
         else:
             _hf.lighten(self.network, torch.bfloat16 if precision == "bf16" else None)
         size = self.network.config.hidden_size

@@ -26,6 +26,7 @@ class Encoder(nn.Module):
     """
 
     modality = "audio"
+    FRAMES = True
     VERSION = 1
     VALUE_LIBRARIES = ("librosa", "numpy", "soxr", "torch")
 

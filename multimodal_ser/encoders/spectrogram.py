@@ -36,6 +36,7 @@ class Encoder(nn.Module):
     """
 
     modality = "audio"
+    FRAMES = True
     VERSION = 1
     VALUE_LIBRARIES = ("librosa", "numpy", "scipy", "soxr", "torch")
 

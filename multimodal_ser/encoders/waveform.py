@@ -23,6 +23,7 @@ class Encoder(nn.Module):
     """
 
     modality = "audio"
+    FRAMES = True
     VERSION = 1
     VALUE_LIBRARIES = ("numpy", "soxr")
 

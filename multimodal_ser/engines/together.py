@@ -36,10 +36,11 @@ class Together:
         """The model with gradients that are the mean over the processes."""
         if self.size == 1:
             return model
-        _refuse_batch_norm(model)
+        if next(model.parameters()).device.type != "cuda":
+            refuse_batch_norm(model, "processes on a CPU")
         from torch.nn.parallel import DistributedDataParallel
 
-        idle = bool(getattr(model, "absent", None))  # used only in batches where something lacks
+        idle = _may_idle(model)
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         return DistributedDataParallel(model, find_unused_parameters=idle)
 
@@ -107,14 +108,20 @@ def first_then_others() -> Iterator[None]:
         yield
 
 
-def _refuse_batch_norm(model: nn.Module) -> None:
+def _may_idle(model: nn.Module) -> bool:
+    """Some parameters are used only in batches in which something lacks, or lacks not."""
+    return bool(getattr(model, "absent", None)) or getattr(model, "merge", None) is not None
+
+
+def refuse_batch_norm(model: nn.Module, cut: str) -> None:
+    """Where a batch is cut without its statistics being joined again."""
     norms = [
         name
         for name, one in model.named_modules()
         if isinstance(one, nn.modules.batchnorm._BatchNorm)
     ]
-    if norms and next(model.parameters()).device.type != "cuda":
+    if norms:
         raise ConfigError(
-            f"batch norm ({norms[0]}) cannot be shared by processes on a CPU: each would see other "
-            "statistics. Train it in one process, or on GPUs"
+            f"batch norm ({norms[0]}) cannot be shared by {cut}: each would see other statistics. "
+            "Train it in one process and whole batches, or by several processes on GPUs"
         )

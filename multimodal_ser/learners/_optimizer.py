@@ -17,8 +17,8 @@ Positive = Annotated[float, Field(gt=0)]
 class Schedule:
     """Every learning rate rises from 0 over the first `warmup` of all steps, and then falls.
 
-    linear and cosine end at 0 with the last epoch; inverse: lr / (1 + rate · step); plateau: times
-    `factor` after each `patience` epochs without gain on dev.
+    linear and cosine end at 0 after `over` epochs, None: the last; inverse: lr / (1 + rate · step);
+    plateau: times `factor` after each `patience` epochs without gain on dev.
     """
 
     decay: Literal["none", "linear", "cosine", "inverse", "plateau"] = "none"
@@ -26,13 +26,14 @@ class Schedule:
     rate: Positive = 1e-4
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     patience: Annotated[int, Field(gt=0)] = 5
+    over: Annotated[int, Field(gt=0)] | None = None
 
     def share(self, step: int, steps: int, plateaus: int) -> float:
         """Of the learning rate in a step; plateaus: how often there was none to gain."""
         rising = self.warmup * steps
         if step < rising:
             return (step + 1) / (rising + 1)
-        done = (step - rising) / max(steps - rising, 1)
+        done = min((step - rising) / max(steps - rising, 1), 1.0)
         return {
             "none": 1.0,
             "linear": 1 - done,

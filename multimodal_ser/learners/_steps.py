@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_ser.batches import Batch, Dataset
-from multimodal_ser.engines.together import Together
+from multimodal_ser.engines.together import Together, refuse_batch_norm
 from multimodal_ser.learners._optimizer import Optimizer, Rates, build
 from multimodal_ser.losses import BATCHWISE, Loss
 from multimodal_ser.types import ConfigError, DivergedError, Features, MserError
@@ -44,6 +44,8 @@ class Steps:
         self.device = next(model.parameters()).device
         if settings.precision == "fp16" and self.device.type == "cpu":
             raise ConfigError("precision fp16 needs a GPU; bf16 works on every device")
+        if settings.accumulate > 1:
+            refuse_batch_norm(model, "pieces of a batch")
         self.wrapped = together.wrap(model)
         self.optimizer = build(settings, model)
         self.rates = Rates(self.optimizer, settings.schedule, steps)
@@ -134,7 +136,8 @@ class Steps:
         names = {getattr(loss, "__name__", "") for loss, _ in self.losses.values()}
         if not names & {*BATCHWISE}:
             return {}
-        with torch.no_grad():
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(devices):  # the same dropout comes again
             return self._joined([self.said(batch.cut(piece)) for piece in pieces])
 
     def _joined(self, found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -158,6 +161,7 @@ class Steps:
                 "utterances at a time; set learner.optimizer.accumulate, crop, or take a smaller "
                 f"model ({str(error).partition('. ')[0]})"
             ) from None
+        refuse_batch_norm(self.model, "pieces of a batch (the memory does not suffice for a whole)")
         self.optimizer.zero_grad()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -93,11 +93,14 @@ class Learner:
         self.tried = json.loads(files["tried.json"])
 
     @staticmethod
-    def settled(states: Sequence[Mapping[str, bytes]]) -> dict[str, Any]:
-        """What several fits chose on dev, as options of one that has no dev: the middle C."""
+    def settled(
+        states: Sequence[Mapping[str, bytes]], options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The options of one fit that has no dev: the middle one of the C that several chose."""
         tried = [json.loads(files["tried.json"]) for files in states]
         chosen = [min(rows, key=lambda row: row["loss"])["C"] for rows in tried if rows]
-        return {"C": sorted(chosen)[(len(chosen) - 1) // 2]} if chosen else {}
+        middle = {"C": sorted(chosen)[(len(chosen) - 1) // 2]} if chosen else {}
+        return {**options, **middle}
 
     def _fit(self, rows: _Labelled, C: float, classes: int) -> dict[str, np.ndarray]:
         """coefficients `[K, D]` and intercepts `[K]` of the K classes that are `known` `[C]`."""

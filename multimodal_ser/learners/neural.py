@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from multimodal_ser import metrics
-from multimodal_ser.batches import Dataset
+from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.engines.together import together
 from multimodal_ser.learners._optimizer import Optimizer
 from multimodal_ser.learners._progress import Progress
@@ -105,7 +105,9 @@ class Learner:
             if dev is not None:
                 value, scores = self._score(dev)
                 row |= scores
-            steps.rates.saw(progress.note(row, value, self.model))
+            gain = progress.note(row, value, self.model)
+            if dev is not None:
+                steps.rates.saw(gain)
             if kept is not None:
                 kept.save(*progress.written(self.model, steps))
                 progress.tell(kept.name, self.epochs)
@@ -117,9 +119,9 @@ class Learner:
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
         """Target → probabilities `[N, C]` (each label's own), or numbers `[N, 1]`."""
         self.model.eval()
-        order, size = data.sorted(), self.batch_size
-        if order is None:
-            order, size = torch.arange(len(data)), _ROWS
+        order = data.sorted()
+        cached = all(isinstance(part, Ragged) for part in data.features.values())
+        size = _ROWS if cached else self.batch_size
         among = together()
         device = next(self.model.parameters()).device
         found = []
@@ -158,13 +160,26 @@ class Learner:
         self.best_epoch = json.loads(files["chosen.json"])["epoch"]
 
     @staticmethod
-    def settled(states: Sequence[Mapping[str, bytes]]) -> dict[str, Any]:
-        """What several trainings chose on dev, as options of one that has no dev: the epochs."""
+    def settled(
+        states: Sequence[Mapping[str, bytes]], options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The options of one training that has no dev: the epochs that several chose on theirs.
+
+        The learning rate falls as it did for them.
+        """
         chosen = [json.loads(files["chosen.json"])["epoch"] + 1 for files in states]
-        return {"epochs": round(statistics.median(chosen)), "patience": None}
+        optimizer = options["optimizer"]
+        schedule = optimizer["schedule"]
+        schedule = {**schedule, "over": schedule["over"] or options["epochs"]}
+        return {
+            **options,
+            "epochs": round(statistics.median(chosen)),
+            "patience": None,
+            "optimizer": {**optimizer, "schedule": schedule},
+        }
 
     def _steps(self, rows: int) -> Steps:
-        total = self.epochs * math.ceil(rows / self.batch_size)
+        total = (self.optimizer.schedule.over or self.epochs) * math.ceil(rows / self.batch_size)
         return Steps(self.model, self.losses, self.optimizer, total, together())
 
     def _epoch(self, train: Dataset, order: Tensor, steps: Steps, epoch: int) -> float:

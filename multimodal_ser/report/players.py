@@ -23,7 +23,7 @@ def clips_of(record: Record, ids: Sequence[str], players: int) -> tuple[dict[str
     A run's config may name built-in components only: reading a report must not run code.
     """
     try:
-        experiment = config.check(record.config, source="config.yaml", allow_code=False)
+        experiment = config.check(record.config, source="config.yaml", allow_code=False, ran=True)
         utterances = {one.id: one for one in preparation.load_corpus(experiment).utterances()}
         heard = {name: _uri(utterances[name]) for name in ids[:players] if name in utterances}
     except MserError as error:
