@@ -253,7 +253,7 @@ class Experiment(_Section):
             return []
         mine, told = self.resolved(), self.task.conditions
         found = [key for key, theirs in told.items() if not _says(mine.get(key), theirs)]
-        found += ["shuffle"] if self.shuffle else []
+        found += [key for key in ("shuffle", "folds") if getattr(self, key)]
         decides = next(iter(told.get("outputs") or {}), self.first)
         return found if decides == self.first or "outputs" in found else [*found, "outputs"]
 

@@ -288,3 +288,52 @@ def test_a_full_disk_stops_a_transcription_with_a_word_and_spoils_nothing(transc
     finish("transcribe", path, cache)
     assert transcripts_of(folder / "full") == expected
     assert not list(cache.rglob(".*.tmp"))
+
+
+def test_a_network_killed_in_the_middle_goes_on_from_its_last_epoch_to_the_same_bytes(tmp_path):
+    write_tones(tmp_path, speakers=6, each=6)
+
+    def config(runs):
+        changes = {
+            "encoders": {
+                "net": {"name": "m5", "sample_rate": 8000},
+                "words": {"name": "cnn_words"},
+            },
+            "augment": [{"name": "gain"}, {"name": "crop", "seconds": 0.4}],
+            "learner": {"name": "neural", "epochs": 12, "batch_size": 16},
+            "folds": [0],
+            "device": "cpu",
+            "runs_dir": str(tmp_path / runs),
+        }
+        path = tmp_path / f"{runs}.yaml"
+        path.write_text(yaml.safe_dump(tones_config(tmp_path, **changes)))
+        return path
+
+    cache = tmp_path / "cache"
+    finish("run", config("calm"), cache)
+    for _ in range(3):
+        killed_after_an_epoch(config("cut"), cache, tmp_path / "cut")
+    finish("run", config("cut"), cache)
+    assert predictions(tmp_path / "cut") == predictions(tmp_path / "calm")
+    assert weights(tmp_path / "cut") == weights(tmp_path / "calm")
+
+
+def killed_after_an_epoch(config, cache, runs):
+    """Killed at a random moment after another epoch was written down."""
+    before = {path: path.stat().st_mtime_ns for path in runs.rglob("*.checkpoint")}
+    process = start("run", config, cache)
+    while process.poll() is None:
+        now = {path: path.stat().st_mtime_ns for path in runs.rglob("*.checkpoint")}
+        if now and now != before:
+            break
+        time.sleep(0.02)
+    time.sleep(MOMENTS.uniform(0, 0.3))
+    assert process.poll() is None, "it was still at work"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    time.sleep(0.5)  # the workers follow
+
+
+def weights(runs):
+    (found,) = runs.rglob("learner/weights.safetensors")
+    return found.read_bytes()

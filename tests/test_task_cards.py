@@ -193,6 +193,7 @@ def other_corpus(home):
         ({}, []),
         ({"protocol": {"name": "official", "dev": 0.2, "seed": 7}}, []),
         ({"protocol": {"name": "kfold"}}, ["protocol"]),
+        ({"folds": [0]}, ["folds"]),
         ({"outputs": {"label": {"classes": ["joy", "sadness"]}}}, ["outputs"]),
         ({"outputs": {"label": {"classes": CLASSES, "loss": "cross_entropy", "weight": 2}}}, []),
         ({"metrics": ["uar"], "seeds": [3], "balance": "weights", "train_fraction": 0.5}, []),
