@@ -237,7 +237,7 @@ def test_two_learning_rates(models, tones):
         )
     )
     before = {
-        name: {key: one.clone() for key, one in ways.build(part).named_parameters()}
+        name: {key: one.detach().clone() for key, one in ways.build(part).named_parameters()}
         for name, part in experiment.encoders.items()
     }
     trained = training.fit(experiment, material, fold, 0)
