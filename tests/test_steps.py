@@ -70,6 +70,7 @@ def test_a_batch_in_pieces_gives_the_weights_of_the_whole(kind):
     assert_alike(trained(kind), trained(kind, accumulate=3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_processes_give_the_weights_of_one_after_20_steps(kind, tmp_path):
     run_two(kind, tmp_path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ class Together:
         return gather_object(found)
 
 
+_FAREWELL = 0.5  # seconds
 _PATIENCE = timedelta(days=2)  # while the first one decodes, transcribes and encodes
 
 
@@ -92,8 +94,14 @@ def together(cpu: bool = False) -> Together:
     from accelerate import PartialState
 
     state = PartialState(cpu=cpu, timeout=_PATIENCE)
-    atexit.register(state.destroy_process_group)
+    atexit.register(_leave, state)
     return Together(state.process_index, state.num_processes)
+
+
+def _leave(state: Any) -> None:
+    """Not while another process is still in the last exchange, which would end it with an abort."""
+    time.sleep(_FAREWELL)
+    state.destroy_process_group()
 
 
 @contextmanager
