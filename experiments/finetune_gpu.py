@@ -9,11 +9,10 @@ sentences only, so there the voice learns alone. Without `--random-weights` it i
 package over every fold of the corpus, and its table is printed; with it, models of the same size
 with random weights take real steps on real clips, of which all but the first are timed.
 
-Cost: two forward and backward passes of 95 and 110 million parameters a clip. An H100 should do
-the bundled corpus (480 clips, three folds) in some minutes; two CPU cores do a clip in 2 to 3 s.
-Expected: with several processes the utterances per second grow nearly with their number, and the
-losses stay those of one process. The bundled corpus is synthetic, so its scores say that training
-works, not how well emotions are told.
+Cost: two forward and backward passes of 95 and 110 million parameters a clip; two busy CPU cores do
+one in 3 s (experiments/LOG.md), no GPU has been measured yet.
+Expected: with several processes the losses stay those of one process. The bundled corpus is
+synthetic, so its scores say that training works, not how well emotions are told.
 """
 
 from __future__ import annotations

@@ -119,10 +119,9 @@ class Fresh:
         x, mask = said.x.float().cpu(), said.mask.cpu()
         if self.scaling is not None:
             centre, spread = self.scaling.centre, self.scaling.spread
-            layers = x.ndim == 4  # `[B, L, T, D]` by `[L, D]`
-            x = (x - (centre.unsqueeze(1) if layers else centre)) / (
-                spread.unsqueeze(1) if layers else spread
-            )
+            if x.ndim == 4:  # `[B, L, T, D]` by `[L, D]`
+                centre, spread = centre.unsqueeze(1), spread.unsqueeze(1)
+            x = (x - centre) / spread
         frames = mask if x.ndim == 3 else mask.unsqueeze(1)
         found = Features(x.masked_fill(~frames.unsqueeze(-1), 0.0), mask)
         changes = self.calls.changes

@@ -123,7 +123,6 @@ def _part(
     large = hasattr(encoder, "ACCELERATED")
     place = find_device(experiment.device) if large else torch.device("cpu")
     calls = _calls(experiment, material, name, encoder.to(place), rows, changes)
-    calls.blanks = False  # what it gives is
     return Fresh(calls, place, trained.scalings.get(name))
 
 
@@ -141,7 +140,8 @@ def _calls(
     read = all_of.inputs(encoder.modality, getattr(encoder, "rate", None), keep=touched)
     options = json.dumps(part.options, sort_keys=True)
     shelf = None if name in ways.fitted(experiment) else shelf_of(all_of, part.name, options)
-    return Calls(encoder, read, rows, changes, shelf)
+    learns = name in ways.learning(experiment)  # of a frozen one, what it gives is blanked out
+    return Calls(encoder, read, rows, changes, shelf, blanks=learns)
 
 
 def frozen_rows(
