@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from multimodal_ser.types import Features
 
-Pooling = Literal["mean", "mean_std", "max"]
+Pooling = Literal["mean", "mean_std", "max", "attentive"]
 
 
 def mean(x: Tensor, mask: Tensor) -> Tensor:
@@ -52,23 +52,48 @@ class Attention(nn.Module):
         return Features(x.unsqueeze(1), features.present.unsqueeze(1))
 
 
+class AttentiveStatistics(nn.Module):
+    """Weights a frame `[B, T]` by what it holds; the weighted mean and deviation: `[B, 2D]`.
+
+    After Okabe et al. 2018 ("Attentive Statistics Pooling for Deep Speaker Embedding"). It starts
+    with equal weights, as `mean_std`. What moves all scores alike is left out: softmax undoes it.
+    """
+
+    def __init__(self, dim: int, hidden: int = 128) -> None:
+        super().__init__()
+        last = nn.Linear(hidden, 1, bias=False)
+        nn.init.zeros_(last.weight)
+        self.score = nn.Sequential(nn.Linear(dim, hidden), nn.Tanh(), last)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        scores = self.score(x).squeeze(-1)
+        lowest = torch.finfo(scores.dtype).min
+        weights = (scores.masked_fill(~mask, lowest).softmax(1) * mask).unsqueeze(-1)
+        centre = (x * weights).sum(1)
+        variance = ((x - centre.unsqueeze(1)) ** 2 * weights).sum(1)
+        return torch.cat([centre, (variance + 1e-10).sqrt() * mask.any(1, keepdim=True)], dim=1)
+
+
 _POOLS = {"mean": mean, "mean_std": mean_std, "max": maximum}
 
 
 def width(kind: Pooling, dim: int) -> int:
     """How wide a pooled vector of frames of `dim` is."""
-    return 2 * dim if kind == "mean_std" else dim
+    return 2 * dim if kind in ("mean_std", "attentive") else dim
 
 
 class Pool(nn.Module):
-    """A pool by name, blind to whatever a padded frame holds."""
+    """A pool by name over frames of `dim`, blind to whatever a padded frame holds."""
 
-    def __init__(self, kind: Pooling) -> None:
+    def __init__(self, kind: Pooling, dim: int) -> None:
         super().__init__()
         self.kind = kind
+        self.attentive = AttentiveStatistics(dim) if kind == "attentive" else None
 
     def forward(self, features: Features) -> Tensor:
         x = features.x.masked_fill(~features.mask.unsqueeze(-1), 0.0)
+        if self.attentive is not None:
+            return self.attentive(x, features.mask)
         if x.shape[1] == 1 and self.kind != "mean_std":
             return x[:, 0]  # a single frame is its own mean and its own largest
         return _POOLS[self.kind](x, features.mask)

@@ -104,7 +104,7 @@ class Encoder(nn.Module):
         self.dim: int = config.hidden_size
         self.pool: Pool | None = None
         if pool not in ("none", "attention"):
-            self.pool, self.dim = Pool(pool), width(pool, self.dim)
+            self.pool, self.dim = Pool(pool, self.dim), width(pool, self.dim)
 
     @staticmethod
     def stored(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Encoder(nn.Module):
         self.over_time: Pool | None = None
         self.dim = size
         if pool == "mean" or pool == "mean_std" or pool == "max":
-            self.over_time = Pool(pool)
+            self.over_time = Pool(pool, size)
             self.dim = width(pool, size)
         self.takes = set(inspect.signature(self.network.forward).parameters)
 

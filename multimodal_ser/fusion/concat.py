@@ -29,7 +29,7 @@ class Fusion(nn.Module):
         pool: Pooling = "mean",
     ) -> None:
         super().__init__()
-        self.pools = nn.ModuleDict({name: Pool(pool) for name in sorted(dims)})
+        self.pools = nn.ModuleDict({name: Pool(pool, dims[name]) for name in sorted(dims)})
         self.project = nn.ModuleDict(
             {name: nn.Linear(width(pool, dims[name]), hidden) for name in sorted(dims)}
         )

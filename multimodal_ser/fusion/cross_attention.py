@@ -57,7 +57,7 @@ class Fusion(nn.Module):
             }
         )
         self.stacks = nn.ModuleList(Stack(hidden, heads, depth, dropout) for _ in self.pairs)
-        self.pool = Pool(pool)
+        self.pool = Pool(pool, hidden)
         self.mix = nn.Linear(len(self.pairs) * width(pool, hidden), hidden)
         self.dropout = nn.Dropout(dropout)
         self.out_dim = hidden

@@ -21,7 +21,7 @@ class Fusion(nn.Module):
 
     def __init__(self, dims: Mapping[str, int], *, pool: Pooling = "mean") -> None:
         super().__init__()
-        self.pools = nn.ModuleDict({name: Pool(pool) for name in sorted(dims)})
+        self.pools = nn.ModuleDict({name: Pool(pool, dims[name]) for name in sorted(dims)})
         self.out_dim = sum(width(pool, dim) for dim in dims.values())
 
     def forward(self, features: Mapping[str, Features]) -> Tensor:
