@@ -17,7 +17,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import components, evaluation, features, model_folder, training, ways
+from multimodal_ser import (
+    components,
+    evaluation,
+    features,
+    model_folder,
+    own_head,
+    training,
+    ways,
+)
 from multimodal_ser.clusters import cluster_names
 from multimodal_ser.config import check, load
 from multimodal_ser.engines.local import spread
@@ -245,7 +253,9 @@ def _measure(
         for name in experiment.outputs
     }
     first = found.pop(experiment.first)
+    known = own_head.notices(experiment, prepared.targets) if own_head.used(experiment) else []
     for part, numbers in first.items():
+        numbers["notices"] = [*known, *numbers["notices"]]
         numbers["others"] = {name: one[part] for name, one in found.items() if part in one}
     return first
 

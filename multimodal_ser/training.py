@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save
 
-from multimodal_ser import components, ways
+from multimodal_ser import components, own_head, ways
 from multimodal_ser.assembly import learning_encoders, make_learner, shape_of, with_encoders
 from multimodal_ser.balance import balanced, truncated
 from multimodal_ser.batches import Dataset, Scaling
@@ -198,6 +198,8 @@ def _units(
 ) -> dict[str, tuple[float, float]]:
     """Mean and deviation of each target of numbers over some rows; 1 where it does not vary."""
     found = {}
+    if own_head.used(experiment):  # which speaks in the corpus's own
+        return dict.fromkeys(experiment.targets("numbers"), (0.0, 1.0))
     for name in experiment.targets("numbers"):
         values = material.targets[name][rows, 0].astype(np.float64)
         found[name] = (float(np.nanmean(values)), float(np.nanstd(values)) or 1.0)

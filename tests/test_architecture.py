@@ -24,7 +24,7 @@ LAYERS = [
     "corpus batches model_folder splits experiment",
     "model",
     "datasets asr augment encoders fusion learners label_maps targets balance",
-    "augmentation",
+    "augmentation own_head",
     "ways",
     "contradictions",
     "config probes extraction evaluation",
