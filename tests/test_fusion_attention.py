@@ -71,7 +71,7 @@ def attend(layer, x, keys, heads=2):
     if not len(keys):
         return torch.zeros_like(x), x.new_zeros(len(x), 0)
     parts, shares = [], []
-    for columns in torch.arange(x.shape[1]).chunk(heads):
+    for columns in torch.arange(len(layer.query.weight)).chunk(heads):
         query, key, value = (
             linear(part, of)[:, columns]
             for part, of in ((layer.query, x), (layer.key, keys), (layer.value, keys))
