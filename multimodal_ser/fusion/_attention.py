@@ -113,6 +113,7 @@ def open_frames(mask: Tensor) -> Tensor:
 
 
 def check_heads(hidden: int, heads: int) -> None:
+    """ConfigError with the nearest width where the heads cannot share this one."""
     if hidden % heads:
         below = hidden - hidden % heads
         near = " or ".join(str(one) for one in (below, below + heads) if one)

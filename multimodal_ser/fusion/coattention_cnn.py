@@ -7,7 +7,7 @@ pooling, both joined. Their audio convolutions read the raw waveform: that is an
 heads, and that what is found is added to the frame that asks, are our choice.
 
 Parameters for 768 + 128 dims at the defaults (hidden 128, 2 layers of kernel 3, 4 heads) and 6
-classes: 641,286 with the output layer.
+classes: 641,158 with the output layer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A recurrent network an encoder reads its frames in order; what they end with is joined.
+"""One recurrent network per encoder reads its frames in order; their last states are joined.
 
 After the Multimodal Dual Recurrent Encoder of Yoon et al. 2018 ("Multimodal Speech Emotion
 Recognition Using Audio and Text"): a GRU of 200 units over MFCC and another over word vectors.
