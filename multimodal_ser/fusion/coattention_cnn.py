@@ -3,8 +3,8 @@
 After Krishna & Patil 2020 ("Multimodal Emotion Recognition Using Cross-Modal Attention and 1D
 Convolutional Neural Networks"): convolutions of each modality, one attention each way, statistics
 pooling, both joined. Their audio convolutions read the raw waveform: that is an encoder's work here
-(`m5` or `cnn_lstm` with `pool: none`), and these go over the frames that they are given. Widths,
-heads, and that what is found is added to the frame that asks, are our choice.
+(`cnn_lstm` with `input: waveform, pool: none`), and these go over the frames that they are given.
+Widths, heads, and that what is found is added to the frame that asks, are our choice.
 
 Parameters for 768 + 128 dims at the defaults (hidden 128, 2 layers of kernel 3, 4 heads) and 6
 classes: 641,158 with the output layer.
