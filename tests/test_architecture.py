@@ -35,7 +35,8 @@ LAYERS = [
     "preparation estimates outlook",
     "run_folder explore submission doctor",
     "run questions",
-    "compare score report predictor dry_run",
+    "comparison",
+    "compare side_by_side score report predictor dry_run",
     "predict",
     "cli",
 ]
