@@ -13,6 +13,10 @@ from multimodal_ser.types import ConfigError
 def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
     """What each part allows and the whole does not."""
     yield from _of_outputs(experiment)
+    if experiment.refit and experiment.within:
+        yield "refit, within: dev cannot train and be chosen by"
+    if experiment.folds and experiment.within:
+        yield "folds, within: within.fold names the one that is seen"
     if experiment.encoders or not card:
         yield from _of_learning(experiment)
 

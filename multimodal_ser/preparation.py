@@ -139,6 +139,8 @@ def cut(experiment: Experiment, corpus: Corpus) -> tuple[list[Fold], pd.DataFram
     if strange:
         raise ConfigError(f"folds: {strange} are not there; the protocol makes {known}")
     kept = [fold for fold in folds if wanted is None or fold.number in wanted]
+    if experiment.refit:
+        kept = [splits.refitted(fold) for fold in kept]
     return [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in kept], split
 
 

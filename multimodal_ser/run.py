@@ -38,6 +38,7 @@ from multimodal_ser.material import Material
 from multimodal_ser.predictions import SCORE
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
 from multimodal_ser.run_folder import RunFolder
+from multimodal_ser.sealing import sealed
 from multimodal_ser.submission import check_part, pack
 from multimodal_ser.targets import Target
 from multimodal_ser.types import Fold
@@ -85,7 +86,7 @@ def run(
     experiment = as_experiment(config)
     among = together(cpu=training.place_of(experiment).type == "cpu")
     with first_then_others():
-        prepared = prepare(experiment, encoding=True)
+        prepared = sealed(prepare(experiment, encoding=experiment.within is None))
     if prepared.experiment.submission is not None:
         scored = [part for fold in prepared.folds for part in fold.scored(True)]
         check_part(scored, prepared.experiment.submission)
@@ -156,7 +157,7 @@ def _train(
             model = folder.model(fold, seed)
             if not model_folder.is_finished(model, known, wanted):
                 jobs.append((experiment, material, fold, seed, model, wanted))
-    if jobs and open_test:
+    if jobs and open_test and any(fold.tests for fold in prepared.folds):
         folder.note_opening(prepared.split_hash)
     label = f"train {'+'.join(experiment.encoders)}"
     _do(jobs, experiment, label)

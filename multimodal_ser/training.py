@@ -7,7 +7,7 @@ started again, and a finished one is never trained twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,12 @@ def fit(
     fold: Fold,
     seed: int,
     kept: Checkpoint | None = None,
+    watch: Callable[[int, int, float], None] | None = None,
 ) -> Trained:
-    """Train on the fold's train part, balanced if the config says so; dev only selects."""
+    """Train on the fold's train part, balanced if the config says so; dev only selects.
+
+    watch: is told of each epoch of a learner that has some; see the gradient loop.
+    """
     chosen = fold.train
     if experiment.balance == "truncate":
         chosen = truncated(fold.train, material.codes, seed)
@@ -102,8 +106,9 @@ def fit(
     learner = make_learner(experiment, shape, encoders, train.targets)
     if encoders:
         learner.model.to(place_of(experiment))
+    told = {"kept": kept, "watch": watch if hasattr(learner, "loop") else None}
     try:
-        learner.fit(train, dev, seed=seed, **({} if kept is None else {"kept": kept}))
+        learner.fit(train, dev, seed=seed, **{key: one for key, one in told.items() if one})
     except DivergedError as error:
         raise _with_names(error, material, chosen, kept) from None
     cuts = material.thresholds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Annotated, Any, Literal, Protocol
 
@@ -30,6 +30,9 @@ Select = Literal[
     "ccc", "pearson", "mse",
 ]  # fmt: skip
 _ROWS = 256  # of cached features that are predicted at a time
+
+
+Watch = Callable[[int, int, float], None]  # epochs done, of how many, the best value so far
 
 
 class Kept(Protocol):
@@ -74,11 +77,18 @@ class Loop:
         self.curve: list[dict[str, float]] = []
 
     def fit(
-        self, train: Dataset, dev: Dataset | None, *, seed: int, kept: Kept | None = None
+        self,
+        train: Dataset,
+        dev: Dataset | None,
+        *,
+        seed: int,
+        kept: Kept | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Ends with the weights of the chosen epoch; `curve` has a row an epoch.
 
-        kept: where each epoch is written down, and from where the training goes on.
+        kept: where each epoch is written down, and from where the training goes on. watch: is told
+        of each epoch, and may end the training by what it raises.
         """
         if not self.epochs:
             return
@@ -102,6 +112,8 @@ class Loop:
             gain = progress.note(row, value, self.model)
             if dev is not None:
                 steps.rates.saw(gain)
+            if watch is not None and value is not None:
+                watch(progress.epoch, self.epochs, progress.best_value)
             if kept is not None:
                 kept.save(*progress.written(self.model, steps))
                 progress.tell(kept.name, self.epochs)

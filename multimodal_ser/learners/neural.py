@@ -11,7 +11,7 @@ from pydantic import Field
 
 from multimodal_ser.batches import Dataset
 from multimodal_ser.learners import _gradient
-from multimodal_ser.learners._gradient import Kept, Loop, Positive, Select
+from multimodal_ser.learners._gradient import Kept, Loop, Positive, Select, Watch
 from multimodal_ser.learners._optimizer import Optimizer
 from multimodal_ser.losses import Loss
 
@@ -54,10 +54,16 @@ class Learner:
         )
 
     def fit(
-        self, train: Dataset, dev: Dataset | None, *, seed: int, kept: Kept | None = None
+        self,
+        train: Dataset,
+        dev: Dataset | None,
+        *,
+        seed: int,
+        kept: Kept | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """kept: where each epoch is written down, and from where the training goes on."""
-        self.loop.fit(train, dev, seed=seed, kept=kept)
+        self.loop.fit(train, dev, seed=seed, kept=kept, watch=watch)
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
         """Target → probabilities `[N, C]` (each label's own), or numbers `[N, 1]`."""
