@@ -110,15 +110,16 @@ def crossed_row(fusion, features, row):
 
 
 def pooled_row(fusion, features, row):
-    parts = {
-        name: linear(project, norm(scale, valid(features[name], row)))
-        for name, (scale, project) in fusion.project.items()
-    }
+    parts = {}
+    for name, (scale, *projects) in fusion.project.items():
+        parts[name] = norm(scale, valid(features[name], row))
+        for project in projects:  # none where all encoders are of one width
+            parts[name] = linear(project, parts[name])
     frames = torch.cat(list(parts.values()))
-    raised = torch.exp(frames @ fusion.query / math.sqrt(8))
+    raised = torch.exp(frames @ fusion.query)
     shares = raised / raised.sum()
     x = shares @ frames
-    for layer in fusion.layers:
+    for layer in fusion.layers[1:]:
         x = gelu(norm(layer[1], linear(layer[0], x)))
     ends = np.cumsum([len(part) for part in parts.values()])[:-1].tolist()
     return x, dict(zip(parts, shares.tensor_split(ends), strict=True))
@@ -233,12 +234,28 @@ def test_pooled_encoders_have_nothing_to_choose():
         assert part.tolist() == [[[1.0]]] * 4
 
 
-def test_attention_pooling_starts_as_the_mean_of_all_frames():
-    fusion = attention_pooling.Fusion(DIMS, hidden=8).double()
-    for part in fusion.explain(features_of()).values():
-        for row, count in enumerate((7, 8, 4, 3)):
-            told = part[row][part[row] > 0]
-            torch.testing.assert_close(told, torch.full_like(told, 1 / count))
+def test_attention_pooling_leaves_encoders_of_one_width_as_they_are():
+    """As the two of 1024 that it was made for: LayerNorm, then the pool."""
+    fusion = attention_pooling.Fusion({"audio": 1024, "text": 1024})
+    assert [type(one) for one in fusion.project["audio"]] == [torch.nn.LayerNorm]
+    assert fusion.query.shape == (1024,)
+    generator = torch.Generator().manual_seed(0)
+    frames = {
+        name: Features(torch.randn(2, 3, 1024, generator=generator), torch.ones(2, 3).bool())
+        for name in ("audio", "text")
+    }
+    x = torch.cat([norm(fusion.project[name][0], part.x) for name, part in frames.items()], 1)
+    raised = torch.exp(x @ fusion.query)
+    expected = (raised / raised.sum(1, keepdim=True)).split(3, dim=1)
+    for told, share in zip(fusion.explain(frames).values(), expected, strict=True):
+        torch.testing.assert_close(told, share)
+
+
+def test_attention_pooling_starts_from_a_query_drawn_for_the_width_of_the_frames():
+    """Xavier's normal for `[D, 1]`: a deviation of √(2 / (D + 1)), so of about √2 in the scores."""
+    torch.manual_seed(0)
+    query = attention_pooling.Fusion({"audio": 4096}).query
+    assert query.std().item() == pytest.approx(math.sqrt(2 / 4097), rel=0.05)
 
 
 def test_to_attention_pooling_one_encoder_says_nothing_of_where_to_look_in_another():
@@ -284,13 +301,16 @@ def test_cross_attention_of_768_and_128_dims_has_as_many_parameters_as_it_says()
     assert "943,238" in cross_attention.__doc__
 
 
-def test_attention_pooling_of_768_and_128_dims_has_as_many_parameters_as_it_says():
-    # norm and Linear of each encoder; the query; two layers with a norm; the output
-    project = 2 * 768 + 768 * 512 + 512 + 2 * 128 + 128 * 512 + 512
-    expected = project + 512 + 2 * (512 * 512 + 512 + 2 * 512) + 512 * 6 + 6
-    assert parameters(attention_pooling.Fusion({"text": 768, "audio": 128})) == expected
-    assert expected == 992_518
-    assert "992,518" in attention_pooling.__doc__
+@pytest.mark.parametrize(("text", "count"), [(768, 1_256_198), (1024, 1_061_382)])
+def test_attention_pooling_has_as_many_parameters_as_it_says(text, count):
+    # norm of each encoder, a Linear where they differ; the query; three layers with a norm; output
+    audio, width = (128, 512) if text == 768 else (1024, 1024)
+    project = 2 * (text + audio) + (text * 512 + 512 + audio * 512 + 512 if width == 512 else 0)
+    layers = [inner * 512 + 512 + 2 * 512 for inner in (width, 512, 512)]
+    expected = project + width + sum(layers) + 512 * 6 + 6
+    assert parameters(attention_pooling.Fusion({"text": text, "audio": audio})) == expected
+    assert expected == count
+    assert f"{count:,}" in attention_pooling.__doc__
 
 
 def planted(task, rows, seed):
