@@ -2,9 +2,9 @@
 
 After Casals-Salvador et al. 2024 ("BSC-UPC at EmoSPeech-IberLEF2024: Attention Pooling for Emotion
 Recognition") and the code they published: the normed frames of speech and text, side by side in
-time, one attention pool, a perceptron of three layers of 512. Theirs both had 1024 dims; encoders of
-unlike widths, which they had not, are brought to `hidden` first. The learned mix of a speech model's
-layers is the encoder's `layer: weighted`.
+time, one attention pool, a perceptron of three layers of 512. Both of theirs had 1024 dims; ours
+brings encoders of unlike widths to `hidden` first. The learned mix of a speech model's layers is
+the encoder's `layer: weighted`.
 
 A frame's weight follows from what that frame holds, not from the other encoder's frame of the same
 moment; for that there is cross_attention.
@@ -30,9 +30,9 @@ from multimodal_ser.types import Features
 class Fusion(nn.Module):
     """LayerNorm per encoder; one pool over all frames `[B, sum T, D]`; `layers` layers.
 
-    D is the width of the encoders, or `hidden`, to which a Linear brings them where they differ. The
-    query's scores are plain dot products. Dropout, then each layer: Linear → LayerNorm → GELU →
-    Dropout, to `[B, hidden]`. A row with no frame at all is pooled to zeros.
+    D is the width of the encoders, or `hidden`, to which a Linear brings them where they differ.
+    The query's scores are plain dot products. Dropout, then the layers, each Linear → LayerNorm →
+    GELU → Dropout, to `[B, hidden]`. A row with no frame at all is pooled to zeros.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Fusion(nn.Module):
         }
 
     def _frames(self, features: Mapping[str, Features]) -> Features:
-        """Every encoder's frames, normed and as wide as each other, side by side: `[B, sum T, D]`."""
+        """Every encoder's frames, normed and of one width, side by side: `[B, sum T, D]`."""
         parts = [
             project(features[name].x.masked_fill(~features[name].mask.unsqueeze(-1), 0.0))
             for name, project in self.project.items()
