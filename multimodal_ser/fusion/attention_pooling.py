@@ -32,7 +32,9 @@ class Fusion(nn.Module):
 
     D is the width of the encoders, or `hidden`, to which a Linear brings them where they differ.
     The query's scores are plain dot products. Dropout, then the layers, each Linear → LayerNorm →
-    GELU → Dropout, to `[B, hidden]`. A row with no frame at all is pooled to zeros.
+    GELU → Dropout, to `[B, hidden]`. The query starts at zero, as the mean of all frames; theirs is
+    drawn at random, which among few frames may leave but one to begin with, and a model that never
+    hears the other encoder. A row with no frame at all is pooled to zeros.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class Fusion(nn.Module):
             }
         )
         width = next(iter(dims.values())) if alike else hidden
-        self.query = nn.Parameter(nn.init.xavier_normal_(torch.empty(width, 1)).squeeze(1))
+        self.query = nn.Parameter(torch.zeros(width))
         steps = pairwise([width, *[hidden] * layers])
         self.layers = nn.Sequential(nn.Dropout(dropout), *(_layer(*one, dropout) for one in steps))
         self.out_dim = hidden
