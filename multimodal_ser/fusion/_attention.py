@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from multimodal_ser.pooling import Pool, Pooling, width
 from multimodal_ser.types import ConfigError, Features
 
 
 class Attention(nn.Module):
     """Several heads of scaled dot products: x `[B, Tq, hidden]` asks the valid frames of another.
 
-    The keys have no bias: it would move all scores of one frame alike, which softmax undoes.
+    asks, answers: how wide the frames are that ask and those that answer, None: `hidden`. The keys
+    have no bias: it would move all scores of one frame alike, which softmax undoes.
     """
 
-    def __init__(self, hidden: int, heads: int) -> None:
+    def __init__(
+        self, hidden: int, heads: int, *, asks: int | None = None, answers: int | None = None
+    ) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(hidden, hidden)
-        self.key = nn.Linear(hidden, hidden, bias=False)
-        self.value = nn.Linear(hidden, hidden)
-        self.out = nn.Linear(hidden, hidden)
+        self.query = nn.Linear(asks or hidden, hidden)
+        self.key = nn.Linear(answers or hidden, hidden, bias=False)
+        self.value = nn.Linear(answers or hidden, hidden)
+        self.out = nn.Linear(hidden, asks or hidden)
 
     def forward(self, x: Tensor, other: Features) -> Tensor:
-        """`[B, Tq, hidden]`; zeros for a row whose other encoder is missing."""
+        """As wide as x: `[B, Tq, asks]`; zeros for a row whose other encoder is missing."""
         query, key, value = (
             self._split(part) for part in (self.query(x), self.key(other.x), self.value(other.x))
         )
@@ -43,6 +49,48 @@ class Attention(nn.Module):
     def _split(self, x: Tensor) -> Tensor:
         """`[B, T, hidden]` → `[B, heads, T, hidden / heads]`."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class Attended(nn.Module):
+    """Each encoder's frames look at each other, are pooled and joined: `[B, out_dim]`.
+
+    Linear `[B, T, D]` → `[B, T, hidden]`, x + attention(x, x), pool. An encoder that is missing
+    adds zeros.
+    """
+
+    def __init__(self, dims: Mapping[str, int], hidden: int, heads: int, pool: Pooling) -> None:
+        super().__init__()
+        check_heads(hidden, heads)
+        names = sorted(dims)
+        self.project = nn.ModuleDict({name: nn.Linear(dims[name], hidden) for name in names})
+        self.attentions = nn.ModuleDict({name: Attention(hidden, heads) for name in names})
+        self.pools = nn.ModuleDict({name: Pool(pool, hidden) for name in names})
+        self.out_dim = len(names) * width(pool, hidden)
+
+    def forward(self, features: Mapping[str, Features]) -> Tensor:
+        parts = []
+        for name, attention, frames in self._asked(features):
+            found = frames.x + attention(frames.x, frames)
+            parts.append(self.pools[name](Features(found, frames.mask)))
+        return torch.cat(parts, dim=1)
+
+    def weights(self, features: Mapping[str, Features]) -> dict[str, Tensor]:
+        """Encoder → weights `[B, T, T]`, averaged over heads; rows and columns of padding are 0."""
+        return {
+            name: attention.weights(frames.x, frames) * frames.mask.unsqueeze(-1)
+            for name, attention, frames in self._asked(features)
+        }
+
+    def _asked(self, features: Mapping[str, Features]) -> Iterator[tuple[str, Any, Features]]:
+        """Each encoder, its attention, and its frames in the common width."""
+        for name, project in self.project.items():
+            x = project(silenced(features[name]))
+            yield name, self.attentions[name], Features(x, features[name].mask)
+
+
+def silenced(features: Features) -> Tensor:
+    """x `[B, T, D]` with zeros in place of whatever padding holds."""
+    return features.x.masked_fill(~features.mask.unsqueeze(-1), 0.0)
 
 
 def positions(mask: Tensor, like: Tensor) -> Tensor:
@@ -65,6 +113,7 @@ def open_frames(mask: Tensor) -> Tensor:
 
 
 def check_heads(hidden: int, heads: int) -> None:
+    """ConfigError with the nearest width where the heads cannot share this one."""
     if hidden % heads:
         below = hidden - hidden % heads
         near = " or ".join(str(one) for one in (below, below + heads) if one)
