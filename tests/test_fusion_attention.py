@@ -335,16 +335,23 @@ def planted(task, rows, seed):
     return Dataset(features, {"label": truth}, np.arange(rows))
 
 
-def taught(name, options, dims, task):
-    """The share of 500 new rows that are right after 20 epochs on 1500; about a second."""
-    torch.manual_seed(0)
-    fusion = build("fusion", name, options, dims)
-    model = Model(fusion, {"label": head(fusion.out_dim, 3)}, dims)
-    schooling = {"epochs": 20, "batch_size": 50, "optimizer": {"lr": 3e-3}}
+def schooled(fusion, dims, train, *, seed=0, epochs=20, rate=3e-3):
+    """A learner that has trained a head over the fusion."""
+    classes = train.targets["label"].shape[1]
+    model = Model(fusion, {"label": head(fusion.out_dim, classes)}, dims)
+    schooling = {"epochs": epochs, "batch_size": 50, "optimizer": {"lr": rate}}
     loss = {"label": (losses.FOR["classes"]["cross_entropy"], 1.0)}
     learner = build("learners", "neural", schooling, model, loss)
-    learner.fit(task(1500, 0), None, seed=0)
-    test = task(500, 1)
+    learner.fit(train, None, seed=seed)
+    return learner
+
+
+def taught(name, options, dims, task, *, seed=0, rows=1500, **schooling):
+    """The share of 500 new rows that are right after training; by default about a second."""
+    torch.manual_seed(seed)
+    fusion = build("fusion", name, options, dims)
+    learner = schooled(fusion, dims, task(rows, 2 * seed), seed=seed, **schooling)
+    test = task(500, 2 * seed + 1)
     truth = test.targets["label"].numpy().argmax(1)
     return float((learner.predict(test)["label"].argmax(1) == truth).mean())
 
