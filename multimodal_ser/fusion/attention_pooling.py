@@ -24,6 +24,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from multimodal_ser.fusion._attention import silenced
 from multimodal_ser.types import Features
 
 
@@ -83,10 +84,7 @@ class Fusion(nn.Module):
 
     def _frames(self, features: Mapping[str, Features]) -> Features:
         """Every encoder's frames, normed and of one width, side by side: `[B, sum T, D]`."""
-        parts = [
-            project(features[name].x.masked_fill(~features[name].mask.unsqueeze(-1), 0.0))
-            for name, project in self.project.items()
-        ]
+        parts = [project(silenced(features[name])) for name, project in self.project.items()]
         masks = [features[name].mask for name in self.project]
         return Features(torch.cat(parts, dim=1), torch.cat(masks, dim=1))
 

@@ -21,7 +21,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from multimodal_ser.fusion._attention import Attention, check_heads, positions
+from multimodal_ser.fusion._attention import Attention, check_heads, positions, silenced
 from multimodal_ser.pooling import Pool, Pooling, mean, width
 from multimodal_ser.types import Features
 
@@ -100,7 +100,7 @@ class Fusion(nn.Module):
         frames = {}
         for name, project in self.project.items():
             mask = features[name].mask
-            x = project(features[name].x.masked_fill(~mask.unsqueeze(-1), 0.0))
+            x = project(silenced(features[name]))
             frames[name] = Features(x + positions(mask, x), mask)
         tokens = self.tokens.expand(rows, -1, -1)
         for exchange in self.first:
