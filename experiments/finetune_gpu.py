@@ -205,7 +205,7 @@ def begin(experiment: Experiment, wanted: int, among: Together) -> tuple[Steps, 
     shape = shape_of(experiment, train, whole) | {"classes": dict(material.classes)}
     learner = make_learner(experiment, with_encoders(shape, encoders), encoders, train.targets)
     learner.model.to(find_device(experiment.device))
-    steps = Steps(learner.model, learner.losses, learner.optimizer, wanted, among)
+    steps = Steps(learner.model, learner.loop.losses, learner.loop.optimizer, wanted, among)
     torch.manual_seed(among.rank)  # other rows, other dropout
     return steps, train
 

@@ -16,8 +16,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from multimodal_ser.cli._tables import show_comparison
-from multimodal_ser.compare import Comparison, compare
+from multimodal_ser.cli._study import show_comparison
+from multimodal_ser.compare import compare
+from multimodal_ser.comparison import Comparison
 from multimodal_ser.config import load
 from multimodal_ser.contrast import contrast
 from multimodal_ser.run import Run

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
-from multimodal_ser import components, ways
+from multimodal_ser import components, own_head, ways
 from multimodal_ser.batches import Dataset, Ragged
-from multimodal_ser.experiment import Experiment
+from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.model import Model, head
 from multimodal_ser.outputs import losses_of
 
@@ -57,20 +58,15 @@ def make_learner(
     truth: what the rows that train are taught; None: it will be loaded, not trained.
     """
     name, options = experiment.learner.name, experiment.learner.options
-    if experiment.fusion is None:
+    if components.find("learners", name).WANTS != "batches":
         return components.build("learners", name, options)
-    dims = shape["dims"]
-    fusion = components.build("fusion", experiment.fusion.name, experiment.fusion.options, dims)
-    heads = {
-        target: head(fusion.out_dim, len(classes) or 1, **experiment.outputs[target].layers)
-        for target, classes in shape["classes"].items()
-    }
+    fusion, heads = _behind(experiment, shape)
     wanted = losses_of(experiment.outputs, truth)
     parts = experiment.encoders.items()
     model = Model(
         fusion,
         heads,
-        dims,
+        shape["dims"],
         shape["absent"],
         layers=shape["layers"],
         attended=[key for key, part in parts if part.attended],
@@ -80,3 +76,16 @@ def make_learner(
     model.multiple = frozenset(experiment.targets("labels"))
     model.rates = {key: part.finetune.lr for key, part in parts if part.trainable}
     return components.build("learners", name, options, model, wanted)
+
+
+def _behind(experiment: Experiment, shape: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+    """What stands behind the encoders: the fusion, and a head for each target."""
+    if own_head.used(experiment):
+        whole = components.build("fusion", "join", {}, shape["dims"])
+        return whole, own_head.heads(experiment, shape["classes"])
+    part = experiment.fusion or Part(name="concat")
+    fusion = components.build("fusion", part.name, part.options, shape["dims"])
+    return fusion, {
+        target: head(fusion.out_dim, len(classes) or 1, **experiment.outputs[target].layers)
+        for target, classes in shape["classes"].items()
+    }

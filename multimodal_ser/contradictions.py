@@ -13,6 +13,10 @@ from multimodal_ser.types import ConfigError
 def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
     """What each part allows and the whole does not."""
     yield from _of_outputs(experiment)
+    if experiment.refit and experiment.within:
+        yield "refit, within: dev cannot train and be chosen by"
+    if experiment.folds and experiment.within:
+        yield "folds, within: within.fold names the one that is seen"
     if experiment.encoders or not card:
         yield from _of_learning(experiment)
 
@@ -51,13 +55,7 @@ def _of_learning(experiment: Experiment) -> Iterator[str]:
         yield "encoders: name at least one, such as {audio: {name: mfcc}}"
     learner = components.find("learners", experiment.learner.name)
     yield from _of_learner(experiment, learner)
-    if learner.WANTS != "batches" and experiment.fusion:
-        yield (
-            f"fusion: only a learner that trains on batches uses one; '{experiment.learner.name}' "
-            "joins the pooled features itself. Remove fusion:, or use learner: {name: neural}"
-        )
-    if learner.WANTS == "batches" and not experiment.fusion:
-        yield f"fusion: '{experiment.learner.name}' needs one (for example concat)"
+    yield from _of_fusion(experiment, learner)
     select = experiment.learner.options.get("select")
     if select and metrics.kind(select) not in {one.kind for one in experiment.outputs.values()}:
         yield f"learner.select: no output is of the kind that '{select}' scores"
@@ -80,6 +78,50 @@ def _of_learning(experiment: Experiment) -> Iterator[str]:
         yield "learner.modality_dropout: the encoders read one modality, so there is none to drop"
     if experiment.shuffle and not known[experiment.shuffle]:
         yield f"shuffle: no encoder reads {experiment.shuffle}, so it would have no effect"
+
+
+def _of_fusion(experiment: Experiment, learner: Any) -> Iterator[str]:
+    """Whether what joins the encoders is there, and only where something uses it."""
+    own = hasattr(learner, "OWN_HEAD")
+    if own:
+        yield from _of_own_head(experiment)
+    name, uses = experiment.learner.name, learner.WANTS == "batches" and not own
+    if experiment.fusion and not uses:
+        why = "has its own head" if own else "joins the pooled features itself"
+        yield (
+            f"fusion: '{name}' {why}, so it would have no effect. Remove fusion:, or use "
+            "learner: {name: neural}"
+        )
+    if uses and not experiment.fusion:
+        yield f"fusion: '{name}' needs one (for example concat)"
+
+
+def _of_own_head(experiment: Experiment) -> Iterator[str]:
+    """Of a checkpoint that is scored with its own head."""
+    epochs = experiment.learner.options.get("epochs", 0)
+    if len(experiment.encoders) > 1:
+        yield "encoders: name one checkpoint; `mser ensemble` joins the runs of several"
+    if not epochs and (experiment.augment.steps or experiment.balance != "none"):
+        yield "augment, balance: nothing is trained with learner.epochs: 0"
+    if len(experiment.targets("classes")) > 1:
+        yield "outputs: the checkpoint's labels are the classes of one target"
+    for target, output in experiment.outputs.items():
+        if output.head != "linear":
+            yield f"outputs.{target}.head: the checkpoint has its own"
+    for key, part in experiment.encoders.items():
+        yield from _of_checkpoint(key, part, epochs)
+
+
+def _of_checkpoint(key: str, part: EncoderPart, epochs: int) -> Iterator[str]:
+    if not hasattr(components.find("encoders", part.name), "labels"):
+        able = "speech_classifier or text_classifier"
+        yield f"encoders.{key}: '{part.name}' has no head of its own; take {able}"
+    if epochs and not part.trainable:
+        yield f"encoders.{key}.trainable: nothing would learn in learner.epochs: {epochs}"
+    if part.trainable and not epochs:
+        yield f"encoders.{key}.trainable: set learner.epochs, or leave it out"
+    if part.normalize != "none":
+        yield f"encoders.{key}.normalize: its own head wants what it says as it is"
 
 
 def _of_training(experiment: Experiment, learner: Any) -> Iterator[str]:
@@ -164,6 +206,8 @@ def _of_learner(experiment: Experiment, learner: Any) -> Iterator[str]:
     """Whether the learner can predict what is asked for, and balance it as is asked for."""
     name, able = experiment.learner.name, ", ".join(learner.TARGETS)
     for target, output in experiment.outputs.items():
+        if output.range and not hasattr(learner, "OWN_HEAD"):
+            yield f"outputs.{target}.range: only learner: {{name: pretrained}} uses it"
         if output.kind not in learner.TARGETS:
             yield f"outputs.{target}: '{name}' predicts {able}, no {output.kind}"
     if learner.WANTS != "batches":

@@ -107,6 +107,40 @@ def contrast(
     )
 
 
+def apart(
+    one: pd.DataFrame, other: pd.DataFrame, metric: str, *, margin: float | None = None
+) -> Contrast:
+    """Compare predictions of different utterances: nothing is paired.
+
+    Clusters of both are resampled by themselves; p is of the t test with the bootstrap's standard
+    error, with the degrees of freedom of the side that has fewer clusters.
+    """
+    sides = [evaluation.tallies(rows) for rows in (one, other)]
+    scores = [evaluation.score_of(rows, metric) for rows in (one, other)]
+    sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
+    values = [
+        float(score(counts.sum(1)).mean()) for score, counts in zip(scores, sides, strict=True)
+    ]
+    drawn = [
+        statistics.resampled(counts, score, seed=seed)
+        for seed, (score, counts) in enumerate(zip(scores, sides, strict=True))
+    ]
+    gap, gaps = sign * (values[0] - values[1]), sign * (drawn[0] - drawn[1])
+    clusters = min(counts.shape[1] for counts in sides)
+    low, high = statistics.interval(gaps, clusters)
+    return Contrast(
+        metric=metric,
+        gap=gap,
+        low=float(low),
+        high=float(high),
+        p=statistics.difference(gaps, gap, clusters),
+        mcnemar=None,
+        clusters=clusters,
+        margin=margin,
+        equivalent=statistics.equivalence(gaps, gap, clusters, margin) if margin else None,
+    )
+
+
 def corrected(family: Mapping[str, Contrast]) -> dict[str, Contrast]:
     """The same contrasts with Holm's correction over all of them."""
     adjusted = statistics.holm([one.p for one in family.values()])

@@ -140,6 +140,16 @@ class Augment(_Section):
     copies: int | None = Field(default=None, gt=0)
 
 
+class Within(_Section):
+    """What one fold trains and selects on, its test part out of reach.
+
+    folds: that many are cut of it, in whole clusters, each of which is dev once; None: its own dev.
+    """
+
+    fold: int = Field(default=0, ge=0)
+    folds: int | None = Field(default=None, ge=2)
+
+
 class CacheSection(_Section):
     """Where features are kept; None: `MSER_CACHE`, else the user's cache folder."""
 
@@ -157,7 +167,8 @@ def _as_steps(value: Any) -> Any:
 class Experiment(_Section):
     """One experiment: a corpus, a protocol, encoders, a fusion, a learner, seeds, metrics.
 
-    folds: the numbers of those that are run, None: all. balance_beta: β of `balance: effective`,
+    folds: the numbers of those that are run, None: all. within: the test parts are never seen.
+    refit: dev trains, too, and nothing is selected. balance_beta: β of `balance: effective`,
     None: 0.999.
     """
 
@@ -166,6 +177,8 @@ class Experiment(_Section):
     labels: Labels | None = None
     protocol: Part = Part(name="kfold")
     folds: Annotated[list[int], Field(min_length=1)] | None = None
+    within: Within | None = None
+    refit: bool = False
     allow_leak: list[Leak] = []
     shuffle: Literal["audio", "text"] | None = None
     train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -253,7 +266,7 @@ class Experiment(_Section):
             return []
         mine, told = self.resolved(), self.task.conditions
         found = [key for key, theirs in told.items() if not _says(mine.get(key), theirs)]
-        found += [key for key in ("shuffle", "folds") if getattr(self, key)]
+        found += [key for key in ("shuffle", "folds", "within", "refit") if getattr(self, key)]
         decides = next(iter(told.get("outputs") or {}), self.first)
         return found if decides == self.first or "outputs" in found else [*found, "outputs"]
 

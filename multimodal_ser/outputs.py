@@ -37,7 +37,8 @@ class Output(_Section):
     takes the usual one of the kind. gamma: of `focal`, None: 2. smoothing: ε of label smoothing.
     adjustment: τ of logit adjustment by the classes' shares in train. soft: where raters have
     voted, train on the shares of their votes and not on the label, which still scores. weight: how
-    much the target counts beside others.
+    much the target counts beside others. range: of numbers, the ends of their scale, to which a
+    checkpoint's own numbers from 0 to 1 are moved.
 
     Labels, of which several may be true, stand in one cell with a separator between them (None:
     `|`; a cell `-`: none of them; blank: not known), or in `columns` of 0 and 1, one a label; or by
@@ -58,6 +59,7 @@ class Output(_Section):
     adjustment: float = Field(default=0.0, ge=0)
     soft: bool = False
     weight: float = Field(default=1.0, gt=0)
+    range: tuple[float, float] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Output:
@@ -69,6 +71,8 @@ class Output(_Section):
     def _of_columns(self) -> Iterator[str]:
         if self.kind == "numbers" and (self.classes or self.edges):
             yield "numbers have no classes and no edges"
+        if self.range and (self.kind != "numbers" or self.range[0] >= self.range[1]):
+            yield "range: two rising numbers, for kind numbers alone"
         if self.kind == "classes" and self.edges and not self._cuts():
             yield "edges must rise, and classes must name one class more than edges"
         if self.soft and self.edges:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import cache, components, contents, splits, texts
+from multimodal_ser import cache, components, contents, own_head, splits, texts
 from multimodal_ser import corpus as corpora
 from multimodal_ser.audit import Audit, audit
 from multimodal_ser.clusters import clusters
@@ -103,6 +103,8 @@ def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
     alike = texts.begin(corpus.table["text"])
     targets = targets_of(experiment, corpus)
     folds, split = cut(experiment, corpus)
+    if own_head.used(experiment):
+        folds = own_head.without_unknown(experiment, targets, folds)
     read = modalities_read(experiment, corpus)
     sounds = _listen(experiment, corpus, encoding) if "audio" in read else None
     found = audit(
@@ -137,6 +139,8 @@ def cut(experiment: Experiment, corpus: Corpus) -> tuple[list[Fold], pd.DataFram
     if strange:
         raise ConfigError(f"folds: {strange} are not there; the protocol makes {known}")
     kept = [fold for fold in folds if wanted is None or fold.number in wanted]
+    if experiment.refit:
+        kept = [splits.refitted(fold) for fold in kept]
     return [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in kept], split
 
 

@@ -17,7 +17,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import components, evaluation, features, model_folder, training, ways
+from multimodal_ser import (
+    components,
+    evaluation,
+    features,
+    model_folder,
+    own_head,
+    training,
+    ways,
+)
 from multimodal_ser.clusters import cluster_names
 from multimodal_ser.config import check, load
 from multimodal_ser.engines.local import spread
@@ -30,6 +38,7 @@ from multimodal_ser.material import Material
 from multimodal_ser.predictions import SCORE
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
 from multimodal_ser.run_folder import RunFolder
+from multimodal_ser.sealing import sealed
 from multimodal_ser.submission import check_part, pack
 from multimodal_ser.targets import Target
 from multimodal_ser.types import Fold
@@ -77,7 +86,7 @@ def run(
     experiment = as_experiment(config)
     among = together(cpu=training.place_of(experiment).type == "cpu")
     with first_then_others():
-        prepared = prepare(experiment, encoding=True)
+        prepared = sealed(prepare(experiment, encoding=experiment.within is None))
     if prepared.experiment.submission is not None:
         scored = [part for fold in prepared.folds for part in fold.scored(True)]
         check_part(scored, prepared.experiment.submission)
@@ -148,7 +157,7 @@ def _train(
             model = folder.model(fold, seed)
             if not model_folder.is_finished(model, known, wanted):
                 jobs.append((experiment, material, fold, seed, model, wanted))
-    if jobs and open_test:
+    if jobs and open_test and any(fold.tests for fold in prepared.folds):
         folder.note_opening(prepared.split_hash)
     label = f"train {'+'.join(experiment.encoders)}"
     _do(jobs, experiment, label)
@@ -245,7 +254,9 @@ def _measure(
         for name in experiment.outputs
     }
     first = found.pop(experiment.first)
+    known = own_head.notices(experiment, prepared.targets) if own_head.used(experiment) else []
     for part, numbers in first.items():
+        numbers["notices"] = [*known, *numbers["notices"]]
         numbers["others"] = {name: one[part] for name, one in found.items() if part in one}
     return first
 

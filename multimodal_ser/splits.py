@@ -19,6 +19,7 @@ from pydantic import Field
 
 from multimodal_ser import components
 from multimodal_ser.clusters import clusters, deal
+from multimodal_ser.proofs import prove
 from multimodal_ser.types import ConfigError, DataError, Fold, listed
 
 Parts = dict[str, np.ndarray]
@@ -46,7 +47,7 @@ def make(table: pd.DataFrame, name: str, options: Mapping[str, Any]) -> list[Fol
     ]
     cluster = np.arange(len(table)) if name in _MAY_SHARE else clusters(table)
     for fold in folds:
-        _prove(table, fold, cluster)
+        prove(table, fold, cluster)
     return folds
 
 
@@ -56,6 +57,12 @@ def thinned(table: pd.DataFrame, fold: Fold, fraction: float) -> Fold:
         return fold
     kept = _take(table, fold.train, 1 - fraction, seed=fold.number)[0]
     return replace(fold, parts={**fold.parts, "train": kept})
+
+
+def refitted(fold: Fold) -> Fold:
+    """The fold whose dev part trains, too."""
+    train = np.sort(np.concatenate([fold.train, fold.dev]))
+    return replace(fold, parts={**fold.parts, "train": train, "dev": fold.dev[:0]})
 
 
 def split_table(table: pd.DataFrame, folds: Sequence[Fold]) -> pd.DataFrame:
@@ -280,21 +287,3 @@ def _take(
         )
     part_of = deal(cluster, _labels(table)[rows], np.array([1 - share, share]), seed)
     return rows[part_of == 0], rows[part_of == 1]
-
-
-def _prove(table: pd.DataFrame, fold: Fold, cluster: np.ndarray) -> None:
-    """No part empty, no cluster in two of train, dev and test, no label only in test."""
-    roles = {part: 0 if part in fold.tests else 1 + place for place, part in enumerate(fold.parts)}
-    owner = np.full(cluster.max() + 1, -1)
-    for part, rows in fold.parts.items():
-        if part != "dev" and not len(rows):
-            raise DataError(f"fold {fold.number}: the {part} part is empty")
-        if not np.isin(owner[cluster[rows]], [-1, roles[part]]).all():
-            raise DataError(f"fold {fold.number}: {part} shares speakers or rows with another part")
-        owner[cluster[rows]] = roles[part]
-    codes, labels = pd.factorize(table["label"])
-    held = codes[np.concatenate(list(fold.tests.values()))]
-    unseen = labels[np.setdiff1d(held[held >= 0], codes[fold.train])]
-    if len(unseen):
-        shown = ", ".join(sorted(unseen))
-        raise DataError(f"fold {fold.number}: tested but never trained on: {shown}")

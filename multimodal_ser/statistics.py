@@ -152,10 +152,28 @@ def equivalence(values: np.ndarray, gap: float, count: int, margin: float) -> fl
     """
     if count < 2:
         return 1.0
-    error = float(values.std(ddof=1)) * np.sqrt(count / (count - 1))
+    error = _error(values, count)
     if error == 0:
         return 0.0 if abs(gap) < margin else 1.0
     return float(stdtr(count - 1, -(margin - abs(gap)) / error))
+
+
+def difference(values: np.ndarray, gap: float, count: int) -> float:
+    """Two-sided p that two scores of different utterances are one, by a t test.
+
+    values: resampled differences; gap: the observed one; count: clusters of the smaller side.
+    """
+    if count < 2:
+        return 1.0
+    error = _error(values, count)
+    if error == 0:
+        return float(gap == 0)
+    return float(2 * stdtr(count - 1, -abs(gap) / error))
+
+
+def _error(values: np.ndarray, count: int) -> float:
+    """The standard error of resampled values, with the small-sample factor of the bootstrap."""
+    return float(values.std(ddof=1)) * float(np.sqrt(count / (count - 1)))
 
 
 def smallest_detectable(

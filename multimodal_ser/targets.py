@@ -57,6 +57,16 @@ class Target:
         """`[N]` bool: the rows of which that class or label is true."""
         return self.codes == code if self.sets is None else self.learned[:, code] == 1
 
+    def take(self, rows: np.ndarray) -> Target:
+        """The same of some rows."""
+        return replace(
+            self,
+            codes=self.codes[rows],
+            learned=self.learned[rows],
+            written=self.written.iloc[rows].reset_index(drop=True),
+            taught=None if self.taught is None else self.taught[rows],
+        )
+
     @property
     def numbers(self) -> np.ndarray:
         """`[N]` float64, NaN where unknown: for targets of kind numbers."""

@@ -7,7 +7,7 @@ started again, and a finished one is never trained twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save
 
-from multimodal_ser import components, ways
+from multimodal_ser import components, own_head, ways
 from multimodal_ser.assembly import learning_encoders, make_learner, shape_of, with_encoders
 from multimodal_ser.balance import balanced, truncated
 from multimodal_ser.batches import Dataset, Scaling
@@ -75,8 +75,12 @@ def fit(
     fold: Fold,
     seed: int,
     kept: Checkpoint | None = None,
+    watch: Callable[[int, int, float], None] | None = None,
 ) -> Trained:
-    """Train on the fold's train part, balanced if the config says so; dev only selects."""
+    """Train on the fold's train part, balanced if the config says so; dev only selects.
+
+    watch: is told of each epoch of a learner that has some; see the gradient loop.
+    """
     chosen = fold.train
     if experiment.balance == "truncate":
         chosen = truncated(fold.train, material.codes, seed)
@@ -102,8 +106,9 @@ def fit(
     learner = make_learner(experiment, shape, encoders, train.targets)
     if encoders:
         learner.model.to(place_of(experiment))
+    told = {"kept": kept, "watch": watch if hasattr(learner, "loop") else None}
     try:
-        learner.fit(train, dev, seed=seed, **({} if kept is None else {"kept": kept}))
+        learner.fit(train, dev, seed=seed, **{key: one for key, one in told.items() if one})
     except DivergedError as error:
         raise _with_names(error, material, chosen, kept) from None
     cuts = material.thresholds
@@ -198,6 +203,8 @@ def _units(
 ) -> dict[str, tuple[float, float]]:
     """Mean and deviation of each target of numbers over some rows; 1 where it does not vary."""
     found = {}
+    if own_head.used(experiment):  # which speaks in the corpus's own
+        return dict.fromkeys(experiment.targets("numbers"), (0.0, 1.0))
     for name in experiment.targets("numbers"):
         values = material.targets[name][rows, 0].astype(np.float64)
         found[name] = (float(np.nanmean(values)), float(np.nanstd(values)) or 1.0)

@@ -370,7 +370,7 @@ def test_a_layer_out_of_range_is_an_error_that_names_the_range(folder):
 
 def test_a_text_model_is_an_error_that_names_the_kinds(tmp_path):
     hf.BertConfig(hidden_size=16).save_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match=r"type bert; hf_speech reads .*wav2vec2.*whisper"):
+    with pytest.raises(ConfigError, match=r"type bert; speech is read by .*wav2vec2.*whisper"):
         encoder_of(str(tmp_path))
 
 

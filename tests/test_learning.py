@@ -95,7 +95,7 @@ def test_a_training_that_is_stopped_after_any_epoch_ends_in_the_same_bytes(
     assert kept.epochs() == last
     again = training.fit(experiment, material, fold, 5, kept)
     assert again.learner.state() == whole.learner.state()
-    assert len(again.learner.curve) == 4
+    assert len(again.learner.loop.curve) == 4
 
 
 def test_a_checkpoint_of_other_features_is_not_gone_on_with(tmp_path):

@@ -138,8 +138,8 @@ def test_what_folds_settled_keeps_their_learning_rates():
     assert (settled["epochs"], settled["patience"]) == (6, None)
     assert settled["optimizer"] == {"lr": 0.1, "schedule": {"over": 20}}
     learner = learner_of("ccc")
-    learner.epochs, learner.optimizer = 6, Optimizer(schedule=Schedule("linear", over=20))
-    assert learner._steps(75).rates.steps == 20 * 5
+    learner.loop.epochs, learner.loop.optimizer = 6, Optimizer(schedule=Schedule("linear", over=20))
+    assert learner.loop._steps(75).rates.steps == 20 * 5
 
 
 @pytest.mark.parametrize("copies", [None, 1])

@@ -107,7 +107,7 @@ def test_the_shares_of_all_processes_are_the_batch_and_as_long(size):
 
 def steps_of(learner):
     learner.model.train()
-    return Steps(learner.model, learner.losses, learner.optimizer, 20, Together())
+    return Steps(learner.model, learner.loop.losses, learner.loop.optimizer, 20, Together())
 
 
 class Hungry(torch.nn.Module):
@@ -163,7 +163,9 @@ def test_a_loss_of_nan_names_the_step_and_the_rows():
 
 def test_a_gradient_that_is_not_finite_stops_the_training():
     learner = learner_of("cross_entropy")
-    learner.losses = {"label": (lambda said, truth, weights: (said.sum() * 0).abs().sqrt(), 1.0)}
+    learner.loop.losses = {
+        "label": (lambda said, truth, weights: (said.sum() * 0).abs().sqrt(), 1.0)
+    }
     with pytest.raises(DivergedError, match="the gradient's length became nan in step 0"):
         steps_of(learner).take(data_of("cross_entropy").batch(torch.arange(4)), 0)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from multimodal_ser.compare import Comparison
-from multimodal_ser.contrast import Contrast
 from multimodal_ser.doctor import gibibytes
 from multimodal_ser.outlook import Outlook, Stage
 from multimodal_ser.preparation import Prepared
@@ -23,7 +20,7 @@ from multimodal_ser.score import Scored
 
 def show_run(run: Run) -> None:
     """Notices first, then a table for every part that was scored."""
-    _head(run.prepared)
+    show_head(run.prepared)
     for part, found in run.metrics.items():
         for notice in found["notices"]:
             print(f"! {part}: the model {notice}")
@@ -31,8 +28,8 @@ def show_run(run: Run) -> None:
         rows = [
             [
                 name if len(targets) == 1 else f"{target}: {name}",
-                _value(value["mean"], value["sd"]),
-                _range(value),
+                spread(value["mean"], value["sd"]),
+                interval(value),
                 f"{value['mean_of_folds']:.3f}",
                 f"{value['ensemble']:.3f}",
             ]
@@ -40,86 +37,12 @@ def show_run(run: Run) -> None:
             for name, value in one["metrics"].items()
         ]
         title = f"{part}: {found['utterances']} utterances, {found['clusters']} clusters"
-        _table(title, ["metric", "mean ± sd over seeds", "95 %", "mean of folds", "ensemble"], rows)
+        show_table(
+            title, ["metric", "mean ± sd over seeds", "95 %", "mean of folds", "ensemble"], rows
+        )
     for part in sorted(set(run.predictions["part"]) - set(run.metrics)):
         print(f"! {part} has no labels: its predictions are written, and not scored")
     print(f"run folder: {run.folder}")
-
-
-def show_comparison(study: Comparison) -> None:
-    """The verdict first; the arms side by side, the probes below them, the breakdown columns."""
-    runs = list(study.runs.values())
-    first = runs[0]
-    _head(max(runs, key=lambda run: len(run.experiment.encoders)).prepared)  # it reads the most
-    for arm, run in study.runs.items():
-        for notice in run.metrics["test"]["notices"]:
-            print(f"! {arm}: the model {notice}")
-    for sentence in study.verdict():
-        print(f"→ {sentence}")
-    names = first.experiment.metrics_of(first.experiment.first)
-    rows = [[arm, *_arm(run, names)] for arm, run in study.runs.items()]
-    for probe, scores in first.prepared.audit.probes.items():
-        values = (f"{scores[name]:.3f}" if name in scores else "" for name in names)
-        rows.append([f"probe: {probe}", *values, ""])
-    folds, seeds = len(first.prepared.folds), len(first.experiment.seeds)
-    title = f"test: mean ± sd over {seeds} seeds, {folds} folds"
-    _table(title, ["arm", *names, f"{study.metric} 95 %"], rows)
-    gaps = [[arm, *_gap(found)] for arm, found in study.contrasts.items()]
-    _table(
-        f"{study.metric} over the baseline, {study.baseline}",
-        ["arm", "gap", "95 %", "p", "Holm p"],
-        gaps,
-    )
-    changed = [
-        [arm, first, *_gap(found)]
-        for arm, one in study.changes.items()
-        for first, found in one.items()
-    ]
-    if changed:
-        header = ["arm", "against", "gap", "95 %", "p", "Holm p"]
-        _table(f"{study.metric}: what the words of another source change", header, changed)
-    _show_clusters(study)
-    for column in first.experiment.breakdown:
-        table = study.breakdown(column)
-        values = [[str(value), *(f"{one:.3f}" for one in row)] for value, row in _rows(table)]
-        what = "accuracy" if first.prepared.target.kind == "classes" else study.metric
-        _table(f"{what} by {column}", [column, *study.runs], values)
-    if study.detectable is None:
-        return
-    if math.isfinite(study.detectable):
-        gap = f"must differ by {study.detectable:.2f} accuracy to be told apart here"
-    else:
-        gap = "cannot be told apart here, however much they differ"
-    print(f"unrelated models {gap}\n(simulated for this test part: power 0.8, level 0.05)")
-
-
-def _arm(run: Run, names: Sequence[str]) -> list[str]:
-    """Every metric, and the interval of the first."""
-    values = run.metrics["test"]["metrics"]
-    first = values[names[0]]
-    return [*(_value(values[name]["mean"], values[name]["sd"]) for name in names), _range(first)]
-
-
-def _gap(found: Contrast) -> list[str]:
-    """p stands where a test belongs: in the family of fused arms."""
-    if found.holm is None:
-        return [f"{found.gap:+.3f}", _range(vars(found)), "", ""]
-    few = " few" if found.few else ""
-    return [
-        f"{found.gap:+.3f}",
-        _range(vars(found)),
-        f"{found.p:.4f}{few}",
-        f"{found.holm:.4f}{few}",
-    ]
-
-
-def _show_clusters(study: Comparison) -> None:
-    """Every cluster by itself, where there are few."""
-    shown = {arm: one.by_cluster for arm, one in study.contrasts.items() if one.by_cluster}
-    if shown:
-        clusters = next(iter(shown.values()))
-        rows = [[name, *(f"{one[name]:+.3f}" for one in shown.values())] for name in clusters]
-        _table(f"few clusters: gap to {study.baseline} in each", ["cluster", *shown], rows)
 
 
 def show_score(scored: Scored, part: str, against: Path | None) -> None:
@@ -129,24 +52,24 @@ def show_score(scored: Scored, part: str, against: Path | None) -> None:
     for notice in found["notices"]:
         print(f"! the model {notice}")
     rows = [
-        [name, _value(value["mean"], value["sd"]), _range(value)]
+        [name, spread(value["mean"], value["sd"]), interval(value)]
         for name, value in found["metrics"].items()
     ]
-    _table(part, ["metric", "value", "95 %"], rows)
+    show_table(part, ["metric", "value", "95 %"], rows)
     keys = ("precision", "recall", "f1")
     classes = [
-        [label, *(f"{row[key]:.3f}" for key in keys), _range(row), f"{row['utterances']:g}"]
+        [label, *(f"{row[key]:.3f}" for key in keys), interval(row), f"{row['utterances']:g}"]
         for label, row in found["classes"].items()
     ]
     if classes:
-        _table("classes", ["class", *keys, "f1 95 %", "utterances"], classes)
+        show_table("classes", ["class", *keys, "f1 95 %", "utterances"], classes)
     if scored.contrast is not None:
         print(f"→ {scored.contrast.words('this', str(against))}")
 
 
 def show_audit(prepared: Prepared, seen: Mapping[str, Any] | None) -> None:
     """What the gate found and what the probes score; `seen`: the run's scores, if it was run."""
-    _head(prepared)
+    show_head(prepared)
     found = prepared.audit
     for leak in found.leaks:
         print(f"leak: {leak.line()}")
@@ -159,7 +82,7 @@ def show_audit(prepared: Prepared, seen: Mapping[str, Any] | None) -> None:
         [probe, *(f"{scores[name]:.4f}" for name in names)]
         for probe, scores in found.probes.items()
     ]
-    _table("probes on test, without any model", ["probe", *names], rows)
+    show_table("probes on test, without any model", ["probe", *names], rows)
     if found.ties:
         low, high = found.ties
         print(f"the group's label seen first; other ways to break ties: {low:.4f} to {high:.4f}")
@@ -169,7 +92,7 @@ def show_audit(prepared: Prepared, seen: Mapping[str, Any] | None) -> None:
             for name, (inside, count) in found.siblings.items()
         ]
         header = [prepared.target.name, "test items", "group is in train", "share"]
-        _table("test items with a sibling in train", header, shares)
+        show_table("test items with a sibling in train", header, shares)
     if seen:
         names = [name for name in max(seen.values(), key=len) if name != "utterances"]
         rows = [
@@ -180,7 +103,7 @@ def show_audit(prepared: Prepared, seen: Mapping[str, Any] | None) -> None:
             ]
             for value, one in seen.items()
         ]
-        _table("the run of this config, by group in train", ["in train", "items", *names], rows)
+        show_table("the run of this config, by group in train", ["in train", "items", *names], rows)
 
 
 def show_transcripts(
@@ -207,7 +130,7 @@ def show_outlook(outlook: Outlook) -> None:
         print(f"! {count} rows would be dropped: {reason}")
     rows = [_stage(one) for one in outlook.stages]
     title = f"what a run would do (workers: {outlook.workers})"
-    _table(title, ["stage", "in all", "done", "to do", "time, about", "disk, about"], rows)
+    show_table(title, ["stage", "in all", "done", "to do", "time, about", "disk, about"], rows)
     for stage in outlook.stages:
         if stage.remark:
             print(f"! {stage.name}: {stage.remark}")
@@ -236,7 +159,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _head(prepared: Prepared) -> None:
+def show_head(prepared: Prepared) -> None:
     corpus = prepared.corpus
     print(f"{corpus.about.name}: {len(corpus)} utterances, split {prepared.split_hash}")
     if corpus.about.notice:
@@ -256,19 +179,19 @@ def _head(prepared: Prepared) -> None:
         print(f"! leaks allowed by the config: {', '.join(prepared.audit.stamps)}")
 
 
-def _value(mean: float, sd: float | None) -> str:
+def spread(mean: float, sd: float | None) -> str:
     return f"{mean:.3f}" if sd is None else f"{mean:.3f} ± {sd:.3f}"
 
 
-def _range(row: Mapping[str, Any]) -> str:
+def interval(row: Mapping[str, Any]) -> str:
     return f"{row['low']:.3f} to {row['high']:.3f}"
 
 
-def _rows(table: Any) -> Iterable[tuple[Any, Iterable[float]]]:
+def rows_of(table: Any) -> Iterable[tuple[Any, Iterable[float]]]:
     return ((row[0], row[1:]) for row in table.itertuples())
 
 
-def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def show_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(title=title, title_justify="left", title_style="bold")
     for place, name in enumerate(header):
         table.add_column(Text(name), justify="right" if place else "left", no_wrap=True)

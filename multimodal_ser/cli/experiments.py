@@ -78,7 +78,7 @@ def _foretell(config: Path, overrides: list[str] | None, *, open_test: bool, fin
         print(f"! --final: {len(experiment.seeds)} more models, on every row, are not counted")
 
 
-def compare(
+def compare(  # noqa: PLR0913 (each is an option of the verb)
     config: ConfigPath,
     overrides: Overrides = None,
     modalities: Annotated[
@@ -97,11 +97,33 @@ def compare(
     train_fraction: Annotated[
         str, typer.Option(help="Train on these shares too, by comma: .25,.5,1")
     ] = "",
+    reference: Annotated[
+        list[Path] | None, typer.Option(help="A config of other utterances; may be repeated.")
+    ] = None,
 ) -> None:
-    """Run several sets of a config's encoders on one split, test them, and say what stands."""
+    """Run several sets of a config's encoders on one split, test them, and say what stands.
+
+    Further configs (*.yaml) are compared as they are, on the split that all of them share.
+    """
+    further = [Path(word) for word in overrides or () if Path(word).suffix in (".yaml", ".yml")]
+    overrides = [word for word in overrides or () if Path(word) not in further]
     experiment = load_experiment(config, overrides)
     from multimodal_ser import report as reports
-    from multimodal_ser.cli import _tables
+    from multimodal_ser.cli import _study
+
+    if further or reference:
+        _refuse_arms(modalities, fusions, text_sources, train_fraction)
+        from multimodal_ser.side_by_side import side_by_side
+
+        study = side_by_side(
+            [experiment, *(load_experiment(one, overrides) for one in further)],
+            [load_experiment(one, overrides) for one in reference or ()],
+            baseline=None if baseline == "best-dev" else baseline,
+            margin=margin,
+        )
+        _study.show_comparison(study)
+        print(f"report: {reports.write(study.folder)}")
+        return
     from multimodal_ser.compare import compare as compare_arms
 
     chosen = _words(modalities)
@@ -114,7 +136,7 @@ def compare(
         baseline=baseline,
         margin=margin,
     )
-    _tables.show_comparison(study)
+    _study.show_comparison(study)
     print(f"report: {reports.write(study.folder)}")
 
 
@@ -196,6 +218,17 @@ def embed(config: ConfigPath, overrides: Overrides = None) -> None:
             print(f"{name}: {distinct} distinct inputs in {found[name].recipe.key()}")
         else:
             print(f"{name}: nothing to keep, it learns or is fitted in every fold")
+
+
+def _refuse_arms(*asked: str) -> None:
+    """Several configs are compared whole."""
+    if any(asked):
+        from multimodal_ser.types import ConfigError
+
+        raise ConfigError(
+            "--modalities, --fusions, --text-sources and --train-fraction make arms of one config; "
+            "several configs are compared as they are"
+        )
 
 
 def _words(text: str) -> list[str]:

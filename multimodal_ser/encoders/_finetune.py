@@ -75,6 +75,15 @@ def parted(layers: Any, index: int | None) -> tuple[list[nn.Module], list[nn.Mod
     return (every, []) if index is None else (every[:index], every[index:])
 
 
+def blocks(network: Any) -> nn.ModuleList:
+    """The layers of a transformer: the longest list of modules of one kind that it holds."""
+    lists = [one for one in network.modules() if isinstance(one, nn.ModuleList)]
+    found = [one for one in lists if len({type(block) for block in one}) == 1]
+    if not found:
+        raise ConfigError("trainable: this model has no list of layers")
+    return max(found, key=len)
+
+
 def _add_adapters(network: Any, how: Finetune) -> None:
     """Low-rank additions to what attention asks for and gives (Hu et al. 2021), by peft."""
     try:

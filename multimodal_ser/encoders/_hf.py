@@ -49,17 +49,21 @@ def load_config(name: str, revision: str | None = None) -> Any:
 
 
 def load_model(
-    name: str, revision: str | None, config: Any, may_lack: Sequence[str] = ()
+    name: str,
+    revision: str | None,
+    config: Any,
+    may_lack: Sequence[str] = (),
+    kind: Any = "AutoModel",
 ) -> nn.Module:
-    """The frozen float32 model in eval mode.
+    """The frozen float32 model in eval mode; kind: the class that reads it, or its name.
 
     Weights that the checkpoint does not hold would be random, so they are a MissingError, except
     those whose names start with one of `may_lack` (parts that the encoder does not use).
     """
-    from transformers import AutoModel
+    import transformers
 
     model, report = load(
-        AutoModel.from_pretrained,
+        (getattr(transformers, kind) if isinstance(kind, str) else kind).from_pretrained,
         name,
         revision,
         config=config,

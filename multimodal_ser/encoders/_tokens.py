@@ -18,15 +18,19 @@ _TOKENS_CPU = 512  # more is no faster there
 _ENDLESS = 1_000_000  # tokenizers say "no limit" by a far larger number
 
 
-def load(name: str, revision: str | None) -> tuple[Any, Any]:
-    """A tokenizer and the network that turns its tokens into hidden states, in float32.
+def load(name: str, revision: str | None, kind: str = "AutoModel") -> tuple[Any, Any]:
+    """A tokenizer and the network that reads its tokens, in float32.
 
-    An encoder-decoder gives its encoder alone.
+    kind: the class of transformers that loads it, without a head unless that has one. An
+    encoder-decoder without a head gives its encoder alone.
     """
     config = _hf.load_config(name, revision)
-    unused = ["pooler.", "decoder."] if config.is_encoder_decoder else ["pooler."]
-    network: Any = _hf.load_model(name, revision, config, unused)
-    network = network.get_encoder() if config.is_encoder_decoder else network
+    if kind == "AutoModel":
+        unused = ["pooler.", "decoder."] if config.is_encoder_decoder else ["pooler."]
+        network: Any = _hf.load_model(name, revision, config, unused)
+        network = network.get_encoder() if config.is_encoder_decoder else network
+    else:
+        network = _hf.load_model(name, revision, config, kind=kind)
     tokenizer = _load_tokenizer(name, revision)
     _refuse_strangers(name, tokenizer, network)
     if tokenizer.pad_token is None:
@@ -63,6 +67,21 @@ def texts_of(inputs: Sequence[Input]) -> tuple[list[str], torch.Tensor]:
     """The texts with a stand-in where one is missing or blank, and which are there `[B]`."""
     found = [one.text if one.text and not one.text.isspace() else None for one in inputs]
     return [one or STAND_IN for one in found], torch.tensor([one is not None for one in found])
+
+
+def prepared(
+    tokenizer: Any, inputs: Sequence[Input], max_length: int | None, takes: set[str]
+) -> dict[str, torch.Tensor]:
+    """What a network takes of the tokens `[B, T]`, padded at the right; present `[B]`."""
+    texts, present = texts_of(inputs)
+    tokens = tokenizer(
+        texts,
+        padding=True,
+        truncation=max_length is not None,
+        max_length=max_length,
+        return_tensors="pt",
+    )
+    return {key: tokens[key] for key in tokens if key in takes} | {"present": present}
 
 
 def alike(lengths: Sequence[int], device: torch.device) -> list[tuple[list[int], int]]:
@@ -110,9 +129,17 @@ def _refuse_strangers(name: str, tokenizer: Any, network: Any) -> None:
         )
 
 
-def write_tiny(folder: Path) -> None:
-    """A random BERT of 32 dimensions and two layers, whose words are the letters."""
-    from transformers import BertConfig, BertModel, BertTokenizer
+def write_tiny(folder: Path, labels: Sequence[str] = ()) -> None:
+    """A random BERT of 32 dimensions and two layers, whose words are the letters.
+
+    labels: those of the head that it then has.
+    """
+    from transformers import (
+        BertConfig,
+        BertForSequenceClassification,
+        BertModel,
+        BertTokenizer,
+    )
 
     letters = "abcdefghijklmnopqrstuvwxyzáéíñóúü"
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ","]
@@ -125,7 +152,10 @@ def write_tiny(folder: Path) -> None:
         intermediate_size=64,
         max_position_embeddings=64,
     )
+    if labels:
+        config.id2label = dict(enumerate(labels))
     BertTokenizer(vocab={word: at for at, word in enumerate(words)}).save_pretrained(folder)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        BertModel(config).save_pretrained(folder)
+        kind = BertForSequenceClassification if labels else BertModel
+        kind(config).save_pretrained(folder)

@@ -21,27 +21,17 @@ from multimodal_ser.encoders._hf import (
     Layer,
     layer_index,
     lighten,
-    load,
-    load_config,
     load_model,
     quiet,
     stored_options,
 )
 from multimodal_ser.encoders._spectral import at_rate, mask_of
+from multimodal_ser.encoders._speech import front_of, speech_config
 from multimodal_ser.encoders._weights import missing, of_model
-from multimodal_ser.encoders._windows import Mel, Span, Waveform, Whisper, joined, packed, spans
+from multimodal_ser.encoders._windows import Span, Waveform, Whisper, joined, packed, spans
 from multimodal_ser.pooling import Pool, width
 from multimodal_ser.types import ConfigError, Features, Finetune, Input
 
-_WAVEFORM = (
-    "data2vec-audio",
-    "hubert",
-    "unispeech",
-    "unispeech-sat",
-    "wav2vec2",
-    "wav2vec2-conformer",
-    "wavlm",
-)
 _UNUSED = ("masked_spec_embed", "adapter.", "decoder.")  # weights that no frame depends on
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -84,8 +74,8 @@ class Encoder(nn.Module):
         super().__init__()
         if precision == "fp16" and not torch.accelerator.is_available():
             raise ConfigError("precision fp16 needs a GPU; bf16 works on every device")
-        config = _speech_config(model, revision)
-        self.front = _front(model, revision, config)
+        config = speech_config(model, revision)
+        self.front = front_of(model, revision, config)
         self.rate: int = self.front.extractor.sampling_rate
         self.model: Any = load_model(model, revision, config, _UNUSED)
         self.valid = self._settle()
@@ -240,30 +230,6 @@ def _calm() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
         yield
-
-
-def _speech_config(model: str, revision: str | None) -> Any:
-    """The configuration, with all that would be random in training mode off."""
-    config = load_config(model, revision)
-    allowed = [*_WAVEFORM, "wav2vec2-bert", "whisper"]
-    if config.model_type not in allowed:
-        raise ConfigError(
-            f"'{model}' is a model of type {config.model_type}; hf_speech reads "
-            f"{', '.join(allowed)}"
-        )
-    for name in ("layerdrop", "encoder_layerdrop", "mask_time_prob", "mask_feature_prob"):
-        if hasattr(config, name):
-            setattr(config, name, 0.0)
-    config.apply_spec_augment = False
-    return config
-
-
-def _front(model: str, revision: str | None, config: Any) -> Waveform | Mel | Whisper:
-    from transformers import AutoFeatureExtractor
-
-    extractor = load(AutoFeatureExtractor.from_pretrained, model, revision)
-    kinds = {"wav2vec2-bert": Mel, "whisper": Whisper}
-    return kinds.get(config.model_type, Waveform)(extractor, config)
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from multimodal_ser.encoders import _finetune, _hf, _tokens, _weights
 from multimodal_ser.encoders._finetune import Learning
 from multimodal_ser.pooling import Pool, width
-from multimodal_ser.types import ConfigError, Features, Finetune, Input
+from multimodal_ser.types import Features, Finetune, Input
 
 Pools = Literal["none", "mean", "mean_std", "max", "cls", "attention"]
 _FRAMES = ("none", "attention")
@@ -59,7 +59,7 @@ class Encoder(nn.Module):
         self.precision = precision
         self.learning: Learning | None = None
         if learning:
-            read, above = _finetune.parted(_blocks(self.network), self.chosen)
+            read, above = _finetune.parted(_finetune.blocks(self.network), self.chosen)
             self.learning = Learning(self.network, read, learning, above)
         else:
             _hf.lighten(self.network, torch.bfloat16 if precision == "bf16" else None)
@@ -99,15 +99,7 @@ class Encoder(nn.Module):
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """input_ids and attention_mask `[B, T]`, padded at the right; present `[B]`."""
-        texts, present = _tokens.texts_of(inputs)
-        tokens = self.tokenizer(
-            texts,
-            padding=True,
-            truncation=self.max_length is not None,
-            max_length=self.max_length,
-            return_tensors="pt",
-        )
-        return {key: tokens[key] for key in tokens if key in self.takes} | {"present": present}
+        return _tokens.prepared(self.tokenizer, inputs, self.max_length, self.takes)
 
     def forward(
         self,
@@ -159,15 +151,6 @@ class Encoder(nn.Module):
             return self.over_time(Features(x, mask)).unsqueeze(1)
         x = x.masked_fill(~mask.unsqueeze(-1), 0.0)
         return x[:, :1] if self.pool == "cls" else x
-
-
-def _blocks(network: Any) -> nn.ModuleList:
-    """The layers of a transformer: the longest list of modules of one kind that it holds."""
-    lists = [one for one in network.modules() if isinstance(one, nn.ModuleList)]
-    found = [one for one in lists if len({type(block) for block in one}) == 1]
-    if not found:
-        raise ConfigError("trainable: this model has no list of layers")
-    return max(found, key=len)
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

@@ -1,62 +1,33 @@
-"""The gradient loop: trains the model, keeps the epoch that is best on dev."""
+"""A fusion and its heads by gradient descent, encoders that learn among them."""
 
 from __future__ import annotations
 
-import json
-import math
-import statistics
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any
 
 import numpy as np
-import torch
 from pydantic import Field
-from safetensors.torch import load, save
-from torch import Tensor
 
-from multimodal_ser import metrics
-from multimodal_ser.batches import Dataset, Ragged
-from multimodal_ser.engines.together import together
+from multimodal_ser.batches import Dataset
+from multimodal_ser.learners import _gradient
+from multimodal_ser.learners._gradient import Kept, Loop, Positive, Select, Watch
 from multimodal_ser.learners._optimizer import Optimizer
-from multimodal_ser.learners._progress import Progress
-from multimodal_ser.learners._steps import HALVES, Steps
 from multimodal_ser.losses import Loss
 
-Positive = Annotated[int, Field(gt=0)]
-Select = Literal[
-    "macro_f1", "uar", "accuracy", "weighted_f1",
-    "label_macro_f1", "label_micro_f1", "subset_accuracy",
-    "ccc", "pearson", "mse",
-]  # fmt: skip
 _USUAL = Optimizer()
-_ROWS = 256  # of cached features that are predicted at a time
-
-
-class Kept(Protocol):
-    """Where a training that was stopped is found again."""
-
-    name: str
-
-    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None: ...
-
-    def save(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None: ...
 
 
 class Learner:
-    """Trains a `Model`; one epoch sees every training row once, in a seeded order.
+    """Trains a `Model`; see `_gradient.Loop` for what the options do.
 
-    losses: target → its loss and how much that counts. select: the metric on dev whose best epoch
-    is kept (the first of equals; without a dev part the last epoch), averaged over the targets that
-    it fits; None: macro-F1 of classes and labels, CCC of numbers. Labels are scored at the
-    thresholds that are best on dev in that epoch, as the model will be. patience: epochs without
-    gain before training ends, None: never. modality_dropout: the share of training rows that lose
-    one of their modalities in an epoch, so that the model can also do without it.
+    modality_dropout: the share of training rows that lose one of their modalities in an epoch, so
+    that the model can also do without it.
     """
 
     WANTS = "batches"
     TARGETS = ("classes", "labels", "numbers")
+    settled = staticmethod(_gradient.settled)
 
     def __init__(
         self,
@@ -70,156 +41,39 @@ class Learner:
         patience: Positive | None = None,
         modality_dropout: Annotated[float, Field(ge=0, le=1)] = 0.0,
     ) -> None:
+        model.dropout = modality_dropout
         self.model = model
-        self.model.dropout = modality_dropout
-        self.losses = dict(losses)
-        self.optimizer = optimizer
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.select = select
-        self.patience = patience
-        self.best_epoch = epochs - 1
-        self.curve: list[dict[str, float]] = []
+        self.loop = Loop(
+            model,
+            losses,
+            optimizer=optimizer,
+            epochs=epochs,
+            batch_size=batch_size,
+            select=select,
+            patience=patience,
+        )
 
     def fit(
-        self, train: Dataset, dev: Dataset | None, *, seed: int, kept: Kept | None = None
+        self,
+        train: Dataset,
+        dev: Dataset | None,
+        *,
+        seed: int,
+        kept: Kept | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        """Ends with the weights of the chosen epoch; `curve` has a row an epoch.
-
-        kept: where each epoch is written down, and from where the training goes on.
-        """
-        steps = self._steps(len(train))
-        if steps.together.rank:
-            torch.manual_seed(seed + steps.together.rank)  # other rows, other dropout
-        progress = Progress(torch.Generator().manual_seed(seed))
-        found = kept.load() if kept is not None else None
-        if found is not None:
-            progress.restore(self.model, steps, *found)
-        while not progress.ends(self.epochs, self.patience):
-            order = train.epoch(progress.generator, self.batch_size)
-            row = {
-                "epoch": progress.epoch,
-                "loss": self._epoch(train, order, steps, progress.epoch),
-            }
-            value = None
-            if dev is not None:
-                value, scores = self._score(dev)
-                row |= scores
-            gain = progress.note(row, value, self.model)
-            if dev is not None:
-                steps.rates.saw(gain)
-            if kept is not None:
-                kept.save(*progress.written(self.model, steps))
-                progress.tell(kept.name, self.epochs)
-        self.curve = progress.curve
-        if progress.best is not None:
-            self.model.load_learned(progress.best)
-            self.best_epoch = progress.best_epoch
+        """kept: where each epoch is written down, and from where the training goes on."""
+        self.loop.fit(train, dev, seed=seed, kept=kept, watch=watch)
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
         """Target → probabilities `[N, C]` (each label's own), or numbers `[N, 1]`."""
-        self.model.eval()
-        order = data.sorted()
-        cached = all(isinstance(part, Ragged) for part in data.features.values())
-        size = _ROWS if cached else self.batch_size
-        among = together()
-        device = next(self.model.parameters()).device
-        found = []
-        half = HALVES.get(self.optimizer.precision)
-        with torch.inference_mode(), torch.autocast(device.type, half) if half else nullcontext():
-            for rows in order.split(size)[among.rank :: among.size]:
-                said = self.model(data.batch(rows).to(device).features)
-                found.append((rows, {name: one.float().cpu() for name, one in said.items()}))
-        found = among.collect(found)
-        back = torch.cat([rows for rows, _ in found]).argsort()
-        said = {name: torch.cat([one[name] for _, one in found])[back] for name in data.targets}
-        return {target: self._turned(target, one.double()).numpy() for target, one in said.items()}
-
-    def _turned(self, target: str, said: Tensor) -> Tensor:
-        kind = self._kind(target, said)
-        if kind == "labels":
-            return torch.sigmoid(said)
-        return said.softmax(-1) if kind == "classes" else said
-
-    def _kind(self, target: str, said: Tensor | np.ndarray) -> str:
-        if target in self.model.multiple:
-            return "labels"
-        return "classes" if said.shape[1] > 1 else "numbers"
+        return self.loop.predict(data)
 
     def state(self) -> dict[str, bytes]:
-        weights = {name: one.cpu().contiguous() for name, one in self.model.learned().items()}
-        return {
-            "weights.safetensors": save(weights),
-            "curve.json": json.dumps(self.curve).encode(),
-            "chosen.json": json.dumps({"epoch": self.best_epoch}).encode(),
-        }
+        return self.loop.state()
 
     def load_state(self, files: Mapping[str, bytes]) -> None:
-        self.model.load_learned(load(files["weights.safetensors"]))
-        self.curve = json.loads(files["curve.json"])
-        self.best_epoch = json.loads(files["chosen.json"])["epoch"]
-
-    @staticmethod
-    def settled(
-        states: Sequence[Mapping[str, bytes]], options: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """The options of one training that has no dev: the epochs that several chose on theirs.
-
-        The learning rate falls as it did for them.
-        """
-        chosen = [json.loads(files["chosen.json"])["epoch"] + 1 for files in states]
-        optimizer = options["optimizer"]
-        schedule = optimizer["schedule"]
-        schedule = {**schedule, "over": schedule["over"] or options["epochs"]}
-        return {
-            **options,
-            "epochs": round(statistics.median(chosen)),
-            "patience": None,
-            "optimizer": {**optimizer, "schedule": schedule},
-        }
-
-    def _steps(self, rows: int) -> Steps:
-        total = (self.optimizer.schedule.over or self.epochs) * math.ceil(rows / self.batch_size)
-        return Steps(self.model, self.losses, self.optimizer, total, together())
-
-    def _epoch(self, train: Dataset, order: Tensor, steps: Steps, epoch: int) -> float:
-        """The mean loss over all batches."""
-        self.model.train()
-        total, seen = 0.0, 0
-        for batch in steps.batches(train, order, self.batch_size, epoch):
-            total += steps.take(batch, epoch) * len(batch)
-            seen += len(batch)
-        return total / seen
-
-    def _score(self, dev: Dataset) -> tuple[float, dict[str, float]]:
-        """What selects (higher is better), and each metric's mean over the targets that it fits."""
-        found: dict[str, list[float]] = {}
-        for target, scores in self.predict(dev).items():
-            kind = self._kind(target, scores)
-            name = self.select or metrics.DEFAULTS[kind][0]
-            if metrics.kind(name) == kind:
-                sums = _sums(dev.targets[target].numpy(), scores, kind)
-                found.setdefault(name, []).append(float(metrics.find(name)(sums)))
-        signs = {name: -1 if name in metrics.LOWER_IS_BETTER else 1 for name in found}
-        signed = [signs[name] * value for name, values in found.items() for value in values]
-        means = {name: sum(values) / len(values) for name, values in found.items()}
-        return sum(signed) / len(signed), means
-
-
-def _sums(truth: np.ndarray, scores: np.ndarray, kind: str) -> np.ndarray:
-    """What a metric is made of: a confusion matrix, agreements, the moments of two numbers."""
-    if kind == "labels":
-        guess = scores >= metrics.best_thresholds(truth, scores)
-        return metrics.agreements(truth, guess).sum(0)
-    if kind == "classes":
-        codes = class_codes(truth)
-        return metrics.confusion_matrix(codes, scores.argmax(1), scores.shape[1])
-    return metrics.moments(truth[:, 0].astype(np.float64), scores[:, 0]).sum(0)
-
-
-def class_codes(truth: np.ndarray) -> np.ndarray:
-    """`[N]` class codes of distributions `[N, C]`; −1 where the votes give no single label."""
-    return np.where(truth.max(1) == 1, truth.argmax(1), -1)
+        self.loop.load_state(files)
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

@@ -43,11 +43,18 @@ _OF_LABELS = (
     "The probe of a set of labels is the commonest set; McNemar's p is about whole sets.",
 )
 
+_APART = (
+    "Against other utterances nothing can be paired: the clusters of both are resampled by "
+    "themselves, p is of a t test with that standard error, and two one-sided tests ask whether "
+    "the gap is within a margin that was stated beforehand.",
+)
+
 
 def how(report: Report) -> list[str]:
     """How the numbers of such targets are made."""
     kinds = {output["kind"] for output in report.first.config["outputs"].values()}
-    return [*HOW, *(_OF_LABELS if "labels" in kinds else ())]
+    apart = (report.comparison or {}).get("elsewhere")
+    return [*HOW, *(_OF_LABELS if "labels" in kinds else ()), *(_APART if apart else ())]
 
 
 def warnings(report: Report) -> list[str]:

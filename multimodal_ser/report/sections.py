@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import yaml
 
-from multimodal_ser.report import collect, context, figures, findings, tables
+from multimodal_ser.report import collect, context, contrasts, figures, findings, tables
 from multimodal_ser.report.cells import Cell, Table, number
 from multimodal_ser.report.collect import Record, Report
 
@@ -131,15 +131,20 @@ def _published(report: Report) -> Section:
 
 def _gaps(report: Report) -> Section:
     """Empty without a baseline."""
-    contrasts = tables.contrasts(report)
+    arms = contrasts.of(report)
     shown = []
-    if contrasts and report.comparison:
+    if arms and report.comparison:
         name = f"Gap in {report.comparison['metric']} to {report.comparison['baseline']}"
-        rows = [(arm, one["gap"], one["low"], one["high"]) for arm, one in contrasts.items()]
-        strong = [one["holm"] is not None for one in contrasts.values()]
+        rows = [(arm, one["gap"], one["low"], one["high"]) for arm, one in arms.items()]
+        strong = [one["holm"] is not None for one in arms.values()]
         caption = f"{name}, 95 % interval; filled dots belong to the tested family."
         shown = [figures.captioned(figures.forest(name, rows, strong), caption)]
-    drawn = (tables.changes(report), tables.clusters(report), tables.gaps(report))
+    drawn = (
+        contrasts.changes(report),
+        contrasts.elsewhere(report),
+        contrasts.clusters(report),
+        contrasts.gaps(report),
+    )
     found = [one for one in drawn if one]
     return Section("gaps", "Gap to the baseline", figures=shown, tables=found)
 

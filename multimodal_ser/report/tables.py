@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multimodal_ser.evaluation import FEW_CLUSTERS
+from multimodal_ser.report import contrasts
 from multimodal_ser.report.cells import (
     NONE,
     Cell,
@@ -17,8 +18,6 @@ from multimodal_ser.report.cells import (
     spread,
 )
 from multimodal_ser.report.collect import Record, Report
-
-_TESTS = ("p", "holm", "mcnemar")
 
 
 def results(report: Report) -> Table:
@@ -54,69 +53,6 @@ def others(report: Report) -> list[Table]:
         over = f"{_count(report.first)} on {report.first.part}"
         tables.append(Table(f"{target}: mean ± sd over {over}", header, rows))
     return tables
-
-
-def gaps(report: Report) -> Table | None:
-    """Every contrast with the baseline; p stands only in the tested family."""
-    found = report.comparison
-    if not found or not found["contrasts"]:
-        return None
-    header = ["arm", "gap", "95 % low", "95 % high", "p", "Holm p", "McNemar p", "clusters"]
-    rows = [
-        [
-            Cell(arm),
-            Cell(f"{one['gap']:+.3f}", value=one["gap"]),
-            number(one["low"]),
-            number(one["high"]),
-            *(probability(one[key] if one["holm"] is not None else None) for key in _TESTS),
-            number(one["clusters"], "g"),
-        ]
-        for arm, one in contrasts(report).items()
-    ]
-    caption = f"Gap in {found['metric']} to {found['baseline']}, on {report.first.part}"
-    return Table(caption, header, rows, folded=True)
-
-
-def changes(report: Report) -> Table | None:
-    """What the words of another source do to an arm; p is corrected for these alone."""
-    found = (report.comparison or {}).get("changes") or {}
-    pairs = [(arm, first, one) for arm, pair in found.items() for first, one in pair.items()]
-    if not pairs or not report.comparison:
-        return None
-    rows = [
-        [
-            Cell(arm),
-            Cell(first),
-            Cell(f"{one['gap']:+.3f}", value=one["gap"]),
-            number(one["low"]),
-            number(one["high"]),
-            *(probability(one[key]) for key in ("p", "holm")),
-        ]
-        for arm, first, one in pairs
-    ]
-    header = ["arm", "against", "gap", "95 % low", "95 % high", "p", "Holm p"]
-    caption = f"Change in {report.comparison['metric']} with the words of another source"
-    return Table(caption, header, rows)
-
-
-def clusters(report: Report) -> Table | None:
-    """The gap in each cluster, where there are too few for a test to mean much."""
-    shown = {arm: one["by_cluster"] for arm, one in contrasts(report).items() if one["by_cluster"]}
-    if not shown or not report.comparison:
-        return None
-    names = list(next(iter(shown.values())))
-    rows = [
-        [Cell(name), *(Cell(f"{one[name]:+.3f}", value=one[name]) for one in shown.values())]
-        for name in names
-    ]
-    caption = f"Few clusters: the gap in {report.comparison['metric']} in each of them"
-    return Table(caption, ["cluster", *shown], rows)
-
-
-def contrasts(report: Report) -> dict[str, Mapping[str, Any]]:
-    """Arm → its contrast with the baseline, in the order of the arms."""
-    found = report.comparison["contrasts"] if report.comparison else {}
-    return {arm: found[arm] for arm in report.arms if arm in found}
 
 
 def classes(report: Report, title: str, what: str) -> list[Table]:
@@ -236,7 +172,7 @@ def _extra(report: Report, arm: str, record: Record, small: bool) -> Cells:
     """What follows the metrics in the main table."""
     cells = [number(small_free(record.found).get("macro_f1"))] if small else []
     if report.comparison:
-        cells += _tested(contrasts(report).get(arm))
+        cells += _tested(contrasts.of(report).get(arm))
     return [*cells, number(record.parameters, ",d"), number(record.seconds("train"), ".1f")]
 
 

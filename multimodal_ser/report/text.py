@@ -8,11 +8,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from multimodal_ser.report import findings
+from multimodal_ser.report import contrasts, findings
 from multimodal_ser.report.cells import Cell, Table
 from multimodal_ser.report.collect import Record, Report
 from multimodal_ser.report.sections import Section
-from multimodal_ser.report.tables import contrasts, small_free
+from multimodal_ser.report.tables import small_free
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -78,7 +78,7 @@ def csv(report: Report) -> str:
 
 
 def _rows(report: Report) -> Iterator[dict[str, Any]]:
-    tested = contrasts(report)
+    tested = contrasts.of(report)
     for arm, record in report.arms.items():
         for part, found in sorted(record.metrics["parts"].items()):
             sizes = {key: found[key] for key in ("utterances", "clusters")}

@@ -1,0 +1,142 @@
+"""What a study found: its runs by arm, how they differ, and what can be said of that."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from multimodal_ser import metrics
+from multimodal_ser.contrast import Contrast
+from multimodal_ser.run import Run
+from multimodal_ser.run_folder import RunFolder
+
+TEST = "test"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The runs of a study by arm, and how each differs from the baseline.
+
+    contrasts: arm − baseline on the first metric; those in `family` carry Holm's correction.
+    changes: arm → the same arm with another text source → arm − that, corrected as a family.
+    references: runs on other utterances; elsewhere: arm → reference → arm − that, not paired.
+    detectable: the gap in accuracy that this test part can show (see `smallest_detectable`); None
+    for targets of numbers.
+    """
+
+    folder: Path
+    runs: Mapping[str, Run]
+    baseline: str
+    contrasts: Mapping[str, Contrast]
+    family: tuple[str, ...]
+    detectable: float | None
+    changes: Mapping[str, Mapping[str, Contrast]] = field(default_factory=dict)
+    references: Mapping[str, Run] = field(default_factory=dict)
+    elsewhere: Mapping[str, Mapping[str, Contrast]] = field(default_factory=dict)
+
+    @property
+    def first(self) -> Run:
+        return next(iter(self.runs.values()))
+
+    @property
+    def metric(self) -> str:
+        experiment = self.first.experiment
+        return experiment.metrics_of(experiment.first)[0]
+
+    @property
+    def split_hash(self) -> str:
+        return self.first.prepared.split_hash
+
+    def table(self, part: str = TEST) -> pd.DataFrame:
+        """One row an arm: every metric with sd, interval and ensemble; the gap to the baseline."""
+        return pd.DataFrame.from_dict(
+            {arm: self._row(arm, part) for arm in self.runs}, orient="index"
+        ).rename_axis("arm")
+
+    def _row(self, arm: str, part: str) -> dict[str, Any]:
+        done = self.runs[arm]
+        row: dict[str, Any] = {}
+        for name, value in done.metrics[part]["metrics"].items():
+            for key in ("mean", "sd", "low", "high", "ensemble"):
+                row[f"{name} {key}"] = value[key]
+        small = done.metrics[part]["without small classes"]
+        if done.prepared.target.kind == "classes":
+            row["macro_f1 without small classes"] = small.get("macro_f1")
+        if arm in self.contrasts:
+            found = self.contrasts[arm].plain()
+            row |= {key: found[key] for key in ("gap", "low", "high", "p", "holm", "mcnemar")}
+        folder = RunFolder(done.folder)
+        return row | {"parameters": folder.parameters(), "seconds": folder.seconds("train")}
+
+    def breakdown(self, column: str, metric: str | None = None, part: str = TEST) -> pd.DataFrame:
+        """One row a value of the column, one column an arm; accuracy, or the first of numbers."""
+        kind = self.first.prepared.target.kind
+        metric = metric or ("accuracy" if kind == "classes" else self.metric)
+        values = {
+            arm: {
+                value: row.get(metric, float("nan"))
+                for value, row in done.metrics[part]["breakdown"][column].items()
+            }
+            for arm, done in self.runs.items()
+        }
+        return pd.DataFrame(values).rename_axis(column)
+
+    def verdict(self) -> list[str]:
+        """A sentence a fused arm, the one that is best on dev first."""
+        arms = self.family or tuple(self.contrasts)
+        ordered = sorted(arms, key=lambda arm: -dev_value(self.runs[arm], self.metric))
+        said = [self.contrasts[arm].words(arm, self.baseline) for arm in ordered]
+        further = [*self.changes.items(), *self.elsewhere.items()]
+        pairs = [(arm, *pair) for arm, one in further for pair in one.items()]
+        return [*said, *(found.words(arm, first) for arm, first, found in pairs)]
+
+    def plain(self) -> dict[str, Any]:
+        """What a report needs, without times, so that equal studies are equal bytes."""
+        prepared = self.first.prepared
+        return {
+            "name": self.first.experiment.name,
+            "split": self.split_hash,
+            "leaks allowed": prepared.audit.stamps,
+            "metric": self.metric,
+            "baseline": self.baseline,
+            "family": list(self.family),
+            "detectable": self.detectable,
+            "arms": {arm: self._place(done) for arm, done in self.runs.items()},
+            "references": {name: self._place(done) for name, done in self.references.items()},
+            "contrasts": {arm: one.plain() for arm, one in self.contrasts.items()},
+            "changes": _plain(self.changes),
+            "elsewhere": _plain(self.elsewhere),
+            "verdict": self.verdict(),
+        }
+
+    def _place(self, done: Run) -> str:
+        """A run folder as seen from the folder that holds the study."""
+        return Path(os.path.relpath(done.folder, self.folder.parent)).as_posix()
+
+
+def dev_value(done: Run, metric: str) -> float:
+    """The dev value, turned so that more is better."""
+    if "dev" not in done.metrics:
+        return 0.0
+    value = done.metrics["dev"]["metrics"][metric]["mean"]
+    return -value if metric in metrics.LOWER_IS_BETTER else value
+
+
+def study_folder(runs: Mapping[str, Run], asked: Sequence[Any]) -> Path:
+    """Beside the first run's folder, named by what was compared and how."""
+    first = next(iter(runs.values())).folder
+    key = json.dumps([*asked, *((arm, one.folder.name) for arm, one in runs.items())])
+    return first.parent / f"study-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+
+def _plain(pairs: Mapping[str, Mapping[str, Contrast]]) -> dict[str, dict[str, Any]]:
+    return {
+        arm: {other: found.plain() for other, found in one.items()} for arm, one in pairs.items()
+    }

@@ -1,0 +1,174 @@
+"""What a checkpoint's own labels mean in a task, for models that are scored with their own head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from multimodal_ser import components
+from multimodal_ser.components import nearest
+from multimodal_ser.experiment import Experiment
+from multimodal_ser.targets import Target
+from multimodal_ser.types import ConfigError, DataError, Fold
+
+_NEVER = -1e4  # of a class that the checkpoint does not know: its probability is 0 exactly
+
+
+class Classes(nn.Module):
+    """Logits of a checkpoint's labels `[…, K]` → of the task's classes `[…, C]`.
+
+    columns: for each class the labels that mean it, whose probabilities add up. Softmax over the
+    classes is then the checkpoint's own, renormalised without the labels that mean none.
+    """
+
+    def __init__(self, columns: Sequence[Sequence[int]]) -> None:
+        super().__init__()
+        self.columns = [list(one) for one in columns]
+
+    def forward(self, x: Tensor) -> Tensor:
+        never = x.new_full(x.shape[:-1], _NEVER)
+        parts = [x[..., one].logsumexp(-1) if one else never for one in self.columns]
+        return torch.stack(parts, dim=-1)
+
+
+class Number(nn.Module):
+    """One of a checkpoint's numbers `[…, K]` in the unit of the corpus: `[…, 1]`."""
+
+    def __init__(self, column: int, low: float, high: float) -> None:
+        super().__init__()
+        self.column, self.low, self.high = column, low, high
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.low + (self.high - self.low) * x[..., self.column, None]
+
+
+def used(experiment: Experiment) -> bool:
+    """Whether the learner scores a checkpoint with its own head."""
+    return hasattr(components.find("learners", experiment.learner.name), "OWN_HEAD")
+
+
+def heads(experiment: Experiment, classes: Mapping[str, Sequence[str]]) -> dict[str, nn.Module]:
+    """Target → what turns the checkpoint's logits into those of the task."""
+    named = experiment.learner.options["labels"]
+    meaning = _meaning(_labels(experiment), named, [*_wanted(classes)])
+    found: dict[str, nn.Module] = {}
+    for target, names in classes.items():
+        columns = [[at for at, name in enumerate(meaning) if name == one] for one in names]
+        if names:
+            found[target] = Classes(columns)
+        else:
+            span = experiment.outputs[target].range or (0.0, 1.0)
+            found[target] = Number(meaning.index(target), *span)
+    return found
+
+
+def unknown(experiment: Experiment, targets: Mapping[str, Target]) -> list[str]:
+    """The classes (and targets of numbers) that no label of the checkpoint means.
+
+    ConfigError for a map that names labels or classes which are not there, or that means nothing.
+    """
+    classes = {name: target.classes for name, target in targets.items()}
+    wanted = [*_wanted(classes)]
+    labels, named = _labels(experiment), experiment.learner.options["labels"]
+    problems = [*_mistakes(labels, named, wanted)]
+    meaning = _meaning(labels, named, wanted)
+    absent = [one for one in wanted if one not in meaning]
+    said = f"it says {', '.join(labels)}; the task has {', '.join(wanted)}"
+    if not problems and len(absent) == len(wanted):
+        problems.append(f"learner.labels: no label of the checkpoint means anything here ({said})")
+    lost = [one for one in absent if one in targets]
+    if not problems and lost:
+        problems.append(f"outputs.{lost[0]}: the checkpoint gives no such number ({said})")
+    if not problems and absent and _learns(experiment):
+        problems.append(
+            f"learner.labels: the checkpoint does not know {', '.join(absent)}; to learn them, "
+            f"set encoders.{_key(experiment)}.more_labels: [{', '.join(absent)}]"
+        )
+    if problems and not (absent and _learns(experiment) and _left_out(experiment)):
+        raise ConfigError("\n  ".join(problems))
+    return absent
+
+
+def without_unknown(
+    experiment: Experiment, targets: Mapping[str, Target], folds: Sequence[Fold]
+) -> list[Fold]:
+    """The folds, with `score_unknown: leave_out` without the rows of classes that are unknown."""
+    absent = unknown(experiment, targets)
+    if not absent or not _left_out(experiment):
+        return list(folds)
+    (target,) = (one for one in targets.values() if one.kind == "classes")
+    codes = [code for code, name in enumerate(target.classes) if name in absent]
+    lost = np.isin(target.codes, codes)
+    kept = []
+    for fold in folds:
+        parts = {name: rows[~lost[rows]] for name, rows in fold.parts.items()}
+        bare = [name for name, rows in parts.items() if len(fold.parts[name]) and not len(rows)]
+        if bare:
+            raise DataError(
+                f"score_unknown: leave_out leaves nothing of {', '.join(bare)} in fold "
+                f"{fold.number}: the checkpoint knows none of its classes"
+            )
+        kept.append(Fold(fold.number, fold.repeat, parts))
+    return kept
+
+
+def notices(experiment: Experiment, targets: Mapping[str, Target]) -> list[str]:
+    """What a reader must know of classes that the checkpoint does not."""
+    absent = unknown(experiment, targets)
+    if not absent:
+        return []
+    said = f"the checkpoint does not know {', '.join(absent)}"
+    if not _left_out(experiment):
+        counts = "counts" if len(absent) == 1 else "count"
+        return [f"{said}, which {counts} as an error"]
+    (target,) = (one for one in targets.values() if one.kind == "classes")
+    count = sum(int(target.has(target.classes.index(one)).sum()) for one in absent)
+    return [f"{said}: {count} utterances are left out"]
+
+
+def _labels(experiment: Experiment) -> list[str]:
+    part = experiment.encoders[_key(experiment)]
+    return components.find("encoders", part.name).labels(part.options)
+
+
+def _key(experiment: Experiment) -> str:
+    return next(iter(experiment.encoders))
+
+
+def _learns(experiment: Experiment) -> bool:
+    return experiment.learner.options["epochs"] > 0
+
+
+def _left_out(experiment: Experiment) -> bool:
+    return experiment.learner.options["score_unknown"] == "leave_out"
+
+
+def _wanted(classes: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """What a label may mean: a class, or a target of numbers."""
+    for target, names in classes.items():
+        yield from names or (target,)
+
+
+def _meaning(
+    labels: Sequence[str], named: Mapping[str, str], wanted: Sequence[str]
+) -> list[str | None]:
+    """For each label what it means in the task; a label that the map leaves out means itself,
+    where the task has such a class.
+    """
+    own = {one.casefold(): one for one in wanted}
+    return [named.get(one, own.get(one.casefold())) for one in labels]
+
+
+def _mistakes(
+    labels: Sequence[str], named: Mapping[str, str], wanted: Sequence[str]
+) -> Iterator[str]:
+    for label, meant in named.items():
+        if label not in labels:
+            near = nearest(label, [*labels])
+            yield f"learner.labels.{label}: the checkpoint says {', '.join(labels)}{near}"
+        if meant not in wanted:
+            near = nearest(meant, [*wanted])
+            yield f"learner.labels.{label}: the task has no '{meant}' ({', '.join(wanted)}){near}"
