@@ -19,7 +19,13 @@ SMALL = {
     "bottleneck": PLAIN | {"heads": 2},
     "cross_attention": PLAIN | {"heads": 2, "depth": 1},
     "join": {},
+    "joint_cls": PLAIN | {"heads": 2},
+    "multihead": PLAIN | {"heads": 2},
 }
+WITH_A_HIDDEN_LAYER = [
+    "attention_pooling", "bottleneck", "concat", "cross_attention", "dual_gru",
+    "feature_attention", "gated", "low_rank", "mixture", "multihead", "self_attention",
+]  # fmt: skip
 
 
 def vectors(bits, generator, columns=8):
@@ -53,18 +59,7 @@ def exclusive_accuracy(name, **options):
     return min(found), max(found)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "attention_pooling",
-        "bottleneck",
-        "concat",
-        "cross_attention",
-        "gated",
-        "low_rank",
-        "mixture",
-    ],
-)
+@pytest.mark.parametrize("name", WITH_A_HIDDEN_LAYER)
 def test_fusion_before_the_decision_finds_what_two_encoders_tell_only_together(name):
     worst, _ = exclusive_accuracy(name)
     assert worst >= 0.95
@@ -76,8 +71,10 @@ def test_decisions_merged_late_do_not_find_what_two_encoders_tell_only_together(
     assert best <= 0.6
 
 
-def test_nor_does_a_linear_layer_over_both():
-    _, best = exclusive_accuracy("join")
+@pytest.mark.parametrize("name", ["join", "joint_cls"])
+def test_nor_does_a_linear_map_of_both(name):
+    """Co-attention over a single frame has nothing to choose, and joint_cls no hidden layer."""
+    _, best = exclusive_accuracy(name)
     assert best <= 0.6
 
 

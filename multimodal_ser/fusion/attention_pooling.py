@@ -7,7 +7,8 @@ brings encoders of unlike widths to `hidden` first. The learned mix of a speech 
 the encoder's `layer: weighted`.
 
 A frame's weight follows from what that frame holds, not from the other encoder's frame of the same
-moment; for that there is cross_attention.
+moment. What coincides can be told only where the frames of both carry a code of their moment, as
+those of encoders with positions may; else there is cross_attention.
 
 Parameters with the output layer of 6 classes at the defaults (hidden 512, 3 layers): 1,256,198 for
 768 + 128 dims, 1,061,382 for 1024 + 1024.
