@@ -2,10 +2,12 @@
 
 import time
 from importlib.metadata import version
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import pad
 
 from multimodal_ser import components, losses, pooling
 from multimodal_ser.batches import Batch, Dataset, Ragged
@@ -132,7 +134,7 @@ def collated(parts):
 
 def filled(tensor, shape):
     gaps = [(0, wanted - size) for wanted, size in zip(shape, tensor.shape[1:], strict=True)]
-    return torch.nn.functional.pad(tensor, [one for gap in reversed(gaps) for one in gap])
+    return pad(tensor, [one for gap in reversed(gaps) for one in gap])
 
 
 @each_encoder
@@ -299,10 +301,7 @@ def test_what_padding_holds_means_nothing(name, tmp_path):
         for key, part in features.items()
     }
     longer = {
-        key: Features(
-            torch.nn.functional.pad(part.x, (0, 0, 0, 3), value=-7.0),
-            torch.nn.functional.pad(part.mask, (0, 3)),
-        )
+        key: Features(pad(part.x, (0, 0, 0, 3), value=-7.0), pad(part.mask, (0, 3)))
         for key, part in features.items()
     }
     scores = model(features)["label"]
@@ -357,6 +356,24 @@ def test_gradients_reach_every_parameter(name, tmp_path):
     torch.nn.functional.cross_entropy(model.train()(features)["label"], target).backward()
     idle = [key for key, one in model.named_parameters() if one.grad is None or not one.grad.any()]
     assert idle == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n for n in names("fusion") if "pool" in schema(components.find("fusion", n)).model_fields],
+)
+@pytest.mark.parametrize("kind", get_args(pooling.Pooling))
+def test_a_fusion_that_pools_frames_does_so_in_every_way(name, kind, tmp_path):
+    options = example("fusion", name, tmp_path) | {"pool": kind}
+    fusion, features = build("fusion", name, options, DIMS).eval(), features_of()
+    fused = fusion(features)
+    assert fused.shape[-1] == fusion.out_dim
+    assert torch.isfinite(fused).all()
+    longer = {
+        key: Features(pad(part.x, (0, 0, 0, 3), value=-7.0), pad(part.mask, (0, 3)))
+        for key, part in features.items()
+    }
+    torch.testing.assert_close(fusion(longer), fused, rtol=1e-5, atol=1e-5)
 
 
 @each_fusion

@@ -112,15 +112,16 @@ def crossed_row(fusion, features, row):
 
 
 def pooled_row(fusion, features, row):
-    parts = {
-        name: linear(project, norm(scale, valid(features[name], row)))
-        for name, (scale, project) in fusion.project.items()
-    }
+    parts = {}
+    for name, (scale, *projects) in fusion.project.items():
+        parts[name] = norm(scale, valid(features[name], row))
+        for project in projects:  # none where all encoders are of one width
+            parts[name] = linear(project, parts[name])
     frames = torch.cat(list(parts.values()))
-    raised = torch.exp(frames @ fusion.query / math.sqrt(8))
+    raised = torch.exp(frames @ fusion.query)
     shares = raised / raised.sum()
     x = shares @ frames
-    for layer in fusion.layers:
+    for layer in fusion.layers[1:]:
         x = gelu(norm(layer[1], linear(layer[0], x)))
     ends = np.cumsum([len(part) for part in parts.values()])[:-1].tolist()
     return x, dict(zip(parts, shares.tensor_split(ends), strict=True))
@@ -243,6 +244,23 @@ def test_attention_pooling_starts_as_the_mean_of_all_frames():
             torch.testing.assert_close(told, torch.full_like(told, 1 / count))
 
 
+def test_attention_pooling_leaves_encoders_of_one_width_as_they_are():
+    """As the two of 1024 that it was made for: LayerNorm, then the pool."""
+    fusion = attention_pooling.Fusion({"audio": 1024, "text": 1024})
+    assert [type(one) for one in fusion.project["audio"]] == [torch.nn.LayerNorm]
+    generator = torch.Generator().manual_seed(0)
+    fusion.query.data = torch.randn(1024, generator=generator) / 32
+    frames = {
+        name: Features(torch.randn(2, 3, 1024, generator=generator), torch.ones(2, 3).bool())
+        for name in ("audio", "text")
+    }
+    x = torch.cat([norm(fusion.project[name][0], part.x) for name, part in frames.items()], 1)
+    raised = torch.exp(x @ fusion.query)
+    expected = (raised / raised.sum(1, keepdim=True)).split(3, dim=1)
+    for told, share in zip(fusion.explain(frames).values(), expected, strict=True):
+        torch.testing.assert_close(told, share)
+
+
 def test_to_attention_pooling_one_encoder_says_nothing_of_where_to_look_in_another():
     fusion, features = made("attention_pooling"), features_of()
     weights = fusion.explain(features)["text"]
@@ -286,13 +304,16 @@ def test_cross_attention_of_768_and_128_dims_has_as_many_parameters_as_it_says()
     assert "943,238" in cross_attention.__doc__
 
 
-def test_attention_pooling_of_768_and_128_dims_has_as_many_parameters_as_it_says():
-    # norm and Linear of each encoder; the query; two layers with a norm; the output
-    project = 2 * 768 + 768 * 512 + 512 + 2 * 128 + 128 * 512 + 512
-    expected = project + 512 + 2 * (512 * 512 + 512 + 2 * 512) + 512 * 6 + 6
-    assert parameters(attention_pooling.Fusion({"text": 768, "audio": 128})) == expected
-    assert expected == 992_518
-    assert "992,518" in attention_pooling.__doc__
+@pytest.mark.parametrize(("text", "count"), [(768, 1_256_198), (1024, 1_061_382)])
+def test_attention_pooling_has_as_many_parameters_as_it_says(text, count):
+    # norm of each encoder, a Linear where they differ; the query; three layers with a norm; output
+    audio, width = (128, 512) if text == 768 else (1024, 1024)
+    project = 2 * (text + audio) + (text * 512 + 512 + audio * 512 + 512 if width == 512 else 0)
+    layers = [inner * 512 + 512 + 2 * 512 for inner in (width, 512, 512)]
+    expected = project + width + sum(layers) + 512 * 6 + 6
+    assert parameters(attention_pooling.Fusion({"text": text, "audio": audio})) == expected
+    assert expected == count
+    assert f"{count:,}" in attention_pooling.__doc__
 
 
 def planted(task, rows, seed):
@@ -314,16 +335,23 @@ def planted(task, rows, seed):
     return Dataset(features, {"label": truth}, np.arange(rows))
 
 
-def taught(name, options, dims, task):
-    """The share of 500 new rows that are right after 20 epochs on 1500; about a second."""
-    torch.manual_seed(0)
-    fusion = build("fusion", name, options, dims)
-    model = Model(fusion, {"label": head(fusion.out_dim, 3)}, dims)
-    schooling = {"epochs": 20, "batch_size": 50, "optimizer": {"lr": 3e-3}}
+def schooled(fusion, dims, train, *, seed=0, epochs=20, rate=3e-3):
+    """A learner that has trained a head over the fusion."""
+    classes = train.targets["label"].shape[1]
+    model = Model(fusion, {"label": head(fusion.out_dim, classes)}, dims)
+    schooling = {"epochs": epochs, "batch_size": 50, "optimizer": {"lr": rate}}
     loss = {"label": (losses.FOR["classes"]["cross_entropy"], 1.0)}
     learner = build("learners", "neural", schooling, model, loss)
-    learner.fit(task(1500, 0), None, seed=0)
-    test = task(500, 1)
+    learner.fit(train, None, seed=seed)
+    return learner
+
+
+def taught(name, options, dims, task, *, seed=0, rows=1500, **schooling):
+    """The share of 500 new rows that are right after training; by default about a second."""
+    torch.manual_seed(seed)
+    fusion = build("fusion", name, options, dims)
+    learner = schooled(fusion, dims, task(rows, 2 * seed), seed=seed, **schooling)
+    test = task(500, 2 * seed + 1)
     truth = test.targets["label"].numpy().argmax(1)
     return float((learner.predict(test)["label"].argmax(1) == truth).mean())
 

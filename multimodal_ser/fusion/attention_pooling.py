@@ -1,18 +1,23 @@
 """One learned query pools the frames of all encoders together: the winner of EmoSPeech 2024.
 
 After Casals-Salvador et al. 2024 ("BSC-UPC at EmoSPeech-IberLEF2024: Attention Pooling for Emotion
-Recognition"): the frames of speech and text, side by side in time, one attention pool, a small
-perceptron. A frame's weight follows from what that frame holds, not from the other encoder's frame
-of the same moment; for that there is cross_attention.
+Recognition") and the code they published: the normed frames of speech and text, side by side in
+time, one attention pool, a perceptron of three layers of 512. Both of theirs had 1024 dims; ours
+brings encoders of unlike widths to `hidden` first. The learned mix of a speech model's layers is
+the encoder's `layer: weighted`.
 
-Parameters for 768 + 128 dims at the defaults (hidden 512, 2 layers) and 6 classes: 992,518 with the
-output layer.
+A frame's weight follows from what that frame holds, not from the other encoder's frame of the same
+moment. What coincides can be told only where the frames of both carry a code of their moment, as
+those of encoders with positions may; else there is cross_attention.
+
+Parameters with the output layer of 6 classes at the defaults (hidden 512, 3 layers): 1,256,198 for
+768 + 128 dims, 1,061,382 for 1024 + 1024.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,14 +25,18 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from multimodal_ser.fusion._attention import silenced
 from multimodal_ser.types import Features
 
 
 class Fusion(nn.Module):
-    """LayerNorm → Linear per encoder; one pool over all `[B, sum T, hidden]`; `layers` layers.
+    """LayerNorm per encoder; one pool over all frames `[B, sum T, D]`; `layers` layers.
 
-    Each layer is Linear → LayerNorm → GELU → Dropout: `[B, hidden]`. The query starts at zero, as
-    the mean of all frames. A row with no frame at all is pooled to zeros.
+    D is the width of the encoders, or `hidden`, to which a Linear brings them where they differ.
+    The query's scores are plain dot products. Dropout, then the layers, each Linear → LayerNorm →
+    GELU → Dropout, to `[B, hidden]`. The query starts at zero, as the mean of all frames; theirs is
+    drawn at random, which among few frames may leave but one to begin with, and a model that never
+    hears the other encoder. A row with no frame at all is pooled to zeros.
     """
 
     def __init__(
@@ -35,18 +44,24 @@ class Fusion(nn.Module):
         dims: Mapping[str, int],
         *,
         hidden: Annotated[int, Field(gt=0)] = 512,
-        layers: Annotated[int, Field(ge=1, le=4)] = 2,
+        layers: Annotated[int, Field(ge=1, le=8)] = 3,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     ) -> None:
         super().__init__()
+        alike = len(set(dims.values())) == 1
         self.project = nn.ModuleDict(
             {
-                name: nn.Sequential(nn.LayerNorm(dims[name]), nn.Linear(dims[name], hidden))
+                name: nn.Sequential(
+                    nn.LayerNorm(dims[name]),
+                    *([] if alike else [nn.Linear(dims[name], hidden)]),
+                )
                 for name in sorted(dims)
             }
         )
-        self.query = nn.Parameter(torch.zeros(hidden))
-        self.layers = nn.Sequential(*(_layer(hidden, dropout) for _ in range(layers)))
+        width = next(iter(dims.values())) if alike else hidden
+        self.query = nn.Parameter(torch.zeros(width))
+        steps = pairwise([width, *[hidden] * layers])
+        self.layers = nn.Sequential(nn.Dropout(dropout), *(_layer(*one, dropout) for one in steps))
         self.out_dim = hidden
 
     def forward(self, features: Mapping[str, Features]) -> Tensor:
@@ -69,24 +84,21 @@ class Fusion(nn.Module):
         }
 
     def _frames(self, features: Mapping[str, Features]) -> Features:
-        """Every encoder's frames in the common width, side by side: `[B, sum T, hidden]`."""
-        parts = [
-            project(features[name].x.masked_fill(~features[name].mask.unsqueeze(-1), 0.0))
-            for name, project in self.project.items()
-        ]
+        """Every encoder's frames, normed and of one width, side by side: `[B, sum T, D]`."""
+        parts = [project(silenced(features[name])) for name, project in self.project.items()]
         masks = [features[name].mask for name in self.project]
         return Features(torch.cat(parts, dim=1), torch.cat(masks, dim=1))
 
     def _weights(self, frames: Features) -> Tensor:
         """`[B, sum T]`: softmax over the valid frames, 0 elsewhere."""
-        scores = frames.x @ self.query / math.sqrt(len(self.query))
+        scores = frames.x @ self.query
         lowest = torch.finfo(scores.dtype).min
         return scores.masked_fill(~frames.mask, lowest).softmax(1) * frames.mask
 
 
-def _layer(hidden: int, dropout: float) -> nn.Module:
+def _layer(width: int, hidden: int, dropout: float) -> nn.Module:
     return nn.Sequential(
-        nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
+        nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
     )
 
 
