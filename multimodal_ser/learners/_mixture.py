@@ -47,8 +47,8 @@ def log_densities(x: Tensor, means: Tensor, covariances: Tensor) -> Tensor:
         volumes = covariances.log().sum(1)
     else:
         roots = torch.linalg.cholesky(covariances)
-        away = (x - means.unsqueeze(1)).mT
-        squares = torch.linalg.solve_triangular(roots, away, upper=False).square().sum(1).T
+        pairs = zip(means, roots, strict=True)  # one by one, which is faster than a batch of them
+        squares = torch.stack([_distances(x, *pair) for pair in pairs], 1)
         volumes = 2 * roots.diagonal(dim1=1, dim2=2).log().sum(1)
     return -0.5 * (squares + volumes + means.shape[1] * math.log(2 * math.pi))
 
@@ -139,6 +139,11 @@ def climb(
         if len(values) > 1 and value - values[-2] < tolerance:
             break
     return model, values
+
+
+def _distances(x: Tensor, mean: Tensor, root: Tensor) -> Tensor:
+    """(x − mean)ᵀ covariance⁻¹ (x − mean) `[N]`. root: lower, of the covariance."""
+    return torch.linalg.solve_triangular(root, (x - mean).T, upper=False).square().sum(0)
 
 
 def _joint(x: Tensor, mixture: Mixture) -> Tensor:
