@@ -232,6 +232,13 @@ class Dataset:
             return np.concatenate(dense, axis=1)
         return sparse.csr_array(sparse.hstack(columns, format="csr"))
 
+    def frames(self) -> Ragged:
+        """Every frame of the one encoder that there is, for learners that want those."""
+        ((name, part),) = self.features.items()
+        assert isinstance(part, Ragged), "the config check leaves networks to neural learners"
+        _refuse_layers(name, part)
+        return part
+
 
 def _alike(order: Tensor, lengths: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Batches of like length in a random order; the last, if it is smaller, stays last."""
@@ -247,13 +254,17 @@ def _columns(name: str, part: Part | sparse.csr_array) -> np.ndarray | sparse.cs
     if isinstance(part, sparse.csr_array):
         return part
     assert isinstance(part, Ragged), "the config check leaves networks to neural learners"
-    if part.layers:
-        raise ConfigError(
-            f"encoders.{name} gives all layers, which neural learners mix; name one (layer: last)"
-        )
+    _refuse_layers(name, part)
     if not part.pooled:
         raise ConfigError(
             f"encoders.{name} gives a vector for every frame, and this learner wants one for an "
             "utterance: set pool: mean or mean_std, or take an encoder that has a pool (mfcc)"
         )
     return part.batch(torch.arange(len(part))).x[:, 0].numpy()
+
+
+def _refuse_layers(name: str, part: Ragged) -> None:
+    if part.layers:
+        raise ConfigError(
+            f"encoders.{name} gives all layers, which neural learners mix; name one (layer: last)"
+        )

@@ -68,8 +68,9 @@ def _of_learning(experiment: Experiment) -> Iterator[str]:
         ):
             yield f"encoders.{key}: weighted layers and pool: attention are learned by neural alone"
         columns = getattr(encoder, "columns", None)
-        if learner.WANTS == "batches" and columns and columns(part.options) is None:
-            yield f"encoders.{key}: a neural learner needs dense columns; set max_features or svd"
+        if learner.WANTS != "pooled" and columns and columns(part.options) is None:
+            needs = f"'{experiment.learner.name}' needs dense columns"
+            yield f"encoders.{key}: {needs}; set max_features or svd"
     yield from _of_text(experiment)
     yield from _of_training(experiment, learner)
     yield from _of_augmentation(experiment, learner)
@@ -87,7 +88,8 @@ def _of_fusion(experiment: Experiment, learner: Any) -> Iterator[str]:
         yield from _of_own_head(experiment)
     name, uses = experiment.learner.name, learner.WANTS == "batches" and not own
     if experiment.fusion and not uses:
-        why = "has its own head" if own else "joins the pooled features itself"
+        joins = {"frames": "reads one encoder", "pooled": "joins the pooled features itself"}
+        why = "has its own head" if own else joins[learner.WANTS]
         yield (
             f"fusion: '{name}' {why}, so it would have no effect. Remove fusion:, or use "
             "learner: {name: neural}"
@@ -212,10 +214,35 @@ def _of_learner(experiment: Experiment, learner: Any) -> Iterator[str]:
             yield f"outputs.{target}: '{name}' predicts {able}, no {output.kind}"
     if learner.WANTS != "batches":
         yield from _unused(experiment)
+        try:
+            components.build("learners", name, experiment.learner.options)
+        except ConfigError as error:
+            yield f"learner: {error}"
+    if learner.WANTS == "frames":
+        yield from _of_frames(experiment, learner)
     if learner.WANTS != "batches" and len(experiment.outputs) > 1:
         yield f"outputs: '{name}' predicts one target; learner: {{name: neural}} takes several"
     if learner.WANTS != "batches" and experiment.balance == "sampler":
         yield f"balance: '{name}' does not draw batches; use weights"
+
+
+def _of_frames(experiment: Experiment, learner: Any) -> Iterator[str]:
+    """Whether there is one encoder, and whether it gives the frames that the learner reads."""
+    name = experiment.learner.name
+    if len(experiment.encoders) > 1:
+        yield (
+            f"encoders: '{name}' reads one, and there are {', '.join(experiment.encoders)}; keep "
+            "one of them, or take learner: {name: svm}, which joins pooled features"
+        )
+    if getattr(learner, "VECTORS", False):
+        return
+    for key, part in experiment.encoders.items():
+        if not ways.learns(part) and not ways.frames_of(part):
+            way = "set pool: none" if "pool" in part.options else "take one of frames (mfcc)"
+            yield (
+                f"encoders.{key}: '{name}' reads frames in their order, and this gives one vector "
+                f"an utterance; {way}, or take learner: {{name: gmm}}"
+            )
 
 
 def _unused(experiment: Experiment) -> Iterator[str]:

@@ -198,6 +198,16 @@ def test_a_classical_learner_is_fitted_whole(learner, tones, cache):
     assert train.seconds > 0
 
 
+@pytest.mark.parametrize("learner", ["gmm", "hmm"])
+def test_a_learner_of_frames_is_fitted_whole(learner, tones, cache):
+    frames = {"name": "mfcc", "n_mfcc": 8, "sample_rate": RATE, "pool": "none"}
+    config = tones_config(tones, learner={"name": learner}, encoders={"hand": frames}, fusion=None)
+    found = stages(config)
+    assert (found["train"].inputs, found["train"].done) == (3, 0)
+    assert found["train"].seconds > 0
+    assert found["encode hand"].bytes > 0
+
+
 def test_more_epochs_take_longer_in_proportion(tones, cache, monkeypatch):
     ticks = iter(range(1000))
     monkeypatch.setattr(estimates.time, "perf_counter", lambda: float(next(ticks)))

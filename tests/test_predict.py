@@ -310,7 +310,7 @@ def test_speakers_own_scaling_needs_speakers_and_gives_the_runs_scores(tmp_path)
         )
 
 
-@pytest.mark.parametrize("learner", ["svm", "logistic"])
+@pytest.mark.parametrize("learner", ["svm", "logistic", "random_forest"])
 def test_classical_learners_answer_too(tmp_path, learner):
     encoders = {
         "hand": {"name": "mfcc", "n_mfcc": 8, "sample_rate": RATE, "normalize": "standard"},
@@ -327,6 +327,29 @@ def test_classical_learners_answer_too(tmp_path, learner):
     np.testing.assert_allclose(found[SCORES], wanted[SCORES], atol=1e-5)
     with pytest.raises(MissingError, match="never been trained without it"):
         load(done.folder)(tmp_path / "s0-joy-0.wav")
+
+
+@pytest.mark.parametrize("learner", ["gmm", "hmm"])
+def test_learners_of_frames_answer_too(tmp_path, learner):
+    hand = {"name": "mfcc", "n_mfcc": 8, "sample_rate": RATE, "pool": "none"}
+    write_tones(tmp_path)
+    config = tones_config(
+        tmp_path,
+        encoders={"hand": hand | {"normalize": "standard"}},
+        learner={"name": learner, "components": 2, "max_iter": 5},
+        protocol={"name": "holdout"},
+        fusion=None,
+    )
+    done = run(config, final=True)
+    table = pd.read_csv(tmp_path / "table.csv").set_index("id")
+    wanted = done.part("test").set_index("id")
+    question = asked(tmp_path, table, list(wanted.index))
+    found = load(done.folder, fold=0)(question)
+    np.testing.assert_allclose(found[SCORES], wanted[SCORES], atol=1e-5)
+    whole = load(done.folder)(question)
+    assert not np.array_equal(whole[SCORES], found[SCORES]), "it has heard these rows, too"
+    with pytest.raises(MissingError, match="there is no audio to judge"):
+        load(done.folder)(pd.DataFrame({"text": ["qué alegría"]}))
 
 
 def test_a_run_from_elsewhere_cannot_name_code(tmp_path):

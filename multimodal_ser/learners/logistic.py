@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from multimodal_ser.batches import Dataset
+from multimodal_ser.learners._labelled import Labelled, labelled, two_classes
 from multimodal_ser.types import ConfigError, DataError
 
 Matrix = np.ndarray | sparse.csr_array
@@ -25,7 +26,7 @@ _GRID = 10.0 ** np.arange(-4, 3)
 
 
 @dataclass(frozen=True)
-class _Labelled:
+class _Rows:
     """The rows with a single label: x `[N, D]` float64, codes `[N]`, weights `[N]` or none."""
 
     x: Matrix
@@ -57,19 +58,16 @@ class Learner:
 
     def fit(self, train: Dataset, dev: Dataset | None, *, seed: int) -> None:
         """Rows without a single label are left out; the problem is convex, `seed` has no use."""
-        rows = _labelled(train)
-        present = len(np.unique(rows.codes))
-        if present < 2:
-            raise DataError(f"the training part has {present} class; logistic needs two")
-        (target,) = train.targets.values()
+        found = two_classes(train, "logistic")
+        rows = _rows(train, found)
         self.tried = []
         if self.C is not None:
-            self.arrays = self._fit(rows, self.C, target.shape[1])
+            self.arrays = self._fit(rows, self.C, found.classes)
             return
         held = _held(dev, rows.codes)
         best = np.inf
         for C in _GRID:
-            arrays = self._fit(rows, C, target.shape[1])
+            arrays = self._fit(rows, C, found.classes)
             loss = _log_loss(arrays, held)
             self.tried.append({"C": float(C), "loss": loss})
             if loss < best:
@@ -102,7 +100,7 @@ class Learner:
         middle = {"C": sorted(chosen)[(len(chosen) - 1) // 2]} if chosen else {}
         return {**options, **middle}
 
-    def _fit(self, rows: _Labelled, C: float, classes: int) -> dict[str, np.ndarray]:
+    def _fit(self, rows: _Rows, C: float, classes: int) -> dict[str, np.ndarray]:
         """coefficients `[K, D]` and intercepts `[K]` of the K classes that are `known` `[C]`."""
         machine: Any = LogisticRegression(C=C, max_iter=self.max_iter)
         with warnings.catch_warnings():
@@ -126,22 +124,18 @@ class Learner:
         }
 
 
-def _labelled(data: Dataset) -> _Labelled:
-    (target,) = data.targets.values()
-    truth = target.numpy()
-    rows = np.flatnonzero(truth.max(1) == 1)
-    weights = None if data.weights is None else data.weights.numpy()[rows]
-    return _Labelled(data.pooled()[rows].astype(np.float64), truth[rows].argmax(1), weights)
+def _rows(data: Dataset, found: Labelled) -> _Rows:
+    return _Rows(data.pooled()[found.rows].astype(np.float64), found.codes, found.weights)
 
 
-def _held(dev: Dataset | None, codes: np.ndarray) -> _Labelled:
+def _held(dev: Dataset | None, codes: np.ndarray) -> _Rows:
     """The rows of dev that can tell one C from another; ConfigError or DataError without any."""
     if dev is None:
         raise ConfigError(
             "learner.C: there is no dev part to choose it on; set C, or keep a dev part "
             "(protocol: {dev: 0.1})"
         )
-    rows = _labelled(dev)
+    rows = _rows(dev, labelled(dev))
     seen = np.flatnonzero(np.isin(rows.codes, codes))
     if not len(seen):
         raise DataError(
@@ -149,7 +143,7 @@ def _held(dev: Dataset | None, codes: np.ndarray) -> _Labelled:
             "chosen on them; set C"
         )
     weights = None if rows.weights is None else rows.weights[seen]
-    return _Labelled(rows.x[seen], rows.codes[seen], weights)
+    return _Rows(rows.x[seen], rows.codes[seen], weights)
 
 
 def _linear(arrays: Mapping[str, np.ndarray], x: Matrix) -> np.ndarray:
@@ -157,7 +151,7 @@ def _linear(arrays: Mapping[str, np.ndarray], x: Matrix) -> np.ndarray:
     return x @ arrays["coefficients"].T + arrays["intercepts"]
 
 
-def _log_loss(arrays: Mapping[str, np.ndarray], rows: _Labelled) -> float:
+def _log_loss(arrays: Mapping[str, np.ndarray], rows: _Rows) -> float:
     """The weighted mean of −log p(truth)."""
     logs = log_softmax(_linear(arrays, rows.x), axis=1)
     place = np.cumsum(arrays["known"])[rows.codes] - 1

@@ -7,23 +7,33 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import skops.io
 from pydantic import Field
+from scipy.special import softmax
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
 from sklearn.svm import SVC, LinearSVC
 
 from multimodal_ser.batches import Dataset
+from multimodal_ser.learners._labelled import two_classes
+from multimodal_ser.learners._machines import packed, unpacked
 from multimodal_ser.types import ConfigError, DataError
 
+Positive = Annotated[float, Field(gt=0)]
 Scores = Literal["probability", "margin"]
+_TRUSTED = (
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+)
 
 
 class Learner:
     """Probabilities by sigmoids fitted on cluster-disjoint parts of the training rows.
 
-    `scores: margin` skips that: the scores are a softmax of the margins, so the decisions are the
-    machine's own, and the values are no probabilities. `balance: weights` becomes class weights.
+    gamma: of the RBF kernel exp(−gamma |a − b|²); scale is 1 / (columns · variance of all numbers),
+    auto is 1 / columns, and None is scale. `scores: margin` fits no sigmoid: the scores are a
+    softmax of the margins, so the decisions are the machine's own, and the values are no
+    probabilities. `balance: weights` becomes class weights.
     """
 
     WANTS = "pooled"
@@ -33,34 +43,36 @@ class Learner:
         self,
         *,
         kernel: Literal["linear", "rbf"] = "linear",
-        C: Annotated[float, Field(gt=0)] = 1.0,
+        C: Positive = 1.0,
+        gamma: Literal["scale", "auto"] | Positive | None = None,
         scores: Scores = "probability",
     ) -> None:
-        self.machine: Any = (
+        if kernel == "linear" and gamma is not None:
+            raise ConfigError("a linear machine has no gamma; leave it out, or set kernel: rbf")
+        width: Any = gamma or "scale"
+        self.plain: Any = (
             LinearSVC(C=C, random_state=0)
             if kernel == "linear"
-            else SVC(C=C, decision_function_shape="ovr")
+            else SVC(C=C, gamma=width, decision_function_shape="ovr")
         )
         self.scores = scores
+        self.machine: Any = None
+        self.classes = 0
 
     def fit(self, train: Dataset, dev: Dataset | None, *, seed: int) -> None:
-        """`dev` is not used: nothing is selected."""
-        (target,) = train.targets.values()
-        x, truth = train.pooled(), target.numpy()
-        labelled = truth.max(1) == 1
-        x, codes = x[labelled], truth[labelled].argmax(1)
-        self.classes = truth.shape[1]
-        if len(np.unique(codes)) < 2:
-            raise DataError(f"the training part has {len(np.unique(codes))} class; svm needs two")
-        if train.weights is not None:
-            self.machine.set_params(class_weight=_by_class(codes, train.weights.numpy()[labelled]))
+        """`dev` is not used: nothing is selected. `seed` has no use: the problem is convex."""
+        found = two_classes(train, "svm")
+        machine: Any = clone(self.plain)
+        if found.weights is not None:
+            machine.set_params(class_weight=_by_class(found.codes, found.weights))
         if self.scores == "probability":
-            parts = _cluster_parts(codes, train.clusters[labelled])
+            parts = _cluster_parts(found.codes, train.clusters[found.rows])
             calibration: dict[str, Any] = {"cv": parts, "ensemble": False}
-            self.machine = CalibratedClassifierCV(self.machine, **calibration)
-        self.machine.fit(x, codes)
+            machine = CalibratedClassifierCV(machine, **calibration)
+        machine.fit(train.pooled()[found.rows], found.codes)
         if self.scores == "probability":
-            self.machine.cv = None  # row numbers, of no use after the fit
+            machine.cv = None  # row numbers, of no use after the fit
+        self.machine, self.classes = machine, found.classes
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
         """Target → `[N, C]`; 0 for a class that was not in train."""
@@ -74,25 +86,11 @@ class Learner:
         return dict.fromkeys(data.targets, scores)
 
     def state(self) -> dict[str, bytes]:
-        return {
-            "machine.skops": skops.io.dumps(self.machine),
-            "classes.txt": str(self.classes).encode(),
-        }
+        return {"machine.skops": packed(self.machine), "classes.txt": str(self.classes).encode()}
 
     def load_state(self, files: Mapping[str, bytes]) -> None:
-        """Nothing but scikit-learn's own types is accepted."""
-        data = files["machine.skops"]
-        unknown = set(skops.io.get_untrusted_types(data=data)) - set(_TRUSTED)
-        if unknown:
-            raise ConfigError(f"machine.skops holds types that are not trusted: {sorted(unknown)}")
-        self.machine = skops.io.loads(data, trusted=list(_TRUSTED))
+        self.machine = unpacked(files["machine.skops"], _TRUSTED)
         self.classes = int(files["classes.txt"])
-
-
-_TRUSTED = (
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-)
 
 
 def _by_class(codes: np.ndarray, weights: np.ndarray) -> dict[int, float]:
@@ -103,23 +101,27 @@ def _by_class(codes: np.ndarray, weights: np.ndarray) -> dict[int, float]:
 
 
 def _cluster_parts(codes: np.ndarray, clusters: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Up to three cuts of the training rows in whole clusters, each class on both sides."""
+    """Cuts of the training rows in whole clusters, each of which trains every class: up to three
+    that hold the classes in like shares, or else one for each cluster.
+    """
     fewest = min(len(np.unique(clusters[codes == code])) for code in np.unique(codes))
     if fewest < 2:
         raise DataError(
             "probabilities need every class in two speakers or groups of the training part; "
             "use learner: {scores: margin}"
         )
-    cut = StratifiedGroupKFold(min(3, fewest), shuffle=True, random_state=0)
-    return list(cut.split(codes, codes, clusters))
+    alike = StratifiedGroupKFold(min(3, fewest), shuffle=True, random_state=0)
+    parts = list(alike.split(codes, codes, clusters))
+    if all(np.isin(codes, codes[rows]).all() for rows, _ in parts):
+        return parts
+    return list(LeaveOneGroupOut().split(codes, codes, clusters))
 
 
 def _softmax(margins: np.ndarray) -> np.ndarray:
     """`[N, C]`; two classes come as one column of margins."""
     if margins.ndim == 1:
         margins = np.stack([-margins, margins], axis=1)
-    raised = np.exp(margins - margins.max(1, keepdims=True))
-    return raised / raised.sum(1, keepdims=True)
+    return softmax(margins, axis=1)
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

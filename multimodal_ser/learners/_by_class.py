@@ -1,0 +1,98 @@
+"""Bayes' rule over a model of the frames of each class."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from multimodal_ser.batches import Dataset, Ragged, Scaling
+from multimodal_ser.learners._labelled import Labelled, two_classes
+from multimodal_ser.types import DataError
+
+Scores = Literal["mean", "sum"]
+
+
+class ByClass:
+    """What `gmm` and `hmm` share: frames are scaled, each class has its model and its prior.
+
+    kind: a tuple of tensors, which is a model; fit: makes one of the utterances of a class, with
+    what each step began from; said: utterances, model → log p(frames | class) `[N]`.
+    """
+
+    def __init__(
+        self,
+        kind: Any,
+        fit: Callable[[Ragged, torch.Generator], tuple[Any, list[float]]],
+        said: Callable[[Ragged, Any], Tensor],
+    ) -> None:
+        self.kind = kind
+        self.fit_one = fit
+        self.said = said
+        self.models: dict[int, Any] = {}
+        self.steps: dict[str, list[float]] = {}
+
+    def fit(self, train: Dataset, learner: str, seed: int) -> None:
+        """A row without any frame still says how often its class is."""
+        found, part = two_classes(train, learner), train.frames()
+        self.prior, self.scaling = priors(found), Scaling.fit(part)
+        part = self.scaling.apply(part)
+        generator = torch.Generator().manual_seed(seed)
+        self.models, self.steps = {}, {}
+        for code in np.unique(found.codes).tolist():
+            rows = found.rows[found.codes == code]
+            heard = part.take(rows[part.lengths.numpy()[rows] > 0])
+            try:
+                self.models[code], self.steps[str(code)] = self.fit_one(heard, generator)
+            except DataError as error:
+                raise DataError(f"class {code + 1} of the task: {error}") from None
+
+    def predict(self, data: Dataset, scores: Scores) -> np.ndarray:
+        """`[N, C]`; the priors for a row without any frame, 0 for a class that was not in train."""
+        part = self.scaling.apply(data.frames())
+        joint = self.prior.log().repeat(len(part), 1)
+        for code, model in self.models.items():
+            joint[:, code] += self.said(part, model)
+        if scores == "mean":
+            joint /= part.lengths.clamp(min=1).unsqueeze(1)
+        return joint.softmax(1).numpy()
+
+    def state(self) -> dict[str, bytes]:
+        tensors = {"prior": self.prior, **vars(self.scaling)}
+        for code, model in self.models.items():
+            tensors |= {f"{code}.{name}": one for name, one in model._asdict().items()}
+        return {
+            "models.safetensors": save({name: one.contiguous() for name, one in tensors.items()}),
+            "steps.json": json.dumps(self.steps).encode(),
+        }
+
+    def load_state(self, files: Mapping[str, bytes]) -> None:
+        tensors = load(files["models.safetensors"])
+        self.prior = tensors["prior"]
+        self.scaling = Scaling(tensors["centre"], tensors["spread"])
+        self.models = {
+            code: self.kind(*(tensors[f"{code}.{name}"] for name in self.kind._fields))
+            for code in self.prior.nonzero()[:, 0].tolist()
+        }
+        self.steps = json.loads(files["steps.json"])
+
+
+def priors(found: Labelled) -> Tensor:
+    """Each class's share of the weights `[C]`, so balanced weights make them alike."""
+    weights = np.ones(len(found.rows)) if found.weights is None else found.weights
+    sums = np.bincount(found.codes, weights, minlength=found.classes)
+    return torch.from_numpy(sums / sums.sum())
+
+
+def enough(part: Ragged, gaussians: int) -> None:
+    """DataError where a class has fewer frames than Gaussians."""
+    if len(part.frames) < gaussians:
+        raise DataError(
+            f"{len(part.frames)} frames in the training part are too few for {gaussians} "
+            "Gaussians; set fewer components (or states)"
+        )
