@@ -149,21 +149,21 @@ def _collapses(rows: pd.DataFrame) -> Iterator[str]:
 
 def _values(rows: pd.DataFrame, name: str) -> dict[str, Any]:
     by_seed = {
-        f"{seed}" if not repeat else f"{seed}/{repeat}": _value(some, name)
+        f"{seed}" if not repeat else f"{seed}/{repeat}": value_of(some, name)
         for (repeat, seed), some in rows.groupby(["repeat", "seed"], sort=True)
     }
     values = np.array(list(by_seed.values()))
-    folds = [_value(some, name) for _, some in rows.groupby(["fold", "seed"])]
+    folds = [value_of(some, name) for _, some in rows.groupby(["fold", "seed"])]
     return {
         "mean": float(values.mean()),
         "sd": float(values.std(ddof=1)) if len(values) > 1 else None,
         "by_seed": by_seed,
         "mean_of_folds": float(np.mean(folds)),
-        "ensemble": _value(ensemble(rows), name),
+        "ensemble": value_of(ensemble(rows), name),
     }
 
 
-def _value(rows: pd.DataFrame, name: str) -> float:
+def value_of(rows: pd.DataFrame, name: str) -> float:
     """A metric of all rows together."""
     kind = kind_of(rows)
     sums = confusion(rows) if kind == "classes" else _additive(rows, kind).sum(0)

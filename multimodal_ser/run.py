@@ -33,14 +33,11 @@ from multimodal_ser.engines.together import first_then_others, together
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import find_device
 from multimodal_ser.features import Encoded
-from multimodal_ser.label_sets import THRESHOLD, written
 from multimodal_ser.material import Material
-from multimodal_ser.predictions import SCORE
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.sealing import sealed
 from multimodal_ser.submission import check_part, pack
-from multimodal_ser.targets import Target
 from multimodal_ser.types import Fold
 
 
@@ -220,23 +217,9 @@ def _collect(
                 for target in prepared.targets.values():
                     frame = pd.DataFrame({"id": ids[rows], "cluster": cluster[rows], "part": part})
                     frame[["repeat", "fold", "seed"]] = fold.repeat, fold.number, seed
-                    frames.append(frame.assign(**_answers(target, rows, scores)))
+                    frames.append(frame.assign(**target.answers(rows, scores)))
     order = ["target", "part", "repeat", "fold", "seed", "id"]
     return pd.concat(frames).sort_values(order, ignore_index=True)
-
-
-def _answers(target: Target, rows: np.ndarray, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The columns of a table of predictions that are about one target."""
-    scores = found[target.name]
-    known = {"target": target.name, "truth": target.written.to_numpy()[rows]}
-    if not target.classes:
-        return {**known, "value": [f"{number:.8g}" for number in scores[:, 0]]}
-    columns = {SCORE + name: scores[:, at] for at, name in enumerate(target.classes)}
-    if target.kind == "labels":
-        cuts = found[THRESHOLD + target.name]
-        columns |= {THRESHOLD + name: cut for name, cut in zip(target.classes, cuts, strict=True)}
-        return {**known, "value": written(scores >= cuts, target.classes), **columns}
-    return {**known, "value": np.array(target.classes)[scores.argmax(1)], **columns}
 
 
 def _measure(

@@ -171,6 +171,13 @@ def load(experiment: Experiment, folder: Path, device: torch.device | None = Non
     return Trained(fitted, scalings, units, encoders, learner, shape, cuts)
 
 
+def learned_numbers(trained: Trained) -> int:
+    """How many numbers a model learns; 0 for classical learners."""
+    model = getattr(trained.learner, "model", None)
+    learning = model.parameters() if model is not None else ()
+    return sum(one.numel() for one in learning if one.requires_grad)
+
+
 def settled_thresholds(folders: Sequence[Path]) -> dict[str, list[float]]:
     """Target of labels → the mean of what several models chose on dev, for one that has no dev."""
     found = [json.loads((one / "model.json").read_text("utf-8")) for one in folders]
@@ -221,10 +228,8 @@ def _contents(experiment: Experiment, trained: Trained, features: str) -> dict[s
         files[f"scalings/{name}.safetensors"] = save(arrays)
     files |= {f"learner/{file}": data for file, data in trained.learner.state().items()}
     written = {"features": features, "units": trained.units, **(trained.shape or {})}
-    model = getattr(trained.learner, "model", None)
-    if model is not None:
-        learning = [one for one in model.parameters() if one.requires_grad]
-        written["parameters"] = sum(one.numel() for one in learning)
+    if hasattr(trained.learner, "model"):
+        written["parameters"] = learned_numbers(trained)
     if trained.thresholds:
         written["thresholds"] = trained.thresholds
     if weights := _base_weights(experiment):

@@ -21,7 +21,7 @@ LAYERS = [
     "label_sets proofs",
     "engines.local engines.together outputs predictions",
     "validation mistakes texts leaks contents",
-    "corpus batches model_folder splits experiment",
+    "corpus batches model_folder splits experiment target",
     "model",
     "datasets asr augment encoders fusion learners label_maps targets balance",
     "augmentation own_head",
