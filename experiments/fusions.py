@@ -30,6 +30,7 @@ from multimodal_ser.compare import Comparison, compare
 from multimodal_ser.config import load, with_fusion
 from multimodal_ser.dry_run import dry_run
 from multimodal_ser.experiment import Experiment
+from multimodal_ser.metrics import LOWER_IS_BETTER
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.types import ConfigError, MserError
 
@@ -71,24 +72,23 @@ def study(experiment: Experiment, fusions: list[str]) -> Comparison:
 
 
 def foretell(experiment: Experiment, fusions: list[str]) -> None:
-    """About how long each fusion would train, and what comes before."""
-    total = 0.0
+    """About how long each fusion would train, and how long what comes before would take."""
+    features = total = 0.0
     for name in dict.fromkeys(["concat", *fusions]):
         outlook = dry_run(with_fusion(experiment, name))
         train = next(stage for stage in outlook.stages if stage.name == "train")
-        if not total:
-            total = outlook.seconds - (train.seconds or 0.0)
-            print(f"{'features':20} {total / 60:6.1f} min")
-        total += train.seconds or 0.0
-        print(f"{name:20} {(train.seconds or 0.0) / 60:6.1f} min {train.remark}", flush=True)
-    print(f"{'in all':20} {total / 60:6.1f} min")
+        seconds = train.seconds or 0.0
+        features, total = outlook.seconds - seconds, total + seconds
+        print(f"{name:20} {seconds / 60:6.1f} min {train.remark}", flush=True)
+    print(f"{'features before':20} {features / 60:6.1f} min")
+    print(f"{'in all':20} {(features + total) / 60:6.1f} min")
 
 
 def described(found: Comparison) -> list[str]:
     """What was compared, the table, best on dev first, and the verdict, as Markdown."""
     experiment, prepared = found.first.experiment, found.first.prepared
     scored = found.first.metrics["test"]
-    order = found.table("dev")[f"{found.metric} mean"].sort_values(ascending=False).index
+    order = sorted(found.runs, key=lambda arm: dev_of(found, arm))
     return [
         f"{experiment.name}, {found.metric}: {' + '.join(experiment.encoders)}; split "
         f"`{found.split_hash}`, {len(prepared.folds)} folds, seeds "
@@ -114,6 +114,13 @@ def verdict(found: Comparison, order: Iterable[str]) -> list[str]:
     ]
 
 
+def dev_of(found: Comparison, arm: str) -> float:
+    """The less, the better on dev; all alike where nothing is held out."""
+    metrics = found.runs[arm].metrics
+    value = metrics["dev"]["metrics"][found.metric]["mean"] if "dev" in metrics else 0.0
+    return value if found.metric in LOWER_IS_BETTER else -value
+
+
 def fusion_of(found: Comparison, arm: str) -> str:
     part = found.runs[arm].experiment.fusion
     return part.name if part else ""
@@ -123,13 +130,14 @@ def row(found: Comparison, arm: str) -> list[str]:
     """One fusion; concat has no gap to itself."""
     done = found.runs[arm]
     folder = RunFolder(done.folder)
-    dev, test = (done.metrics[part]["metrics"][found.metric] for part in ("dev", "test"))
+    values = {part: one["metrics"][found.metric] for part, one in done.metrics.items()}
+    test = values["test"]
     gap = found.contrasts.get(arm)
     few = " (few clusters)" if gap and gap.few else ""
     return [
         fusion_of(found, arm),
         f"{folder.parameters() or 0:,}",
-        spread(dev),
+        spread(values["dev"]) if "dev" in values else "",
         spread(test),
         f"{test['low']:.3f} to {test['high']:.3f}",
         f"{gap.gap:+.3f} ({gap.low:.3f} to {gap.high:.3f})" if gap else "",

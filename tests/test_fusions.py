@@ -30,16 +30,16 @@ def recalls(done):
     return [recall_score(rows["truth"], rows["value"], average="macro") for rows in parts]
 
 
+def table(found):
+    """First cell → all cells of the row."""
+    lines = [line.split("|")[1:-1] for line in fusions.described(found) if line.startswith("| ")]
+    return {cells[0].strip(): [cell.strip() for cell in cells] for cells in lines}
+
+
 def test_the_table_says_of_each_fusion_what_its_predictions_are_worth(found):
-    lines = [line for line in fusions.described(found) if line.startswith("| ")]
-    rows = {
-        cells[0]: cells
-        for cells in ([one.strip() for one in line.split("|")[1:-1]] for line in lines)
-    }
-    assert list(rows) == [
-        "fusion",
-        *sorted(["concat", *NAMES], key=lambda name: -float(rows[name][2][:5])),
-    ]
+    rows = table(found)
+    best_first = sorted(["concat", *NAMES], key=lambda name: -float(rows[name][2].split()[0]))
+    assert list(rows) == ["fusion", *best_first]
     plain = np.mean(recalls(found.runs["audio+hand+text"]))
     for name in ("concat", *NAMES):
         done = found.runs["audio+hand+text" + (f" [{name}]" if name != "concat" else "")]
@@ -67,6 +67,16 @@ def test_the_table_is_written_as_it_is_printed(tones, tmp_path, monkeypatch, cap
     fusions.main()
     assert out.read_text("utf-8") == capsys.readouterr().out
     assert re.search(r"^\| join \| 99 \|", out.read_text("utf-8"), re.MULTILINE)  # 32 · 3 + 3
+
+
+def test_where_nothing_is_held_out_the_dev_column_is_empty(tones):
+    protocol = {"name": "holdout", "test": 0.5, "dev": 0}
+    rows = table(fusions.study(check(tones_config(tones, protocol=protocol)), ["join"]))
+    assert [(name, cells[2]) for name, cells in rows.items()] == [
+        ("fusion", "dev"),
+        ("concat", ""),
+        ("join", ""),
+    ]
 
 
 def test_a_dry_run_names_every_fusion_and_trains_none(tones, monkeypatch, capsys):
