@@ -238,16 +238,8 @@ def _measure(
     breakdown = {column: predictions["id"].map(table[column]) for column in experiment.breakdown}
     if prepared.audit.siblings:
         breakdown |= {"group in train": _seen(prepared, predictions)}
-    found = {
-        name: evaluation.evaluate(
-            predictions[predictions["target"] == name], experiment.metrics_of(name), breakdown
-        )
-        for name in experiment.outputs
-    }
-    first = found.pop(experiment.first)
-    for part, numbers in first.items():
-        numbers["others"] = {name: one[part] for name, one in found.items() if part in one}
-    return first
+    chosen = {name: experiment.metrics_of(name) for name in experiment.outputs}
+    return evaluation.measure(predictions, chosen, breakdown)
 
 
 def _seen(prepared: Prepared, predictions: pd.DataFrame) -> pd.Series:
