@@ -64,6 +64,8 @@ class Contrast:
         if self.low > 0 or self.high < 0:
             odd = f"the interval excludes 0, the test does not {certain}"
             return f"{one} against {other}: {odd}{few}"
+        if not math.isfinite(self.high - self.low):  # a single cluster bounds nothing
+            return f"no difference between {one} and {other} can be shown {certain}{few}"
         widest = math.ceil(max(abs(self.low), abs(self.high)) * 1000) / 1000
         excluded = f"the interval excludes gaps above {widest:.3f} {certain}"
         return f"no difference between {one} and {other} can be shown; {excluded}{few}"

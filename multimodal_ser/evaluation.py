@@ -114,6 +114,25 @@ def evaluate(
     return result
 
 
+def measure(
+    predictions: pd.DataFrame,
+    chosen: Mapping[str, Sequence[str]],
+    breakdown: Mapping[str, pd.Series] | None = None,
+) -> dict[str, Any]:
+    """Part → the numbers of the first target, and those of every other one under `others`.
+
+    chosen: target → its metrics.
+    """
+    found = {
+        name: evaluate(predictions[predictions["target"] == name], names, breakdown)
+        for name, names in chosen.items()
+    }
+    first = found.pop(next(iter(chosen)))
+    for part, own in first.items():
+        own["others"] = {name: one[part] for name, one in found.items() if part in one}
+    return first
+
+
 def notices(rows: pd.DataFrame) -> Iterator[str]:
     """What a reader must know before any number: a model that has collapsed, in how many seeds."""
     seen: dict[str, int] = {}

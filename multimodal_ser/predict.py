@@ -1,4 +1,4 @@
-"""One recording in, one answer out: a finished run as a function of sound and text.
+"""One recording in, one answer out: a finished run, or several, as a function of sound and text.
 
 Every branch is the run's own (recogniser, encoders, scalings, fusion), so that the run's wavs get
 the scores of its `predictions.csv` again.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from multimodal_ser import training
+from multimodal_ser import roster, training
 from multimodal_ser.config import check
 from multimodal_ser.engines.local import spread
+from multimodal_ser.ensemble_predictor import EnsemblePredictor
 from multimodal_ser.extraction import find_device
 from multimodal_ser.predictor import Predictor
 from multimodal_ser.questions import Answer, Question
@@ -26,13 +27,21 @@ from multimodal_ser.types import ConfigError
 
 def load(
     run: str | Path, *, fold: int | None = None, seed: int | None = None, device: str = "auto"
-) -> Predictor:
-    """A finished run as a predictor; the mean over its seeds, or the one named.
+) -> Predictor | EnsemblePredictor:
+    """A finished run or ensemble as a predictor; the mean over its seeds, or the one named.
 
     Models of all rows (`mser run --final`) come first. A run of several folds has a model for each
     and none for strangers, so it needs a `fold`.
     """
     folder = Path(run)
+    if roster.is_ensemble(folder):
+        return _ensemble(folder, fold, seed, device)
+    models = _models(folder)
+    seeds = models[_kind(folder, models, fold)]
+    return _run(folder, [seeds[one] for one in _seeds(sorted(seeds), seed)], device)
+
+
+def _run(folder: Path, models: Sequence[Path], device: str) -> Predictor:
     try:
         plain = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
         languages = json.loads((folder / "audit.json").read_text("utf-8"))["languages"]
@@ -40,9 +49,34 @@ def load(
         raise ConfigError(f"{folder} is no run folder: {error}") from None
     experiment = check(plain, source=str(folder / "config.yaml"), allow_code=False, ran=True)
     place = find_device(device)
-    models = [training.load(experiment, one, place) for one in _models(folder, fold, seed)]
+    trained = [training.load(experiment, one, place) for one in models]
     language = languages[0] if len(languages) == 1 else None
-    return Predictor(experiment, models, language=language, device=place)
+    return Predictor(experiment, trained, language=language, device=place)
+
+
+def _ensemble(folder: Path, fold: int | None, seed: int | None, device: str) -> EnsemblePredictor:
+    """Models of every row are merged by the mean of what the folds have learned."""
+    told = roster.read(folder)
+    homes = told.homes(folder)
+    found = [_models(home) for home in homes]
+    needed = [set(seat.beside(told.seeds)) for seat in told.members]
+    shared = [
+        kind
+        for kind in found[0]
+        if all(seeds <= {*one.get(kind, ())} for seeds, one in zip(needed, found, strict=True))
+    ]
+    if not shared:
+        raise ConfigError(f"{folder}: its members have no models of the same folds and seeds left")
+    kind, chosen = _kind(folder, shared, fold), _seeds(told.seeds, seed)
+    members = [
+        _run(home, [models[kind][one] for one in seat.beside(chosen)], device)
+        for home, seat, models in zip(homes, told.members, found, strict=True)
+    ]
+    fits = {}
+    for target, by_fold in told.fits.items():
+        learned = by_fold.values() if kind == "final" else [by_fold[int(kind)]]
+        fits[target] = [[by_seed[one] for by_seed in learned] for one in chosen]
+    return EnsemblePredictor(told.how, members, seeds=len(chosen), fits=fits)
 
 
 def stream(
@@ -60,7 +94,7 @@ def stream(
     all of them as one.
     """
     predictor = load(run, **which)  # what is wrong with the run is said here, not by a worker
-    if predictor.experiment.transductive:  # a speaker's clips are scaled by each other
+    if predictor.transductive:  # a speaker's clips are scaled by each other
         batches = [list(itertools.chain.from_iterable(batches))]
     remaining = iter(batches)
     first = list(itertools.islice(remaining, 2))
@@ -79,28 +113,37 @@ def _answer_batch(
 
 
 @lru_cache(maxsize=1)
-def _predictor(run: str, which: tuple[tuple[str, Any], ...]) -> Predictor:
+def _predictor(run: str, which: tuple[tuple[str, Any], ...]) -> Predictor | EnsemblePredictor:
     return load(run, **dict(which))
 
 
-def _models(folder: Path, fold: int | None, seed: int | None) -> list[Path]:
-    """The model folders that are meant, one a seed."""
+def _models(folder: Path) -> dict[str, dict[int, Path]]:
+    """`final` or the number of a fold → seed → the folder of its model."""
+    if not (folder / "config.yaml").is_file():
+        raise ConfigError(f"{folder} is no run folder: it has no config.yaml")
     found: dict[str, dict[int, Path]] = {}
     for path in sorted((folder / "models").glob("*/model.json")):
         kind, _, number = path.parent.name.rpartition("-")
         found.setdefault(kind, {})[int(number)] = path.parent
     if not found:
         raise ConfigError(f"{folder} holds no finished model; `mser run` goes on with it")
-    folds = sorted(int(kind) for kind in found if kind != "final")
+    return found
+
+
+def _kind(folder: Path, models: Collection[str], fold: int | None) -> str:
+    """Which models are meant: those of a fold, or of every row."""
+    folds = sorted(int(kind) for kind in models if kind != "final")
     if fold is not None and fold not in folds:
         raise ConfigError(f"fold {fold} is not there: {folder} has {', '.join(map(str, folds))}")
-    if fold is None and "final" not in found and len(folds) > 1:
+    if fold is None and "final" not in models and len(folds) > 1:
         raise ConfigError(
             f"{folder} has a model for each of {len(folds)} folds: name one (--fold {folds[0]}), "
             "or train one on every row (mser run CONFIG --final)"
         )
-    kind = str(fold) if fold is not None else "final" if "final" in found else str(folds[0])
-    seeds = found[kind]
-    if seed is not None and seed not in seeds:
-        raise ConfigError(f"seed {seed} is not there: {', '.join(map(str, sorted(seeds)))}")
-    return [seeds[one] for one in sorted(seeds) if seed in (None, one)]
+    return str(fold) if fold is not None else "final" if "final" in models else str(folds[0])
+
+
+def _seeds(known: Sequence[int], seed: int | None) -> list[int]:
+    if seed is not None and seed not in known:
+        raise ConfigError(f"seed {seed} is not there: {', '.join(map(str, known))}")
+    return [one for one in known if seed in (None, one)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,18 @@ from multimodal_ser.label_sets import THRESHOLD
 from multimodal_ser.types import DataError, listed
 
 SCORE = "score:"
+
+
+def read(run: Path) -> pd.DataFrame:
+    """What a run wrote: an id, a label or an answer NA is a word, and only a blank is missing."""
+    path = run / "predictions.csv"
+    words = dict.fromkeys(("id", "cluster", "part", "target", "truth", "value"), "str")
+    try:
+        return pd.read_csv(path, dtype=words, keep_default_na=False, na_values=[""])
+    except OSError:
+        raise DataError(f"{run} is no finished run (it has no {path.name})") from None
+    except ValueError as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
 
 
 def classes_of(predictions: pd.DataFrame) -> list[str]:
@@ -45,6 +58,19 @@ def numbers(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     if len(lost):
         raise DataError(listed([*map(str, lost)], "predictions are no numbers"))
     return truth.to_numpy(dtype=float), guess
+
+
+def truth(predictions: pd.DataFrame) -> np.ndarray:
+    """`[N, C]`: 1 for what is true, 0 for what is not; or numbers `[N, 1]`. NaN: not known."""
+    kind = kind_of(predictions)
+    if kind == "numbers":
+        return numbers(predictions)[0][:, None]
+    if kind == "labels":
+        return sets(predictions)[0]
+    found = codes(predictions)[0]
+    return np.where(
+        found[:, None] < 0, np.nan, found[:, None] == np.arange(len(classes_of(predictions)))
+    )
 
 
 def codes(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

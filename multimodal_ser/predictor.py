@@ -20,7 +20,7 @@ from multimodal_ser.experiment import EncoderPart, Experiment
 from multimodal_ser.extraction import read_input, run_encoder
 from multimodal_ser.features import stored_form
 from multimodal_ser.live import Calls, at_rate
-from multimodal_ser.questions import Answer, Question, questions
+from multimodal_ser.questions import Answer, Question, answered, as_table, questions
 from multimodal_ser.transcripts import called
 from multimodal_ser.types import (
     ConfigError,
@@ -64,44 +64,48 @@ class Predictor:
         what: a file, a folder, samples `[N]` (with their `rate`), a list of those, or a DataFrame
         with columns of `audio`, `text`, `start`, `end`, `channel`, `language`, `speaker`.
         """
-        answers = self.answers(questions(what, rate=rate, text=text))
-        failed = [one.error for one in answers if one.error is not None]
-        if failed:
-            raise failed[0]
-        return pd.DataFrame([one.row() for one in answers])
+        return as_table(self.answers(questions(what, rate=rate, text=text)))
 
     def answers(self, asked: Sequence[Question], *, abstain: float = 0.0) -> list[Answer]:
         """In order; a question that cannot be answered spoils no other. abstain: name no class and
         no label whose probability is lower.
+        """
+        heard, said = self.judge(asked)
+        targets = said[0] if said else ()
+        scores = {target: np.mean([one[target] for one in said], axis=0) for target in targets}
+        return answered(heard, scores, self.classes, self.thresholds, abstain)
+
+    def judge(self, asked: Sequence[Question]) -> tuple[list[Answer], list[dict[str, np.ndarray]]]:
+        """Answers without values yet, and what each model says of those that have no error: target
+        → scores `[N, C]`; nothing where all have one.
         """
         stages: dict[str, float] = {}
         with _timed(stages, "read"):
             heard = [self._input(one) for one in asked]
         inputs = [one if isinstance(one, Input) else Input() for one in heard]
         with _timed(stages, "transcribe"):
-            said = self._transcripts(inputs)
-        inputs = [_with_text(one, found) for one, found in zip(inputs, said, strict=True)]
+            words = self._transcripts(inputs)
+        inputs = [_with_text(one, found) for one, found in zip(inputs, words, strict=True)]
         faults = [
             one if isinstance(one, MserError) else self._lacking(known, found)
-            for one, known, found in zip(heard, inputs, said, strict=True)
+            for one, known, found in zip(heard, inputs, words, strict=True)
         ]
         good = [place for place, fault in enumerate(faults) if fault is None]
-        scores = self._scores([inputs[place] for place in good], [asked[p] for p in good], stages)
+        said = self._scores([inputs[place] for place in good], [asked[p] for p in good], stages)
         seconds = {stage: value / max(len(asked), 1) for stage, value in stages.items()}
         answers = [
             Answer(one.source, error=fault) for one, fault in zip(asked, faults, strict=True)
         ]
-        for row, place in enumerate(good):
-            values = {target: found[row] for target, found in scores.items()}
-            transcript = said[place]
-            answers[place] = replace(
-                self._answer(asked[place].source, values, abstain),
+        for place in good:
+            transcript = words[place]
+            answers[place] = Answer(
+                asked[place].source,
                 text=inputs[place].text,
                 text_source=self._source(asked[place], transcript),
                 transcript=transcript if isinstance(transcript, Transcript) else None,
                 seconds=seconds,
             )
-        return answers
+        return answers, said
 
     def _input(self, asked: Question) -> Input | MserError:
         """What the models may see of it."""
@@ -135,6 +139,11 @@ class Predictor:
         ):
             found[place] = said
         return found
+
+    @property
+    def transductive(self) -> bool:
+        """A speaker's clips are scaled by each other, so all of them must be asked at once."""
+        return bool(self.experiment.transductive)
 
     @cached_property
     def _recognizer(self) -> Any:
@@ -177,10 +186,10 @@ class Predictor:
 
     def _scores(
         self, inputs: Sequence[Input], asked: Sequence[Question], stages: dict[str, float]
-    ) -> dict[str, np.ndarray]:
-        """Target → scores `[N, C]`, the mean over the models."""
+    ) -> list[dict[str, np.ndarray]]:
+        """Target → scores `[N, C]`, of each model."""
         if not inputs:
-            return {}
+            return []
         parts = {}
         for name, frozen in self.frozen.items():
             with _timed(stages, f"encode {name}"):
@@ -188,8 +197,7 @@ class Predictor:
                 if frozen.part.normalize == "speaker":
                     parts[name] = scale_by_speaker(parts[name], _speakers(name, asked))
         with _timed(stages, "decide"), one_thread():
-            said = [self._score(model, parts, inputs) for model in self.models]
-        return {target: np.mean([one[target] for one in said], axis=0) for target in said[0]}
+            return [self._score(model, parts, inputs) for model in self.models]
 
     def _ragged(self, name: str, rows: Sequence[np.ndarray | None]) -> Ragged:
         """Of its right width also where all are missing."""
@@ -213,22 +221,6 @@ class Predictor:
         known = {**parts, **fitted, **learning}
         data = trained.join(model, known, unknown, np.arange(len(inputs)))
         return trained.score(model, data)
-
-    def _answer(self, source: str, found: Mapping[str, np.ndarray], abstain: float) -> Answer:
-        values: dict[str, str | list[str] | float | None] = {}
-        scores = {}
-        for target, row in found.items():
-            classes = self.classes[target]
-            if not classes:
-                values[target] = float(row[0])
-                continue
-            scores[target] = dict(zip(classes, map(float, row), strict=True))
-            if target in self.thresholds:
-                named = row >= np.maximum(self.thresholds[target], abstain)
-                values[target] = [name for name, is_in in zip(classes, named, strict=True) if is_in]
-                continue
-            values[target] = classes[int(row.argmax())] if row.max() >= abstain else None
-        return Answer(source, values, scores)
 
     def _source(self, asked: Question, said: Transcript | MserError | None) -> str | None:
         """Whose words the answer was read from."""

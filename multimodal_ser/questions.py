@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,59 @@ class Answer:
             "flags": "; ".join(said.flags) if said else "",
             **{f"seconds:{stage}": value for stage, value in self.seconds.items()},
         }
+
+
+def answered(
+    heard: Sequence[Answer],
+    scores: Mapping[str, np.ndarray],
+    classes: Mapping[str, Sequence[str]],
+    thresholds: Mapping[str, np.ndarray],
+    abstain: float,
+) -> list[Answer]:
+    """With what the scores mean: target → `[N, C]`, a row an answer that has no error.
+
+    thresholds: of targets of labels, `[C]`. abstain: no class and no label that is less probable is
+    named.
+    """
+    found, rows = [], iter(range(len(heard)))
+    for one in heard:
+        if one.error is None:
+            row = next(rows)
+            values = {target: several[row] for target, several in scores.items()}
+            one = _with_values(one, values, classes, thresholds, abstain)
+        found.append(one)
+    return found
+
+
+def _with_values(
+    heard: Answer,
+    found: Mapping[str, np.ndarray],
+    classes: Mapping[str, Sequence[str]],
+    thresholds: Mapping[str, np.ndarray],
+    abstain: float,
+) -> Answer:
+    values: dict[str, str | list[str] | float | None] = {}
+    scores = {}
+    for target, row in found.items():
+        names = classes[target]
+        if not names:
+            values[target] = float(row[0])
+            continue
+        scores[target] = dict(zip(names, map(float, row), strict=True))
+        if target in thresholds:
+            named = row >= np.maximum(thresholds[target], abstain)
+            values[target] = [name for name, is_in in zip(names, named, strict=True) if is_in]
+            continue
+        values[target] = names[int(row.argmax())] if row.max() >= abstain else None
+    return replace(heard, values=values, scores=scores)
+
+
+def as_table(answers: Sequence[Answer]) -> pd.DataFrame:
+    """A row a question; the first error is raised."""
+    failed = [one.error for one in answers if one.error is not None]
+    if failed:
+        raise failed[0]
+    return pd.DataFrame([one.row() for one in answers])
 
 
 def questions(what: Any, *, rate: int | None = None, text: str | None = None) -> list[Question]:

@@ -230,18 +230,13 @@ def _measure(
     breakdown = {column: predictions["id"].map(table[column]) for column in experiment.breakdown}
     if prepared.audit.siblings:
         breakdown |= {"group in train": _seen(prepared, predictions)}
-    found = {
-        name: evaluation.evaluate(
-            predictions[predictions["target"] == name], experiment.metrics_of(name), breakdown
-        )
-        for name in experiment.outputs
-    }
-    first = found.pop(experiment.first)
-    known = own_head.notices(experiment, prepared.targets) if own_head.used(experiment) else []
-    for part, numbers in first.items():
-        numbers["notices"] = [*known, *numbers["notices"]]
-        numbers["others"] = {name: one[part] for name, one in found.items() if part in one}
-    return first
+    chosen = {name: experiment.metrics_of(name) for name in experiment.outputs}
+    measured = evaluation.measure(predictions, chosen, breakdown)
+    if own_head.used(experiment):
+        known = own_head.notices(experiment, prepared.targets)
+        for numbers in measured.values():
+            numbers["notices"] = [*known, *numbers["notices"]]
+    return measured
 
 
 def _seen(prepared: Prepared, predictions: pd.DataFrame) -> pd.Series:

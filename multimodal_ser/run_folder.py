@@ -74,17 +74,9 @@ class RunFolder:
 
     def write_environment(self, material: Material, device: str) -> None:
         """device: where frozen encoders ran; heads are trained on the CPU, a thread each."""
-        found = {
-            "multimodal_ser": __version__,
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "libraries": {name: version(name) for name in _LIBRARIES},
-            "device": device,
-            "threads": 1,
-            "features": material.hash(),
-            "remarks": {name: dict(one.remarks) for name, one in material.encoded.items()},
-        }
-        self.write_json("environment.json", found)
+        remarks = {name: dict(one.remarks) for name, one in material.encoded.items()}
+        found = {"features": material.hash(), "remarks": remarks}
+        self.write_json("environment.json", surroundings(device) | found)
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         self.write(name, as_csv(table).encode())
@@ -130,6 +122,18 @@ class RunFolder:
         seconds = round(time.monotonic() - began, 3)
         if self.writes:
             _append(self.path / "log.jsonl", {"time": _now(), "stage": name, "seconds": seconds})
+
+
+def surroundings(device: str) -> dict[str, Any]:
+    """The versions and the machine that a number was made with."""
+    return {
+        "multimodal_ser": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {name: version(name) for name in _LIBRARIES},
+        "device": device,
+        "threads": 1,
+    }
 
 
 def audited(prepared: Prepared) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from multimodal_ser.config import load
 from multimodal_ser.contrast import Contrast, contrast
 from multimodal_ser.corpus import Corpus
 from multimodal_ser.experiment import Experiment
-from multimodal_ser.predictions import SCORE
+from multimodal_ser.predictions import SCORE, read
 from multimodal_ser.preparation import load_corpus
 from multimodal_ser.targets import Target, targets_of
 from multimodal_ser.types import ConfigError, DataError, listed
@@ -158,14 +158,11 @@ def _refuse_other_ids(wanted: pd.Series, given: pd.Series, where: str) -> None:
 
 def _run(folder: Path, split_hash: str) -> pd.DataFrame:
     """A run's predictions, if it stands on the same split."""
+    rows = read(folder)
     try:
-        text = (folder / "metrics.json").read_text("utf-8")
-        words = dict.fromkeys(("id", "cluster", "truth", "value"), "str")
-        path = folder / "predictions.csv"  # an id or a label NA is a word
-        rows = pd.read_csv(path, dtype=words, keep_default_na=False, na_values=[""])
+        other = yaml.safe_load((folder / "metrics.json").read_text("utf-8"))["split"]
     except OSError:
-        raise DataError(f"{folder} is no finished run (it has no predictions.csv)") from None
-    other = yaml.safe_load(text)["split"]
+        raise DataError(f"{folder} is no finished run (it has no metrics.json)") from None
     if other != split_hash:
         raise DataError(f"{folder} stands on split {other}, the task on {split_hash}")
     return rows

@@ -56,6 +56,14 @@ def test_the_bound_in_words_is_never_inside_the_interval():
     assert "the interval excludes gaps above 0.051" in found.words("a", "b")
 
 
+def test_one_cluster_bounds_nothing_and_has_words_all_the_same():
+    found = contrast(guesses(lambda _: 3, clusters=1), guesses(lambda _: 4, clusters=1), "accuracy")
+    assert found.words("a", "b") == (
+        "no difference between a and b can be shown (95 % -inf to inf, p 1.000); "
+        "few clusters (1), look at each of them"
+    )
+
+
 def test_an_interval_without_zero_is_no_proof_against_the_test():
     found = Contrast("uar", 0.2, 0.1, 0.3, p=0.03, mcnemar=1.0, clusters=6, holm=0.12)
     assert found.words("a", "b") == (

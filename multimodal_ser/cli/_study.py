@@ -1,14 +1,15 @@
-"""A study in the terminal: the verdict first, then the arms, then how they differ."""
+"""A study, or an ensemble, in the terminal: the verdict first, then the arms."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from multimodal_ser.cli._tables import interval, rows_of, show_head, show_table, spread
 from multimodal_ser.comparison import Comparison
 from multimodal_ser.contrast import Contrast
-from multimodal_ser.run import Run
+from multimodal_ser.ensemble import Ensemble
 
 
 def show_comparison(study: Comparison) -> None:
@@ -22,7 +23,7 @@ def show_comparison(study: Comparison) -> None:
     for sentence in study.verdict():
         print(f"→ {sentence}")
     names = first.experiment.metrics_of(first.experiment.first)
-    rows = [[arm, *_arm(run, names)] for arm, run in study.runs.items()]
+    rows = [[arm, *_arm(run.metrics["test"], names)] for arm, run in study.runs.items()]
     for probe, scores in first.prepared.audit.probes.items():
         values = (f"{scores[name]:.3f}" if name in scores else "" for name in names)
         rows.append([f"probe: {probe}", *values, ""])
@@ -51,9 +52,9 @@ def show_comparison(study: Comparison) -> None:
     print(f"unrelated models {gap}\n(simulated for this test part: power 0.8, level 0.05)")
 
 
-def _arm(run: Run, names: Sequence[str]) -> list[str]:
+def _arm(found: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     """Every metric, and the interval of the first."""
-    values = run.metrics["test"]["metrics"]
+    values = found["metrics"]
     first = values[names[0]]
     return [*(spread(values[name]["mean"], values[name]["sd"]) for name in names), interval(first)]
 
@@ -109,3 +110,21 @@ def _show_clusters(study: Comparison) -> None:
         clusters = next(iter(shown.values()))
         rows = [[name, *(f"{one[name]:+.3f}" for one in shown.values())] for name in clusters]
         show_table(f"few clusters: gap to {study.baseline} in each", ["cluster", *shown], rows)
+
+
+def show_ensemble(done: Ensemble) -> None:
+    """The verdict first; the ensemble above its members, part by part."""
+    told, names = done.roster, done.roster.metrics
+    print(f"{told.arm} of {len(told.members)} runs, split {done.split_hash}")
+    if done.stamps:
+        print(f"! leaks allowed by the config: {', '.join(done.stamps)}")
+    for part, found in done.metrics.items():
+        for notice in found["notices"]:
+            print(f"! {part}: the ensemble {notice}")
+    for sentence in told.comparison["verdict"]:
+        print(f"→ {sentence}")
+    for part, found in done.metrics.items():
+        rows = [[arm, *_arm(numbers[part], names)] for arm, numbers in done.arms.items()]
+        title = f"{part}: {found['utterances']} utterances, {found['clusters']} clusters"
+        show_table(title, ["arm", *names, f"{names[0]} 95 %"], rows)
+    print(f"run folder: {done.folder}")

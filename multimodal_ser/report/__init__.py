@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from multimodal_ser import roster
 from multimodal_ser.cache import write_atomically
-from multimodal_ser.report import collect, html, sections, text
+from multimodal_ser.report import collect, ensembles, html, sections, text
 from multimodal_ser.report.collect import Report
 from multimodal_ser.types import DataError, listed
 
@@ -22,7 +23,11 @@ def write(folder: Path, *, players: int = 0) -> Path:
         folder = folder.resolve()  # the page names the folder
     if not collect.is_study(folder) and not collect.is_run(folder):
         return _write_index(folder)
-    return _write_report(collect.read(folder), players)
+    return _write_report(_read(folder), players)
+
+
+def _read(folder: Path) -> Report:
+    return ensembles.read(folder) if roster.is_ensemble(folder) else collect.read(folder)
 
 
 def _write_report(report: Report, players: int) -> Path:
@@ -67,7 +72,7 @@ def _write_index(folder: Path) -> Path:
 
 def _refreshed(home: Path) -> Report:
     """Read it, and write its report if that is absent or older than its numbers."""
-    report = collect.read(home)
+    report = _read(home)
     if _stale(home):
         _write_report(report, 0)
     return report

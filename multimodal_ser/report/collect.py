@@ -15,6 +15,7 @@ import yaml
 from multimodal_ser.label_sets import THRESHOLD, matrix, written
 from multimodal_ser.metrics import LOWER_IS_BETTER
 from multimodal_ser.predictions import SCORE, classes_of
+from multimodal_ser.roster import Roster
 from multimodal_ser.types import DataError, listed
 
 STUDY = "comparison.json"
@@ -95,11 +96,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Report:
-    """One run, or the arms of a study in the order they are shown."""
+    """One run, the arms of a study in the order they are shown, or an ensemble and its members."""
 
     folder: Path
     arms: Mapping[str, Record]
     comparison: Mapping[str, Any] | None = None
+    ensemble: Roster | None = None
 
     @property
     def first(self) -> Record:
@@ -108,12 +110,12 @@ class Report:
     @property
     def leading(self) -> str:
         """The arm that is best on dev (the first without dev): never chosen by the test part."""
-        return max(self.arms, key=lambda arm: _dev(self.arms[arm]))
+        return max(self.arms, key=lambda arm: _dev(self.arms[arm], self.first.metric))
 
     @property
     def title(self) -> str:
         name = str(self.first.config["name"])
-        if self.comparison is None:
+        if self.comparison is None or self.ensemble is not None:
             return f"{name}: {next(iter(self.arms))}"
         return f"{name}: {len(self.arms)} arms compared"
 
@@ -250,12 +252,12 @@ def _place(item: tuple[str, Record], widest: Sequence[str]) -> tuple[int, list[i
     return len(places), places, arm
 
 
-def _dev(record: Record) -> float:
+def _dev(record: Record, metric: str) -> float:
     found = record.metrics["parts"].get("dev")
     if not found:
         return 0.0
-    value = found["metrics"][record.metric]["mean"]
-    return -value if record.metric in LOWER_IS_BETTER else value
+    value = found["metrics"][metric]["mean"]
+    return -value if metric in LOWER_IS_BETTER else value
 
 
 def _predictions(folder: Path, rows: int | None = None) -> pd.DataFrame:

@@ -93,7 +93,7 @@ def facts(report: Report) -> dict[str, str]:
         "protocol": f"{record.config['protocol']['name']} ({options})" if options else "",
         "split": record.metrics["split"],
         "seeds": ", ".join(map(str, record.config["seeds"])),
-        "learner": record.config["learner"]["name"],
+        "learner": record.config.get("learner", {}).get("name", ""),
         "licence": record.audit.get("licence") or "",
         "citation": record.audit.get("citation") or "",
         "date": max(one.date for one in report.arms.values()),
@@ -136,10 +136,12 @@ def _detectable(gap: float) -> str:
 
 def commands(report: Report) -> list[str]:
     """What to type in the folder of runs to get these numbers again."""
+    again = shlex.join(["mser", "report", report.folder.name])
+    if report.ensemble is not None:
+        return [report.ensemble.command(report.folder), again]
     homes = [["mser", "run", f"{one.folder.name}/config.yaml"] for one in report.arms.values()]
     study = _study_command(report)
-    lines = [study] if study else homes
-    return [shlex.join(words) for words in [*lines, ["mser", "report", report.folder.name]]]
+    return [*(shlex.join(words) for words in ([study] if study else homes)), again]
 
 
 def _study_command(report: Report) -> list[str]:

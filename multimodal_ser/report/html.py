@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from multimodal_ser.report import findings
 from multimodal_ser.report.cells import Cell, Table, interval, spread
-from multimodal_ser.report.collect import Record, Report
+from multimodal_ser.report.collect import Report
 from multimodal_ser.report.sections import Section
 
 _TEMPLATES = Environment(
@@ -45,8 +45,8 @@ def index(
     folder: Path, reports: Sequence[Report], stopped: Sequence[Path], unread: Sequence[Path]
 ) -> str:
     """All runs and studies below a folder as HTML."""
-    runs = [one.first for one in reports if one.comparison is None]
-    studies = [one for one in reports if one.comparison is not None]
+    runs = [one for one in reports if one.comparison is None or one.ensemble is not None]
+    studies = [one for one in reports if one.comparison is not None and one.ensemble is None]
     tables = {"Studies": _studies(folder, studies)} if studies else {}
     tables |= {"Runs": _runs(folder, runs)} if runs else {}
     return render(
@@ -58,10 +58,10 @@ def index(
     )
 
 
-def _runs(folder: Path, records: Sequence[Record]) -> Table:
+def _runs(folder: Path, reports: Sequence[Report]) -> Table:
     header = ["run", "corpus", "encoders", "fusion", "learner", "protocol", "split", "seeds"]
     header += ["metric", "value", "part", "leaks", "date"]
-    rows = [_run(folder, one) for one in records]
+    rows = [_run(folder, one) for one in reports]
     return Table(
         "Mean ± sd over seeds of the first metric, 95 % interval below; leaks: let through",
         header,
@@ -69,14 +69,17 @@ def _runs(folder: Path, records: Sequence[Record]) -> Table:
     )
 
 
-def _run(folder: Path, record: Record) -> list[Cell]:
-    config = record.config
+def _run(folder: Path, report: Report) -> list[Cell]:
+    record, config, ensemble = report.first, report.first.config, report.ensemble
+    encoders = (
+        [one.label for one in ensemble.members] if ensemble else [" + ".join(record.encoders)]
+    )
     value = record.found["metrics"][record.metric]
     words = [
         str(record.audit["corpus"]),
-        " + ".join(record.encoders),
+        " | ".join(encoders),
         (config.get("fusion") or {}).get("name", "–"),
-        config["learner"]["name"],
+        ensemble.arm if ensemble else config["learner"]["name"],
         config["protocol"]["name"],
         record.metrics["split"],
     ]

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import pandas as pd
 import yaml
 
-from multimodal_ser.report import collect, context, contrasts, figures, findings, tables
+from multimodal_ser.report import (
+    collect,
+    context,
+    contrasts,
+    ensembles,
+    figures,
+    findings,
+    tables,
+)
 from multimodal_ser.report.cells import Cell, Table, number
 from multimodal_ser.report.collect import Record, Report
 
@@ -47,6 +55,7 @@ def sections(
     found = [
         Section("results", "Results", tables=[tables.results(report), *tables.others(report)]),
         _gaps(report),
+        _members(report),
         _published(report),
         Section(
             "audit",
@@ -147,6 +156,15 @@ def _gaps(report: Report) -> Section:
     )
     found = [one for one in drawn if one]
     return Section("gaps", "Gap to the baseline", figures=shown, tables=found)
+
+
+def _members(report: Report) -> Section:
+    """Empty unless it is an ensemble."""
+    told = report.ensemble
+    if told is None:
+        return Section("members", "Members")
+    drawn = list(ensembles.tables(told))
+    return Section("members", "Members", list(ensembles.lines(told)), tables=drawn)
 
 
 def _classes(report: Report, what: str) -> Section:

@@ -1,0 +1,247 @@
+"""Finished runs made one: joined fold with fold and seed with seed, merged, scored as a run is.
+
+    members → one task? → join → merge (target × fold × seed) → predictions → metrics → comparison
+
+Files in, files out: no corpus and no model. What is learned is learned on dev: the dev predictions
+that are reported are cross-fitted by cluster, and those of test come from a fit on all of dev.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from multimodal_ser import __version__, evaluation, joined, members, metrics, roster
+from multimodal_ser.components import nearest
+from multimodal_ser.contrast import Contrast, contrast, corrected
+from multimodal_ser.engines.local import one_thread
+from multimodal_ser.experiment import Experiment
+from multimodal_ser.members import Member
+from multimodal_ser.merging import HOW, LEARNED
+from multimodal_ser.predictions import read
+from multimodal_ser.roster import Roster, Seat
+from multimodal_ser.run_folder import RunFolder, surroundings
+from multimodal_ser.submission import pack
+from multimodal_ser.types import ConfigError, DataError, listed
+
+_OF_NUMBERS = ("mean", "weights", "stacking")
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """A finished ensemble. arms: what is compared → its numbers by part, the ensemble first.
+    stamps: the leaks that were let through.
+    """
+
+    folder: Path
+    roster: Roster
+    predictions: pd.DataFrame
+    arms: Mapping[str, Mapping[str, Any]]
+    split_hash: str
+    stamps: Sequence[str]
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """Part → its numbers."""
+        return self.arms[self.roster.arm]
+
+    @property
+    def contrast(self) -> Contrast | None:
+        """The ensemble − the member that is best on dev, on the first test part, or on dev while
+        that is sealed; None where there is no dev part to choose a member on.
+        """
+        found = self.roster.comparison["contrasts"].get(self.roster.arm)
+        return Contrast(**found) if found else None
+
+    def table(self, part: str) -> pd.DataFrame:
+        """One row an arm: every metric of the first target with sd, interval and seed ensemble."""
+        rows = {
+            arm: {
+                f"{name} {key}": numbers[part]["metrics"][name][key]
+                for name in self.roster.metrics
+                for key in ("mean", "sd", "low", "high", "ensemble")
+            }
+            for arm, numbers in self.arms.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("arm")
+
+
+def ensemble(
+    folders: Iterable[str | Path], *, how: str = "mean", name: str | None = None
+) -> Ensemble:
+    """Merge finished runs of one task into a run folder beside that of the first.
+
+    how: `mean` or `max` of the scores, `vote`, or learned on dev: `weights` (a share for each
+    member) or `stacking` (a regression on all that they say). name: that of the first run, unless
+    another is given.
+    """
+    paths = [Path(one) for one in folders]
+    _check_asked(paths, how, name)
+    runs = members.read(paths)
+    members.refuse_unlike(runs)
+    card = members.card(runs, name or str(runs[0].config["name"]))
+    parts = members.parts_of(runs)
+    _refuse_unfit(how, runs, parts)
+    folder = RunFolder(_place(runs, how, card["name"]))
+    plan = _plan(runs, how, card, parts, folder.path)
+    if not _is_done(folder.path, plan):
+        with folder.stage("merge"), one_thread():
+            _make(runs, plan, card, folder)
+    numbers = json.loads((folder.path / "metrics.json").read_text("utf-8"))
+    arms = {plan.arm: numbers["parts"]} | {one.label: one.metrics["parts"] for one in runs}
+    told, rows = roster.read(folder.path), read(folder.path)
+    return Ensemble(folder.path, told, rows, arms, numbers["split"], numbers["leaks allowed"])
+
+
+def _make(runs: Sequence[Member], plan: Roster, card: Mapping[str, Any], folder: RunFolder) -> None:
+    """Every file of the folder, the numbers last."""
+    experiment = Experiment.model_validate(card)
+    found, fits = [], {}
+    for target in experiment.outputs:
+        rows, learned = joined.merge(plan.how, joined.join(runs, target, plan.parts, plan.seeds))
+        found.append(rows)
+        fits |= {target: learned} if learned else {}
+    audit, order = members.audited(runs), ["target", "part", "repeat", "fold", "seed", "id"]
+    if any(part.startswith("test") for part in plan.parts):
+        folder.note_opening(audit["split"])  # its labels meet scores that nobody has seen
+    folder.write(
+        "config.yaml", yaml.safe_dump(dict(card), sort_keys=False, allow_unicode=True).encode()
+    )
+    folder.write("split.csv", (runs[0].folder / "split.csv").read_bytes())
+    folder.write_json("audit.json", audit)
+    folder.write_json("environment.json", surroundings("cpu"))
+    folder.write_table("predictions.csv", pd.concat(found).sort_values(order, ignore_index=True))
+    written = read(folder.path)
+    first = written[written["target"] == experiment.first]
+    if experiment.submission is not None and experiment.submission.part in plan.parts:
+        folder.write("submission.zip", pack(first, experiment.submission))
+    chosen = {name: experiment.metrics_of(name) for name in experiment.outputs}
+    measured = evaluation.measure(written, chosen)
+    compared = _compared(runs, plan, first, measured)
+    whole = plan.model_copy(update={"fits": fits, "comparison": compared})
+    folder.write_json(roster.FILE, whole.model_dump(mode="json"))
+    allowed = members.union(one.metrics["leaks allowed"] for one in runs)
+    numbers = {"split": audit["split"], "leaks allowed": allowed, "parts": measured}
+    folder.write_json("metrics.json", numbers)
+
+
+def _compared(
+    runs: Sequence[Member], plan: Roster, rows: pd.DataFrame, measured: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The ensemble against the member that is best on dev, as a study compares its arms."""
+    arm, metric = plan.arm, plan.metrics[0]
+    found = {"metric": metric, "baseline": "", "contrasts": {}, "family": [], "changes": {}}
+    found |= {"detectable": None}
+    closed = [*_sealed(runs, plan.parts)]
+    if "dev" not in measured:
+        why = "there are no labels on dev to choose the best member by, so none is tested against"
+        return found | {"verdict": [why, *closed]}
+    sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
+    best = max(runs, key=lambda one: sign * one.metrics["parts"]["dev"]["metrics"][metric]["mean"])
+    part = next((part for part in sorted(measured) if part.startswith("test")), "dev")
+    other = best.of(str(rows["target"].iloc[0]))
+    gap = contrast(rows[rows["part"] == part], other[other["part"] == part], metric)
+    return found | {
+        "baseline": best.label,
+        "contrasts": {arm: corrected({arm: gap})[arm].plain()},
+        "family": [arm],
+        "verdict": [f"on {part}, {gap.words(arm, best.label)}", *closed],
+    }
+
+
+def _sealed(runs: Sequence[Member], parts: Sequence[str]) -> Iterator[str]:
+    """What is not scored because some members have kept it closed."""
+    for part in members.union(one.parts for one in runs):
+        closed = [one.label for one in runs if part not in one.parts]
+        if part not in parts:
+            yield f"{part} is left out, because {', '.join(closed)} did not open it"
+
+
+def _check_asked(folders: Sequence[Path], how: str, name: str | None) -> None:
+    """What can be said before a file is read."""
+    if how not in HOW:
+        near = nearest(how, [*HOW])
+        raise ConfigError(f"--how: '{how}' is no way to merge{near} (allowed: {', '.join(HOW)})")
+    if len(folders) < 2:
+        raise ConfigError(f"an ensemble needs two runs or more; got {len(folders)}")
+    if name is not None and not re.fullmatch(r"[\w.-]+", name):
+        raise ConfigError(f"--name: '{name}' holds more than letters, digits, and . _ -")
+
+
+def _refuse_unfit(how: str, runs: Sequence[Member], parts: Sequence[str]) -> None:
+    """Numbers have no votes; nothing is learned without dev, or where it has too few clusters."""
+    numbers = [name for name, kind in runs[0].targets.items() if kind == "numbers"]
+    if numbers and how not in _OF_NUMBERS:
+        allowed = ", ".join(_OF_NUMBERS)
+        raise ConfigError(f"--how {how}: {', '.join(numbers)} is a number; take one of {allowed}")
+    if how not in LEARNED:
+        return
+    if "dev" not in parts:
+        rules = ", ".join(rule for rule in HOW if rule not in LEARNED)
+        raise ConfigError(
+            f"--how {how} is learned on dev, and these runs have none: take one of {rules}, or run "
+            "them with a dev part"
+        )
+    told = runs[0].predictions[lambda rows: (rows["part"] == "dev") & rows["truth"].notna()]
+    counts = told.groupby(["target", "fold"])["cluster"].nunique()
+    places = [(target, fold) for target in runs[0].targets for fold in runs[0].folds]
+    few = [f"{one[0]}, fold {one[1]}" for one in places if counts.get(one, 0) < 2]
+    if few:
+        raise DataError(
+            listed(
+                few,
+                "dev parts have no two clusters with labels, so nothing can be learned on "
+                "one and said of the other",
+            )
+            + "\ntake mean, or a protocol with more of dev (dev: 0.2, or kfold)"
+        )
+
+
+def _place(runs: Sequence[Member], how: str, name: str) -> Path:
+    """`<runs>/<name>/<fingerprint>`, in the folder of runs that the first member lies in."""
+    told = json.dumps([how, [one.fingerprint for one in runs], __version__])
+    above = Path(os.path.normpath(runs[0].folder / ".." / ".."))
+    return above / name / hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def _plan(
+    runs: Sequence[Member], how: str, card: Mapping[str, Any], parts: Sequence[str], folder: Path
+) -> Roster:
+    seats = [
+        Seat(
+            label=one.label,
+            path=Path(os.path.relpath(one.folder.resolve(), folder.resolve())).as_posix(),
+            fingerprint=one.fingerprint,
+            predictions=roster.digest(one.folder),
+            seeds=one.seeds,
+        )
+        for one in runs
+    ]
+    decides = next(iter(runs[0].targets.values()))
+    return Roster(
+        name=card["name"],
+        how=how,
+        seeds=card["seeds"],
+        parts=[*parts],
+        metrics=[one for one in card["metrics"] if metrics.kind(one) == decides],
+        members=seats,
+    )
+
+
+def _is_done(folder: Path, plan: Roster) -> bool:
+    """All of it stands there, of the very same predictions."""
+    if not roster.is_ensemble(folder) or not (folder / "metrics.json").is_file():
+        return False
+    try:
+        return roster.read(folder).plan() == plan.plan()
+    except DataError:  # damaged: it is made anew
+        return False

@@ -1,0 +1,134 @@
+"""Runs joined row by row and merged, in the form of a run's predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser import predictions
+from multimodal_ser.label_sets import THRESHOLD
+from multimodal_ser.learned_merging import cross_fitted, fit
+from multimodal_ser.members import Member
+from multimodal_ser.merging import LEARNED, Fit, Said, merged
+from multimodal_ser.predictions import SCORE, answers, kind_of
+from multimodal_ser.types import DataError, listed
+
+Fits = dict[int, dict[int, Fit]]
+_KEYS = ["part", "repeat", "fold", "seed", "id"]
+_HEAD = ["id", "cluster", "part", "repeat", "fold", "seed", "target", "truth"]
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What every member says of one target, row by row; truth `[N, C]`, NaN where not known."""
+
+    rows: pd.DataFrame
+    classes: list[str]
+    said: Said
+    truth: np.ndarray
+
+
+def join(
+    members: Sequence[Member], target: str, parts: Sequence[str], seeds: Sequence[int]
+) -> Joined:
+    """Fold with fold and seed with seed, sorted by part, fold, seed and id."""
+    tables = [_rows(one, target, parts, seeds) for one in members]
+    for member, table in zip(members[1:], tables[1:], strict=True):
+        _refuse_other_rows(members[0].label, tables[0], member.label, table)
+    classes, kind = members[0].classes[target], kind_of(tables[0])
+    scores = _columns(tables, [SCORE + name for name in classes] or ["value"])
+    for member, of_member in zip(members, scores, strict=True):
+        lost = tables[0]["id"][~np.isfinite(of_member).all(axis=1)]
+        if len(lost):
+            raise DataError(listed([*lost], f"predictions of {member.label} are no numbers"))
+    cuts = None
+    if kind == "labels":
+        cuts = _columns(tables, [THRESHOLD + name for name in classes])
+    said = Said(kind, scores, cuts)
+    return Joined(tables[0][_HEAD], classes, said, predictions.truth(tables[0]))
+
+
+def merge(how: str, joined: Joined) -> tuple[pd.DataFrame, Fits]:
+    """Rows as a run writes them, and what was learned, if anything: fold → seed → fit."""
+    if how not in LEARNED:
+        return _written(joined, *merged(how, joined.said)), {}
+    scores = np.zeros(joined.said.scores.shape[1:])
+    cuts = None if joined.said.cuts is None else np.zeros(scores.shape)
+    fits: Fits = {}
+    for fold, some in joined.rows.groupby("fold"):
+        for seed, rows in some.groupby("seed"):
+            places = rows.index.to_numpy()
+            learned = _learn(how, joined, places, scores, cuts)
+            fits.setdefault(int(str(fold)), {})[int(str(seed))] = learned
+    return _written(joined, scores, cuts), fits
+
+
+def _learn(
+    how: str, joined: Joined, rows: np.ndarray, scores: np.ndarray, cuts: np.ndarray | None
+) -> Fit:
+    """One fold and seed: dev is cross-fitted, every other part is merged as learned on all of dev.
+
+    scores, cuts: where that is written.
+    """
+    about = joined.rows.iloc[rows]
+    dev = rows[(about["part"] == "dev").to_numpy()]
+    rest = np.setdiff1d(rows, dev)
+    said, truth = joined.said.of(dev), joined.truth[dev]
+    try:
+        learned = fit(how, said, truth)
+        of_dev = cross_fitted(how, said, truth, joined.rows["cluster"].to_numpy()[dev])
+    except DataError as error:
+        where = f"{about['target'].iloc[0]}, fold {about['fold'].iloc[0]}"
+        raise DataError(
+            f"{how} cannot be learned on dev ({where}): {error}; take mean, or a protocol with "
+            "more of dev"
+        ) from None
+    for places, (found, at) in ((dev, of_dev), (rest, merged(how, joined.said.of(rest), learned))):
+        scores[places] = found
+        if cuts is not None:
+            cuts[places] = at
+    return learned
+
+
+def _written(joined: Joined, scores: np.ndarray, cuts: np.ndarray | None) -> pd.DataFrame:
+    if not joined.classes:
+        return joined.rows.assign(value=[f"{number:.8g}" for number in scores[:, 0]])
+    columns = {SCORE + name: scores[:, at] for at, name in enumerate(joined.classes)}
+    if cuts is not None:
+        columns |= {THRESHOLD + name: cuts[:, at] for at, name in enumerate(joined.classes)}
+    rows = joined.rows.assign(value="", **columns)
+    return rows.assign(value=answers(rows))
+
+
+def _columns(tables: Sequence[pd.DataFrame], names: Sequence[str]) -> np.ndarray:
+    """`[M, N, C]`."""
+    return np.stack([table[[*names]].to_numpy(dtype=float) for table in tables])
+
+
+def _rows(member: Member, target: str, parts: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
+    rows = member.of(target)
+    rows = rows[rows["part"].isin(parts)]
+    if len(member.seeds) == 1:
+        rows = pd.concat([rows.assign(seed=seed) for seed in seeds])
+    return rows.sort_values(_KEYS, ignore_index=True)
+
+
+def _refuse_other_rows(
+    name: str, first: pd.DataFrame, other_name: str, other: pd.DataFrame
+) -> None:
+    """Split, folds and seeds agree, so only a changed corpus or a damaged file comes here."""
+    if not first[_KEYS].equals(other[_KEYS]):
+        ids = sorted(set(first["id"]) ^ set(other["id"]))
+        what = f"{len(ids)} ids are in one only, such as {ids[0]}" if ids else "other folds, seeds"
+        raise DataError(f"{name} and {other_name} did not score the same utterances: {what}")
+    for column in ("truth", "cluster"):
+        one, two = first[column].fillna(""), other[column].fillna("")
+        if (one != two).any():
+            row = int((one != two).to_numpy().argmax())
+            raise DataError(
+                f"{name} and {other_name}: the {column} of {first['id'][row]} is '{one[row]}' "
+                f"against '{two[row]}'; run both on the same corpus"
+            )

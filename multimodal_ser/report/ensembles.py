@@ -1,0 +1,89 @@
+"""An ensemble beside the runs that it is made of, which are read where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from multimodal_ser import roster
+from multimodal_ser.merging import LEARNED
+from multimodal_ser.report import collect
+from multimodal_ser.report.cells import Cell, Cells, Table, number
+from multimodal_ser.report.collect import Report
+from multimodal_ser.roster import Roster
+
+_HOW = {
+    "mean": "The scores are the mean of the members' scores.",
+    "max": "The score of a class is the highest that a member gives it; of single classes they are "
+    "scaled to add up to 1.",
+    "vote": "Each member has one vote; the scores are the shares of the votes, moved by a "
+    "thousandth towards the mean of the members' scores, which settles ties.",
+    "weights": "The scores are a mean in which each member has a share: those shares that make dev "
+    "the most probable (of numbers, with the least squared error).",
+    "stacking": "The scores are those of a regression on what all members say: logistic on "
+    "log-probabilities (of labels on log-odds), or ridge on numbers.",
+}
+_LEARNED = (
+    "What was learned for test was learned on all of dev of the same fold and seed; nothing was "
+    "learned on test. The numbers on dev are cross-fitted: of each cluster they come from what was "
+    "learned on other clusters."
+)
+_OF_STACKING = (
+    "How much a member counts: what the regression makes of its log-probability of a class for "
+    "that very class (of a label its log-odds, of a number the number), the mean over classes."
+)
+
+
+def read(folder: Path) -> Report:
+    """The arms are the ensemble and its members, on the parts that all of them have scored."""
+    told = roster.read(folder)
+    own = collect.read_run(folder)
+    arms = {told.arm: own}
+    for seat, home in zip(told.members, told.homes(folder), strict=True):
+        member = collect.read_run(home)
+        parts = {part: member.metrics["parts"][part] for part in own.metrics["parts"]}
+        arms[seat.label] = replace(member, metrics={**member.metrics, "parts": parts})
+    return Report(folder, arms, told.comparison, told)
+
+
+def lines(told: Roster) -> Iterator[str]:
+    """How the members were merged."""
+    yield _HOW[told.how]
+    if told.how in LEARNED:
+        yield _LEARNED
+    single = [one.label for one in told.members if len(one.seeds) < len(told.seeds)]
+    if single:
+        yield f"One seed stands beside all seeds of the others: {', '.join(single)}."
+    if told.how == "stacking":
+        yield _OF_STACKING
+
+
+def tables(told: Roster) -> Iterator[Table]:
+    """The members, and what each counts where that was learned."""
+    rows = [
+        [
+            Cell(one.label),
+            Cell(one.fingerprint),
+            Cell(one.path),
+            Cell(", ".join(map(str, one.seeds))),
+        ]
+        for one in told.members
+    ]
+    yield Table("Members", ["member", "run", "lies at", "seeds"], rows)
+    for target, by_fold in told.fits.items():
+        counts = {
+            (fold, seed): fit.counts(len(told.members))
+            for fold, by_seed in sorted(by_fold.items())
+            for seed, fit in sorted(by_seed.items())
+        }
+        header = ["fold and seed", *(one.label for one in told.members)]
+        found = [_counts(f"{fold}-{seed}", values) for (fold, seed), values in counts.items()]
+        mean = _counts("mean", np.mean([*counts.values()], axis=0).tolist())
+        yield Table(f"{target}: how much each member counts", header, found, [mean])
+
+
+def _counts(name: str, values: list[float]) -> Cells:
+    return [Cell(name), *(number(value) for value in values)]

@@ -1,0 +1,107 @@
+"""`ensemble.json`: the runs that an ensemble is made of, how they are merged, what was learned.
+
+Members are named by their place relative to the ensemble, so that a folder of runs can be moved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from multimodal_ser.merging import Fit
+from multimodal_ser.types import DataError, listed
+
+FILE = "ensemble.json"
+
+
+class Seat(BaseModel):
+    """A member. predictions: the hash of those that were merged. seeds: a single one stands beside
+    each of the ensemble's.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    label: str
+    path: str
+    fingerprint: str
+    predictions: str
+    seeds: list[int]
+
+    def beside(self, seeds: Sequence[int]) -> list[int]:
+        """Its seeds that go with those of the ensemble."""
+        return self.seeds if len(self.seeds) == 1 else [*seeds]
+
+
+class Roster(BaseModel):
+    """What an ensemble is. fits: target → fold → seed → what was learned there, on all of dev.
+
+    parts: those that every member has scored. metrics: those of the target that decides.
+    comparison: the ensemble against its best member, in the form of a study's.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    how: str
+    seeds: list[int]
+    parts: list[str]
+    metrics: list[str]
+    members: list[Seat]
+    fits: dict[str, dict[int, dict[int, Fit]]] = {}
+    comparison: dict[str, Any] = {}
+
+    @property
+    def arm(self) -> str:
+        """What the ensemble is called beside its members."""
+        return f"ensemble ({self.how})"
+
+    def plan(self) -> dict[str, Any]:
+        """What is known before anything is merged."""
+        return self.model_dump(exclude={"fits", "comparison"})
+
+    def homes(self, folder: Path) -> list[Path]:
+        """The folders of the members; DataError where one is gone, or has changed since."""
+        found = [Path(os.path.normpath(folder.resolve() / one.path)) for one in self.members]
+        pairs = list(zip(self.members, found, strict=True))
+        gone = [f"{seat.label}: {home}" for seat, home in pairs if not home.is_dir()]
+        if gone:
+            raise DataError(listed(gone, f"members of the ensemble {folder} are missing"))
+        changed = [seat.label for seat, home in pairs if digest(home) != seat.predictions]
+        if changed:
+            raise DataError(
+                f"{', '.join(changed)}: other predictions than those that {folder} merged; in "
+                f"{folder.parent} merge them again: {self.command(folder)}"
+            )
+        return found
+
+    def command(self, folder: Path) -> str:
+        """What makes it again, typed in the folder of runs."""
+        homes = [os.path.normpath(Path(folder.name) / one.path) for one in self.members]
+        return shlex.join(["mser", "ensemble", *homes, "--how", self.how, "--name", self.name])
+
+
+def is_ensemble(folder: Path) -> bool:
+    return (folder / FILE).is_file()
+
+
+def read(folder: Path) -> Roster:
+    """DataError where it is damaged or of another version."""
+    path = folder / FILE
+    try:
+        return Roster.model_validate(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, ValidationError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
+
+
+def digest(run: Path) -> str:
+    """Of the predictions of a run, as they lie there."""
+    path = run / "predictions.csv"
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    except OSError:
+        raise DataError(f"{run} is no finished run (it has no {path.name})") from None
