@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from multimodal_ser import components, metrics, ways
-from multimodal_ser.experiment import EncoderPart, Experiment, Tuning
+from multimodal_ser.experiment import EncoderPart, Experiment
+from multimodal_ser.sections import Tuning
 from multimodal_ser.types import ConfigError
 
 

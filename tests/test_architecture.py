@@ -20,7 +20,7 @@ LAYERS = [
     "audio pooling losses metrics clusters near_duplicates statistics cache components",
     "label_sets",
     "engines.local engines.together outputs predictions",
-    "validation mistakes texts leaks contents",
+    "validation mistakes texts leaks contents sections",
     "corpus batches model_folder splits experiment",
     "model",
     "datasets asr augment encoders fusion learners label_maps targets balance",
