@@ -23,18 +23,24 @@ from multimodal_ser.sections import (
     Part,
     Submission,
     Task,
+    Tune,
 )
 
 TextSource = Literal["reference", "asr", "asr_where_missing"]
 Leak = Literal["speaker", "group", "audio", "overlap", "transcript"]
 _NOT_A_RESULT = {
     "name", "runs_dir", "seeds", "workers", "device", "cache", "breakdown", "task", "submission",
+    "search", "tune",
 }  # fmt: skip
 _NOT_THE_TASK = ("root", "dev", "seed")  # where it lies, and how somebody selects
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, Mapping) else value
+
+
+def _as_section(value: Any) -> Any:
+    return {} if value is None else value  # a key with nothing behind it
 
 
 def _as_steps(value: Any) -> Any:
@@ -45,7 +51,8 @@ class Experiment(BaseModel):
     """One experiment: a corpus, a protocol, encoders, a fusion, a learner, seeds, metrics.
 
     folds: the numbers of those that are run, None: all. balance_beta: β of `balance: effective`,
-    None: 0.999.
+    None: 0.999. search: dotted key → what a search may try there, see `search_config`; without any
+    key it is what the components say of themselves.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,6 +79,8 @@ class Experiment(BaseModel):
     breakdown: list[str] = []
     task: Task | None = None
     submission: Submission | None = None
+    search: Annotated[dict[str, Any], BeforeValidator(_as_section)] = {}
+    tune: Tune = Tune()
     runs_dir: Path = Path("runs")
     cache: CacheSection = CacheSection()
     workers: int | None = Field(default=None, ge=1)

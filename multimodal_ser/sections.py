@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class _Section(BaseModel):
@@ -124,3 +124,26 @@ class CacheSection(_Section):
     """Where features are kept; None: `MSER_CACHE`, else the user's cache folder."""
 
     dir: Path | None = None
+
+
+class Tune(_Section):
+    """How the trials of a search are judged, and what is claimed in the end.
+
+    objective: of a trial, over its folds and seeds: the mean, or `lower`, the mean minus a standard
+    error. tune_on: the fold that is tuned and claimed. nested: every fold has a search of its own.
+    inner: so many folds are cut from train and dev, None: the dev part judges. cost: what else is
+    to be small. final: the chosen trial is trained as in the search (same), or on train and dev.
+    """
+
+    objective: Literal["mean", "lower"] = "mean"
+    tune_on: int | None = Field(default=None, ge=0)
+    nested: bool = False
+    inner: int | None = Field(default=None, ge=2)
+    cost: Literal["seconds", "parameters"] | None = None
+    final: Literal["same", "refit"] = "same"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Tune:
+        if self.nested and self.tune_on is not None:
+            raise ValueError("nested tunes every fold, tune_on one of them; leave one of the two")
+        return self
