@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from multimodal_ser import components, splits
+from multimodal_ser import components, search_check, search_config, splits
 from multimodal_ser.contradictions import contradictions
+from multimodal_ser.dotted import put
 from multimodal_ser.experiment import EncoderPart, Experiment, Part
 from multimodal_ser.mistakes import explain
+from multimodal_ser.search_space import Space
 from multimodal_ser.types import ConfigError
 
 _CONDITIONS = ("corpus", "labels", "protocol", "outputs")
@@ -46,20 +49,16 @@ def check(
 
     ran: it is that of a run, such as an arm of a study, to which not every rule for users applies.
     """
-    problems: list[str] = []
-    complete = copy.deepcopy(dict(raw))
-    for path, part, options_of in _parts(complete):
-        problems += _fill(path, part, options_of, allow_code)
-    experiment: Experiment | None = None
-    try:
-        experiment = Experiment.model_validate(complete)
-    except ValidationError as error:
-        problems += [explain((), Experiment, one) for one in error.errors()]
-    if experiment and not problems and not ran:
-        problems = list(contradictions(experiment, card))
+    how = _How(allow_code, card, ran)
+    experiment, problems = _examined(raw, how)
+    searched = raw.get("search")
+    if isinstance(searched, Mapping) and all(isinstance(key, str) for key in searched) and not ran:
+        if experiment and not problems:
+            problems = _searched(searched, experiment, how)[1]
+        else:
+            problems += search_config.read(searched)[1]
     if problems or experiment is None:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigError("\n  ".join([f"{source}: {count}", *problems]))
+        raise _wrong(source, problems)
     return experiment
 
 
@@ -67,7 +66,71 @@ def with_fusion(experiment: Experiment, name: str) -> Experiment:
     """The same experiment with another fusion, at its defaults unless it is the one named."""
     if experiment.fusion is None or experiment.fusion.name == name:
         return experiment
-    return check(experiment.resolved() | {"fusion": {"name": name}}, source=f"fusion {name}")
+    return applied(experiment, {"fusion": {"name": name}}, source=f"fusion {name}")
+
+
+def applied(
+    experiment: Experiment, values: Mapping[str, Any], *, source: str = "trial"
+) -> Experiment:
+    """The experiment with dotted keys set, as by a command, in which nothing is searched."""
+    found, problems = _examined(_set(experiment, values), _How())
+    if problems or found is None:
+        raise _wrong(source, problems)
+    return found
+
+
+def space_of(experiment: Experiment, *, source: str = "config") -> Space:
+    """What its section `search:` says, or else its components; ConfigError with every problem."""
+    section = experiment.search or search_check.own(experiment)
+    space, problems = _searched(section, experiment, _How())
+    if not section:
+        problems = ["search: no component says what to search; name keys, such as learner.C"]
+    if problems:
+        raise _wrong(source, problems)
+    return space
+
+
+@dataclass(frozen=True)
+class _How:
+    """What a config may be; see `check`."""
+
+    allow_code: bool = True
+    card: bool = False
+    ran: bool = False
+
+
+def _examined(raw: Mapping[str, Any], how: _How) -> tuple[Experiment | None, list[str]]:
+    """The complete experiment if it is one, and what is wrong, but for what it searches."""
+    problems: list[str] = []
+    complete = copy.deepcopy(dict(raw))
+    for path, part, options_of in _parts(complete):
+        problems += _fill(path, part, options_of, how.allow_code)
+    try:
+        experiment = Experiment.model_validate(complete)
+    except ValidationError as error:
+        return None, problems + [explain((), Experiment, one) for one in error.errors()]
+    if not problems and not how.ran:
+        problems = list(contradictions(experiment, how.card))
+    return experiment, problems
+
+
+def _searched(
+    section: Mapping[str, Any], experiment: Experiment, how: _How
+) -> tuple[Space, list[str]]:
+    return search_check.examine(
+        section, experiment, lambda values: _examined(_set(experiment, values), how)
+    )
+
+
+def _set(experiment: Experiment, values: Mapping[str, Any]) -> dict[str, Any]:
+    raw = experiment.resolved() | {"search": {}}
+    put(raw, values)
+    return raw
+
+
+def _wrong(source: str, problems: Sequence[str]) -> ConfigError:
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return ConfigError("\n  ".join([f"{source}: {count}", *problems]))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -105,24 +168,16 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _override(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Set dotted keys. Another `name` for a component leaves the old one's options behind."""
-    for override in sorted(overrides, key=lambda one: ".name=" not in one):
+    values = {}
+    for override in overrides:
         dotted, equals, text = override.partition("=")
         if not equals or not dotted:
             raise ConfigError(f"'{override}' is not key=value")
         try:
-            value = yaml.safe_load(text)
+            values[dotted] = yaml.safe_load(text)
         except yaml.YAMLError:
             raise ConfigError(f"the value of '{override}' is not valid YAML") from None
-        *parents, last = dotted.split(".")
-        place = raw
-        for parent in parents:
-            if not isinstance(place.get(parent), dict):
-                place[parent] = {}
-            place = place[parent]
-        if last == "name" and parents and place.get("name") != value:
-            place.clear()
-        place[last] = value
+    put(raw, values)
     return raw
 
 

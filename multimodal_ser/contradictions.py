@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from multimodal_ser import components, metrics, ways
-from multimodal_ser.experiment import EncoderPart, Experiment, Tuning
+from multimodal_ser.experiment import EncoderPart, Experiment
+from multimodal_ser.sections import Tuning
 from multimodal_ser.types import ConfigError
 
 
@@ -19,6 +20,7 @@ def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
         yield "folds, within: within.fold names the one that is seen"
     if experiment.encoders or not card:
         yield from _of_learning(experiment)
+        yield from _of_tuning(experiment)
 
 
 def _of_outputs(experiment: Experiment) -> Iterator[str]:
@@ -79,6 +81,21 @@ def _of_learning(experiment: Experiment) -> Iterator[str]:
         yield "learner.modality_dropout: the encoders read one modality, so there is none to drop"
     if experiment.shuffle and not known[experiment.shuffle]:
         yield f"shuffle: no encoder reads {experiment.shuffle}, so it would have no effect"
+
+
+def _of_tuning(experiment: Experiment) -> Iterator[str]:
+    tune, folds = experiment.tune, experiment.folds
+    if tune.tune_on is not None and folds and tune.tune_on not in folds:
+        yield f"tune.tune_on: fold {tune.tune_on} is not run; folds: {folds}"
+    one_fold = tune.tune_on is not None or tune.nested or len(folds or ()) == 1
+    if tune.objective == "lower" and one_fold and not tune.inner and len(experiment.seeds) == 1:
+        yield (
+            "tune.objective: lower needs several numbers a trial, and there is one fold and one "
+            "seed; set inner, more seeds, or objective: mean"
+        )
+    name = experiment.learner.name
+    if tune.cost == "parameters" and components.find("learners", name).WANTS != "batches":
+        yield f"tune.cost: the parameters of '{name}' are not counted; take seconds"
 
 
 def _of_fusion(experiment: Experiment, learner: Any) -> Iterator[str]:

@@ -7,170 +7,57 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)  # fmt: skip
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from multimodal_ser import __version__, components, metrics
 from multimodal_ser.outputs import Output, kind_of, with_loss
+from multimodal_ser.sections import (
+    Augment,
+    CacheSection,
+    EncoderPart,
+    Labels,
+    Part,
+    Submission,
+    Task,
+    Tune,
+    Within,
+)
 
 TextSource = Literal["reference", "asr", "asr_where_missing"]
 Leak = Literal["speaker", "group", "audio", "overlap", "transcript"]
 _NOT_A_RESULT = {
     "name", "runs_dir", "seeds", "workers", "device", "cache", "breakdown", "task", "submission",
+    "search", "tune",
 }  # fmt: skip
 _NOT_THE_TASK = ("root", "dev", "seed")  # where it lies, and how somebody selects
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Part(BaseModel):
-    """A component by name; its options are checked against the component's own signature."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    name: str
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
-
-
-class Tuning(_Section):
-    """How a pre-trained encoder learns where it does; see `types.Finetune`.
-
-    lr: its own learning rate, None: the learner's. rank, alpha, dropout: of `trainable: lora`.
-    """
-
-    lr: float | None = Field(default=None, gt=0)
-    cnn: bool = False
-    checkpointing: bool = False
-    rank: int = Field(default=8, gt=0)
-    alpha: float = Field(default=16.0, gt=0)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-
-
-class EncoderPart(Part):
-    """An encoder, what happens to its features after the cache, and whether it learns.
-
-    trainable: all of a pre-trained encoder, its highest layers (`top:2`), or low-rank additions
-    (`lora`).
-    """
-
-    normalize: Literal["none", "standard", "speaker"] = "none"
-    trainable: bool | str = False
-    finetune: Tuning = Tuning()
-
-    @field_validator("trainable")
-    @classmethod
-    def _known(cls, how: bool | str) -> bool | str:
-        if isinstance(how, str) and not re.fullmatch(r"top:[1-9]\d*|lora", how):
-            raise ValueError("one of true, false, lora, and top:<number of the highest layers>")
-        return how
-
-    @property
-    def attended(self) -> bool:
-        """Its frames are pooled by a learned query, behind the cache."""
-        return self.options.get("pool") == "attention"
-
-
-class Labels(_Section):
-    """Other labels than the corpus ships; see `label_maps`."""
-
-    use: Literal["ekman6", "ekman6+neutral", "big4", "valence_sign"] | None = None
-    rename: dict[str, str] = {}
-    drop: list[str] = []
-
-
-class Published(_Section):
-    """What others report on a task: metric → value, and where that stands."""
-
-    system: str
-    values: dict[str, float] = Field(min_length=1)
-    source: str
-    note: str = ""
-
-
-class Task(_Section):
-    """A task that others have worked on. conditions: what its card says of corpus, protocol and
-    outputs; a run that differs there is not drawn among the published results.
-    """
-
-    title: str
-    home: str
-    averaging: str
-    part: str = "test"
-    published: list[Published] = []
-    conditions: dict[str, Any] = {}
-
-
-class Submission(_Section):
-    """The file that a task wants, in a zip: its columns, by our name (id, value) → theirs.
-
-    verified: the layout was accepted by the task's own page; False is said wherever it is written.
-    """
-
-    file: str = Field(pattern=r"^[\w.-]+$")
-    columns: dict[Literal["id", "value"], str] = {"id": "id", "value": "label"}
-    separator: str = Field(default=",", min_length=1, max_length=1)
-    header: bool = True
-    part: str = "test"
-    verified: bool = False
-
-
-class Augment(_Section):
-    """What changes the rows that train, and never others: components in their order.
-
-    copies: that many changed copies of each row join the training, made once and kept; None: each
-    row is changed anew in each epoch.
-    """
-
-    steps: list[Part] = []
-    copies: int | None = Field(default=None, gt=0)
-
-
-class Within(_Section):
-    """What one fold trains and selects on, its test part out of reach.
-
-    folds: that many are cut of it, in whole clusters, each of which is dev once; None: its own dev.
-    """
-
-    fold: int = Field(default=0, ge=0)
-    folds: int | None = Field(default=None, ge=2)
-
-
-class CacheSection(_Section):
-    """Where features are kept; None: `MSER_CACHE`, else the user's cache folder."""
-
-    dir: Path | None = None
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, Mapping) else value
 
 
+def _as_section(value: Any) -> Any:
+    return {} if value is None else value  # a key with nothing behind it
+
+
 def _as_steps(value: Any) -> Any:
     return {"steps": value} if isinstance(value, list) else value
 
 
-class Experiment(_Section):
+class Experiment(BaseModel):
     """One experiment: a corpus, a protocol, encoders, a fusion, a learner, seeds, metrics.
 
     folds: the numbers of those that are run, None: all. within: the test parts are never seen.
-    refit: dev trains, too, and nothing is selected. balance_beta: β of `balance: effective`,
-    None: 0.999.
+    refit: dev trains, too, and nothing is selected. balance_beta: β of `balance: effective`, None:
+    0.999. search: dotted key → what a search may try there, see `search_config`; without any key it
+    is what the components say of themselves.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(pattern=r"^[\w.-]+$")
     corpus: Annotated[list[Part], BeforeValidator(_as_list)] = Field(min_length=1)
@@ -196,6 +83,8 @@ class Experiment(_Section):
     breakdown: list[str] = []
     task: Task | None = None
     submission: Submission | None = None
+    search: Annotated[dict[str, Any], BeforeValidator(_as_section)] = {}
+    tune: Tune = Tune()
     runs_dir: Path = Path("runs")
     cache: CacheSection = CacheSection()
     workers: int | None = Field(default=None, ge=1)

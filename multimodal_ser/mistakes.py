@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -28,6 +29,19 @@ def explain(
         near = _nearest(wrong, everywhere, [*prefix])
         allowed = here or everywhere
     return f"{where}: unknown key (given {error['input']!r}){near} allowed: {', '.join(allowed)}"
+
+
+def nearest_path(wrong: str, allowed: Sequence[str]) -> str:
+    """` (did you mean …?)` for a dotted key: the last step counts first, then the whole path."""
+    last = components.nearest(wrong.rpartition(".")[2], sorted({_last(one) for one in allowed}))
+    meant = last.removeprefix("; did you mean ").removesuffix("?")
+    paths = [one for one in allowed if meant and _last(one) == meant]
+    near = difflib.get_close_matches(wrong, paths, n=1, cutoff=0)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
 
 
 def _nearest(wrong: str, allowed: Sequence[str], above: Sequence[str]) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser import splits
-from multimodal_ser.experiment import Within
 from multimodal_ser.preparation import Prepared
+from multimodal_ser.sections import Within
 from multimodal_ser.types import ConfigError, Fold
 
 

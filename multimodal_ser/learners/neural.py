@@ -75,6 +75,16 @@ class Learner:
     def load_state(self, files: Mapping[str, bytes]) -> None:
         self.loop.load_state(files)
 
+    @staticmethod
+    def search_space() -> dict[str, Any]:
+        return {
+            "optimizer": {
+                "lr": {"low": 1e-4, "high": 1e-2, "log": True},
+                "weight_decay": {"low": 1e-6, "high": 1e-1, "log": True},
+            },
+            "batch_size": [16, 32, 64, 128],
+        }
+
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
     """Options that build it at once."""

@@ -1,0 +1,188 @@
+"""What is wrong with a space as seen from the config that it belongs to.
+
+Experiments are made of its corners, and what their check says is said of the key that is searched:
+so every value of a choice and both ends of a range are right before the first trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from multimodal_ser import components, search_config, ways
+from multimodal_ser.dotted import component_of, places
+from multimodal_ser.experiment import Experiment
+from multimodal_ser.mistakes import nearest_path
+from multimodal_ser.search_space import ENDLESS, Assignment, Parameter, Range, Space, branch
+
+Attempt = Callable[[Assignment], tuple[Experiment | None, list[str]]]
+
+
+@dataclass(frozen=True)
+class _Corner:
+    """What of an assignment is right, the experiment that this makes, and what was wrong."""
+
+    values: Assignment
+    experiment: Experiment | None
+    problems: list[str]
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        return dict(places(self.experiment.resolved())) if self.experiment else {}
+
+    def has(self, parameter: Parameter) -> bool:
+        """Whether it is one of what is right here."""
+        when = parameter.when
+        active = when is None or self.values.get(when[0]) == when[1]
+        return active and parameter.key in self.values
+
+
+def own(experiment: Experiment) -> dict[str, Any]:
+    """What the components of a config say of themselves, as a section `search:`."""
+    parts = {f"encoders.{name}": ("encoders", one) for name, one in experiment.encoders.items()}
+    parts |= {"fusion": ("fusion", experiment.fusion), "learner": ("learners", experiment.learner)}
+    found: dict[str, Any] = {}
+    for place, (kind, part) in parts.items():
+        component = components.find(kind, part.name) if part else None
+        says = getattr(component, "search_space", dict)
+        found |= {f"{place}.{key}": what for key, what in says().items()}
+    return found
+
+
+def examine(
+    section: Mapping[str, Any], experiment: Experiment, attempt: Attempt
+) -> tuple[Space, list[str]]:
+    """The space of a section, and all that is wrong with it.
+
+    attempt: the experiment that an assignment makes of this one, or what is wrong with that.
+    """
+    space, problems = search_config.read(section)
+    strange = dict(_unknown(space, experiment))
+    problems += [f"search.{name}: {what}" for name, what in strange.items()]
+    space = _without(space, strange)
+    corners = [_right_part(corner, attempt) for corner in space.corners()]
+    space = replace(space, parameters=tuple(_typed(one, corners) for one in space.parameters))
+    for corner in corners:
+        problems += [*corner.problems, *_of_features(space, experiment, corner)]
+    problems += _of_steps(space)
+    return space, list(dict.fromkeys(problems))
+
+
+def _unknown(space: Space, experiment: Experiment) -> Iterator[tuple[str, str]]:
+    """Name → what is wrong, of each that has no place in the config."""
+    known = dict(places(experiment.resolved() | {"search": {}}))
+    for one in space.parameters:
+        key = component_of(one.key) or one.key
+        if one.when is None and not _is_there(key, known):
+            yield one.name, f"unknown key{nearest_path(key, list(known))}"
+
+
+def _without(space: Space, names: Mapping[str, Any]) -> Space:
+    """Nor with what depends on them."""
+    kept = [one for one in space.parameters if one.name not in names]
+    kept = [one for one in kept if one.when is None or one.when[0] not in names]
+    return replace(space, parameters=tuple(kept))
+
+
+def _is_there(key: str, known: Mapping[str, Any]) -> bool:
+    """Or below a single value, where a section may stand as well (`outputs.label.head`)."""
+    above = key
+    while above and above not in known:
+        above = above.rpartition(".")[0]
+    return above == key or not isinstance(known.get(above, {}), dict | list)
+
+
+def _right_part(corner: Assignment, attempt: Attempt) -> _Corner:
+    """Wrong values are left out until the rest is right, so that none hides another."""
+    left, problems = corner, []
+    while True:
+        experiment, found = attempt(left)
+        if not found or not left:
+            return _Corner(left, experiment, problems)
+        wrong = {line: key for line in found for key in left if _is_about(line, key)}
+        if wrong:
+            problems += [
+                f"search.{_called(key, left)}{line.removeprefix(key)}"
+                for line, key in wrong.items()
+            ]
+            guilty = {*wrong.values()}
+        else:
+            causes = {line: _causes(line, left, attempt) for line in found}
+            problems += [
+                f"search ({', '.join(f'{key}: {left[key]}' for key in keys)}): {line}"
+                for line, keys in causes.items()
+            ]
+            guilty = {keys[0] for keys in causes.values()}
+        for key in guilty:
+            left = _less(left, key)
+
+
+def _is_about(line: str, key: str) -> bool:
+    where = line.partition(": ")[0]
+    return where == key or where.startswith(f"{key}.")
+
+
+def _causes(line: str, values: Assignment, attempt: Attempt) -> list[str]:
+    """Of a problem at another place: each value without which it is gone, or all of them."""
+    alone = [key for key in values if line not in attempt(_less(values, key))[1]]
+    return alone or list(values)
+
+
+def _less(values: Assignment, key: str) -> Assignment:
+    """Without a key; a branch takes its options along."""
+    place = component_of(key)
+    below = f"{place}." if place else f"{key}."
+    return {one: value for one, value in values.items() if one != key and not one.startswith(below)}
+
+
+def _called(key: str, values: Assignment) -> str:
+    """The name of a key in the space, that of its branch before it."""
+    for chooses, name in values.items():
+        place = component_of(chooses)
+        if place and key != chooses and key.startswith(f"{place}."):
+            return branch(place, name) + key.removeprefix(place)
+    return key
+
+
+def _typed(parameter: Parameter, corners: list[_Corner]) -> Parameter:
+    """Whole numbers where the check makes whole numbers of the ends, else others."""
+    domain = parameter.domain
+    ends = [corner.plain[parameter.key] for corner in corners if corner.has(parameter)]
+    if not isinstance(domain, Range) or not ends:
+        return parameter
+    kind = int if all(isinstance(end, int) for end in ends) else float
+    low, high, whole = kind(domain.low), kind(domain.high), kind is int
+    return replace(parameter, domain=replace(domain, low=low, high=high, whole=whole))
+
+
+def _of_steps(space: Space) -> Iterator[str]:
+    for one in space.parameters:
+        step = one.domain.step if isinstance(one.domain, Range) and one.domain.whole else None
+        if step is not None and step != int(step):
+            yield f"search.{one.name}: step must be whole, as what it leads to (given {step})"
+
+
+def _of_features(space: Space, base: Experiment, corner: _Corner) -> Iterator[str]:
+    """What would have to be encoded in every trial, or in none before it is checked for leaks."""
+    experiment = corner.experiment
+    if experiment is None:
+        return
+    endless = [one for one in space.parameters if one.domain.continuous and corner.has(one)]
+    for name in ways.cached(experiment):
+        for one in endless:
+            if one.key.startswith(f"encoders.{name}.") and ".finetune." not in one.key:
+                yield f"search.{one.name}: {ENDLESS}"
+    for key in corner.values if experiment.augment.copies else ():
+        if key.startswith("augment."):
+            yield f"search.{key}: copies would be changed anew in every trial; unset augment.copies"
+    for name, part in experiment.encoders.items():
+        reads, should = (
+            components.find("encoders", one.name).modality for one in (part, base.encoders[name])
+        )
+        if reads != should:
+            yield (
+                f"search.encoders.{branch(name, part.name)}: it reads {reads}, and the encoder of "
+                f"the config reads {should}, for which alone leaks are looked for"
+            )

@@ -1,0 +1,169 @@
+"""What a search may try: parameters, what each may be, and what a trial makes of them.
+
+A key is where a value stands in a config (`fusion.hidden`). A name is what a study calls it: the
+same, but for what is searched inside a branch (`fusion[concat].hidden`), because other branches may
+search the same key elsewhere. Nothing here knows what a key means.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import product
+from typing import Any
+
+from multimodal_ser.domains import Choice, Domain, Range, Trial
+from multimodal_ser.types import ConfigError
+
+Assignment = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """when: the name of another one and the value that it must have, None: always there."""
+
+    name: str
+    key: str
+    domain: Domain
+    when: tuple[str, Any] | None = None
+
+    def plain(self) -> dict[str, Any]:
+        when = None if self.when is None else list(self.when)
+        domain = asdict(self.domain)
+        domain |= {"values": list(domain["values"])} if "values" in domain else {}
+        return {"name": self.name, "key": self.key, "when": when, **domain}
+
+    @classmethod
+    def of_plain(cls, plain: Mapping[str, Any]) -> Parameter:
+        rest = {key: value for key, value in plain.items() if key not in ("name", "key", "when")}
+        domain = Choice(tuple(rest["values"])) if "values" in rest else Range(**rest)
+        when = None if plain["when"] is None else tuple(plain["when"])
+        return cls(plain["name"], plain["key"], domain, when)
+
+    def __str__(self) -> str:
+        return f"{self.domain}" + (
+            f" (where {self.when[0]} is {self.when[1]})" if self.when else ""
+        )
+
+
+@dataclass(frozen=True)
+class Space:
+    """All that is searched; a parameter stands behind the one that it depends on.
+
+    fixed: what a branch sets besides, such as `fusion[concat]` → {`fusion.pool`: max}.
+    """
+
+    parameters: tuple[Parameter, ...]
+    fixed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def suggest(self, trial: Trial) -> Assignment:
+        """Dotted key → value, of what is active in this trial."""
+        return self._assigned(lambda one: one.domain.suggested(trial, one.name))
+
+    def values(self, params: Mapping[str, Any]) -> Assignment:
+        """The same from the `params` of a finished trial."""
+        return self._assigned(lambda one: one.domain.read(params[one.name]))
+
+    def _assigned(self, value_of: Callable[[Parameter], Any]) -> Assignment:
+        chosen: dict[str, Any] = {}
+        found: Assignment = {}
+        for one in self.parameters:
+            if one.when is None or chosen.get(one.when[0]) == one.when[1]:
+                chosen[one.name] = found[one.key] = value_of(one)
+                found |= self._beside(one, found[one.key])
+        return found
+
+    def _beside(self, parameter: Parameter, value: Any) -> Mapping[str, Any]:
+        """What else a choice sets: nothing, unless it is that of a branch."""
+        return self.fixed.get(branch(parameter.name.removesuffix(".name"), value), {})
+
+    def corners(self) -> list[Assignment]:
+        """So many assignments that every choice, every branch and both ends of every range are in
+        one of them, each among the others of its turn; not every combination.
+        """
+        return self._joined(lambda domain: domain.ends, _in_turn)
+
+    def variants(self, prefix: str = "encoders.") -> list[Assignment]:
+        """Every combination of what is searched below a prefix; `[{}]` where that is nothing.
+
+        How an encoder learns (`finetune`) is left out: it changes no feature of a frozen one.
+        ConfigError where there is no end of them.
+        """
+        inside = tuple(
+            one
+            for one in self.parameters
+            if one.key.startswith(prefix) and ".finetune." not in one.key
+        )
+        endless = [f"search.{one.name}: {ENDLESS}" for one in inside if one.domain.continuous]
+        if endless:
+            raise ConfigError("\n".join(endless))
+        return Space(inside, self.fixed)._joined(lambda domain: domain.every(), _crossed)
+
+    def _joined(self, tried: Callable[[Domain], Sequence[Any]], join: Join) -> list[Assignment]:
+        """The assignments of each parameter with those that depend on it, joined."""
+        alone = [one for one in self.parameters if one.when is None]
+        return join([self._below(one, tried, join) for one in alone])
+
+    def _below(
+        self, parameter: Parameter, tried: Callable[[Domain], Sequence[Any]], join: Join
+    ) -> list[Assignment]:
+        found: list[Assignment] = []
+        for value in tried(parameter.domain):
+            head = {parameter.key: value, **self._beside(parameter, value)}
+            inner = [one for one in self.parameters if one.when == (parameter.name, value)]
+            parts = [[{one.key: each} for each in tried(one.domain)] for one in inner]
+            found += [head | rest for rest in join(parts)]
+        return found
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON; `of_plain` is the way back."""
+        return {
+            "parameters": [one.plain() for one in self.parameters],
+            "fixed": {name: dict(values) for name, values in self.fixed.items()},
+        }
+
+    @classmethod
+    def of_plain(cls, plain: Mapping[str, Any]) -> Space:
+        return cls(tuple(map(Parameter.of_plain, plain["parameters"])), plain["fixed"])
+
+    def differences(self, earlier: Space) -> list[str]:
+        """What is not as it was, in words; the order of the parameters does not matter."""
+        now, then = self._said(), earlier._said()
+        both = dict.fromkeys([*now, *then])
+        return [
+            f"{name}: {now.get(name, 'not searched')}; it was {then.get(name, 'not searched')}"
+            for name in both
+            if now.get(name) != then.get(name)
+        ]
+
+    def _said(self) -> dict[str, str]:
+        said = {one.name: str(one) for one in self.parameters}
+        return said | {
+            name: f"sets {json.dumps(values, sort_keys=True)}"
+            for name, values in self.fixed.items()
+            if values
+        }
+
+
+Join = Callable[[Sequence[Sequence[Assignment]]], list[Assignment]]
+ENDLESS = "features would be computed anew in every trial; give a list or a step"
+
+
+def branch(place: str, name: str) -> str:
+    """What a component among several at one place is called."""
+    return f"{place}[{name}]"
+
+
+def _in_turn(several: Sequence[Sequence[Assignment]]) -> list[Assignment]:
+    """As many as the longest has; the shorter ones begin again."""
+    longest = max((len(one) for one in several), default=1)
+    return [_merged(one[turn % len(one)] for one in several) for turn in range(longest)]
+
+
+def _crossed(several: Sequence[Sequence[Assignment]]) -> list[Assignment]:
+    return [_merged(parts) for parts in product(*several)]
+
+
+def _merged(parts: Iterable[Assignment]) -> Assignment:
+    return {key: value for part in parts for key, value in part.items()}
