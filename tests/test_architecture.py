@@ -16,11 +16,11 @@ FILES = {
 }
 LAYERS = [
     "types",
-    "weights word_errors",
+    "weights word_errors presence",
     "audio pooling losses metrics clusters near_duplicates statistics cache components",
-    "label_sets",
-    "engines.local engines.together outputs predictions",
-    "validation mistakes texts leaks contents",
+    "label_sets study_storage",
+    "engines.local engines.together outputs predictions studies",
+    "validation mistakes texts leaks contents study_workers",
     "corpus batches model_folder splits experiment",
     "model",
     "datasets asr augment encoders fusion learners label_maps targets balance",
