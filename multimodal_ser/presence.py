@@ -28,9 +28,10 @@ def present(folder: Path) -> Iterator[Path]:
         unlocked.rename(path)
         yield path
     finally:
-        path.unlink(missing_ok=True)
-        _descriptors.discard(descriptor)
-        os.close(descriptor)
+        if descriptor in _descriptors:  # else this is a forked child
+            path.unlink(missing_ok=True)
+            _descriptors.discard(descriptor)
+            os.close(descriptor)
 
 
 def is_present(path: Path) -> bool:

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -255,6 +256,5 @@ class _Hyperband(HyperbandPruner):
     def _get_bracket_id(self, study: optuna.Study, trial: FrozenTrial) -> int:
         if trial.state == TrialState.FAIL or "place" not in trial.user_attrs:
             return -1
-        placed = copy.copy(trial)
-        placed.number = trial.user_attrs["place"]
+        placed: Any = SimpleNamespace(number=trial.user_attrs["place"])
         return super()._get_bracket_id(study, placed)

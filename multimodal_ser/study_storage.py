@@ -9,8 +9,8 @@ import random
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from importlib.util import find_spec
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -59,21 +59,29 @@ class Journal(BaseJournalBackend):
         data = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
         try:
             with os.fdopen(os.open(self.path, os.O_RDWR | os.O_APPEND), "r+b", 0) as file:
-                fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed
-                size = _cut_to_whole_lines(file)
-                try:
-                    _write(file, data)
-                    if any(_ends_a_trial(log) for log in logs):
-                        os.fsync(file)
-                except OSError:
-                    with suppress(OSError):
-                        file.truncate(size)
-                    raise
+                _append(file, data)
+                if any(_ends_a_trial(log) for log in logs):
+                    os.fsync(file)
         except OSError as error:
             raise DataError(f"cannot write {self.path}: {error.strerror}") from None
 
 
-def _cut_to_whole_lines(file: Any) -> int:
+def _append(file: FileIO, data: bytes) -> None:
+    """All of it or nothing, while no other process writes."""
+    fcntl.flock(file, fcntl.LOCK_EX)
+    size = _cut_to_whole_lines(file)
+    rest = memoryview(data)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError:
+        file.truncate(size)
+        raise
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _cut_to_whole_lines(file: FileIO) -> int:
     """Bytes of the file, without the line that a killed process did not finish."""
     end = file.seek(0, os.SEEK_END)
     file.seek(max(end - 1, 0))
@@ -83,12 +91,6 @@ def _cut_to_whole_lines(file: Any) -> int:
     end = file.read().rfind(b"\n") + 1
     file.truncate(end)
     return end
-
-
-def _write(file: Any, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]
 
 
 def _ends_a_trial(log: dict[str, Any]) -> bool:

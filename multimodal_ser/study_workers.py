@@ -183,14 +183,20 @@ class _Worker:
         far_end.close()
 
     def was_killed(self) -> bool:
-        """Of one that has ended; its own error is raised here."""
+        """Of one that has ended; the error that ended it is raised."""
         code = self.process.exitcode or 0
-        if code > 0 and self.errors.poll():
-            kind, message = self.errors.recv()
-            raise _KINDS.get(kind, MserError)(message)
         if code > 0:
-            raise MserError("a worker of the search stopped on the error above")
+            raise self._error()
         return code < 0
+
+    def _error(self) -> MserError:
+        try:
+            if self.errors.poll():
+                kind, message = self.errors.recv()
+                return _KINDS.get(kind, MserError)(message)
+        except EOFError:
+            pass  # an error that is no fault of the user's; the worker has printed where it arose
+        return MserError("a worker of the search stopped on the error above")
 
 
 def _work(plan: Plan, make: Callable[[], Objective], ends: float, errors: Connection) -> None:
