@@ -16,11 +16,11 @@ FILES = {
 }
 LAYERS = [
     "types",
-    "weights word_errors dotted domains",
+    "weights word_errors dotted domains presence",
     "audio pooling losses metrics clusters near_duplicates statistics cache components",
-    "label_sets proofs search_space",
-    "engines.local engines.together outputs predictions merging",
-    "validation mistakes texts leaks contents roster learned_merging sections",
+    "label_sets proofs search_space study_storage",
+    "engines.local engines.together outputs predictions merging studies",
+    "validation mistakes texts leaks contents roster learned_merging sections study_workers",
     "corpus batches model_folder splits experiment target search_config",
     "model members",
     "datasets asr augment encoders fusion learners label_maps targets balance joined",

@@ -22,6 +22,7 @@ from functools import lru_cache
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from rich.console import Console
@@ -82,6 +83,15 @@ def spread(
 def alongside(function: Callable[..., Any], *job: Any) -> Callable[[], Any]:
     """Begin one job in a worker while the caller goes on; what is returned waits for its result."""
     return _pool(cores()).submit(function, *job).result
+
+
+def process(function: Callable[..., Any], *job: Any) -> BaseProcess:
+    """Begin one long job in a process of its own, which ends when this one does."""
+    context: Any = _context()
+    begun = context.Process(target=_settled, args=(function, *job))
+    with _birth():
+        begun.start()
+    return begun
 
 
 def warm_up() -> None:
@@ -174,6 +184,11 @@ def _settle() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _settled(function: Callable[..., Any], *job: Any) -> None:
+    _settle()
+    function(*job)
 
 
 def _follow(sentinel: int) -> None:

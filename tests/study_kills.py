@@ -1,0 +1,92 @@
+"""What a search must stand in any storage: its workers killed, its own process killed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from optuna.trial import TrialState
+
+from multimodal_ser.studies import DONE, Ledger, create, trials
+
+from .toy_study import plan_at
+
+MOMENTS = random.Random(20261124)
+TRIALS, PAUSE = 150, 0.03
+
+
+def start(plan):
+    """The search in a process of its own, two workers, 30 ms a trial."""
+    words = [plan.storage, str(plan.folder.parent), str(plan.trials), "2", str(PAUSE)]
+    return subprocess.Popen(
+        [sys.executable, "-c", "from tests.toy_study import main; main()", *words],
+        cwd=Path(__file__).parents[1],
+        stderr=subprocess.PIPE,
+    )
+
+
+def pids_at_work(ledger):
+    return {one.user_attrs["worker"]["pid"] for one in ledger.trials(TrialState.RUNNING)}
+
+
+def wait_for(condition, seconds=60):
+    ends = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < ends, "waited in vain"
+        time.sleep(0.01)
+    return found
+
+
+def alive(pid):
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def finish(process, plan):
+    """The command ends well, and the trials are exactly those that were asked for."""
+    error = process.communicate(timeout=300)[1].decode()
+    assert process.returncode == 0, error
+    ledger = Ledger(plan)
+    assert len(ledger.trials(*DONE)) == plan.trials
+    assert {one.user_attrs["place"] for one in trials(plan)} == set(range(plan.trials))
+    assert not ledger.trials(TrialState.RUNNING)
+    assert all("failed" in one.user_attrs for one in ledger.trials(TrialState.FAIL))
+    return ledger
+
+
+def kill_workers(folder, storage=None):
+    """One of two, ten times, while the search goes on."""
+    plan = plan_at(folder, storage, trials=TRIALS)
+    create(plan)
+    process, ledger = start(plan), Ledger(plan)
+    for done in range(10, 110, 10):
+        wait_for(lambda done=done: len(ledger.trials(*DONE)) >= done)
+        time.sleep(MOMENTS.uniform(0, 0.1))
+        os.kill(wait_for(lambda: pids_at_work(ledger)).pop(), signal.SIGKILL)
+        assert process.poll() is None, "it was still at work"
+    lost = finish(process, plan).trials(TrialState.FAIL)
+    assert any("its worker ended" in one.user_attrs["failed"] for one in lost)
+
+
+def kill_parents(folder, storage=None):
+    """Ten times, the same command each time; the workers are gone within five seconds."""
+    plan = plan_at(folder, storage, trials=TRIALS)
+    create(plan)
+    ledger = Ledger(plan)
+    for _ in range(10):
+        begun, done = len(ledger.trials(*TrialState)), len(ledger.trials(*DONE))
+        process = start(plan)
+        wait_for(lambda done=done: len(ledger.trials(*DONE)) > done)
+        time.sleep(MOMENTS.uniform(0, 0.2))
+        assert process.poll() is None, "it was still at work"
+        process.kill()
+        process.communicate()
+        workers = {one.user_attrs["worker"]["pid"] for one in ledger.trials(*TrialState)[begun:]}
+        wait_for(lambda workers=workers: not any(map(alive, workers)), seconds=5)
+    assert len(ledger.trials(*DONE)) < TRIALS
+    finish(start(plan), plan)
