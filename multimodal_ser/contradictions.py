@@ -244,7 +244,10 @@ def _of_learner(experiment: Experiment, learner: Any) -> Iterator[str]:
 
 
 def _of_frames(experiment: Experiment, learner: Any) -> Iterator[str]:
-    """Whether there is one encoder, and whether it gives the frames that the learner reads."""
+    """Whether there is one encoder, and whether it gives what the learner reads.
+
+    VECTORS: to this learner a pooled vector is a row of one frame.
+    """
     name = experiment.learner.name
     if len(experiment.encoders) > 1:
         yield (
