@@ -33,6 +33,7 @@ from multimodal_ser.run_folder import RunFolder, surroundings
 from multimodal_ser.submission import pack
 from multimodal_ser.types import ConfigError, DataError, listed
 
+_NUMBERS = ("predictions.csv", "metrics.json")
 _OF_NUMBERS = ("mean", "weights", "stacking")
 
 
@@ -128,7 +129,7 @@ def _make(runs: Sequence[Member], plan: Roster, card: Mapping[str, Any], folder:
     measured = evaluation.measure(written, chosen)
     compared = _compared(runs, plan, first, measured)
     whole = plan.model_copy(update={"fits": fits, "comparison": compared})
-    folder.write_json(roster.FILE, whole.model_dump(mode="json"))
+    folder.write_json(roster.FILE, whole.model_dump(mode="json", exclude_defaults=True))
     allowed = members.union(one.metrics["leaks allowed"] for one in runs)
     numbers = {"split": audit["split"], "leaks allowed": allowed, "parts": measured}
     folder.write_json("metrics.json", numbers)
@@ -138,13 +139,11 @@ def _compared(
     runs: Sequence[Member], plan: Roster, rows: pd.DataFrame, measured: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The ensemble against the member that is best on dev, as a study compares its arms."""
-    arm, metric = plan.arm, plan.metrics[0]
+    arm, metric, closed = plan.arm, plan.metrics[0], [*_sealed(runs, plan.parts)]
     found = {"metric": metric, "baseline": "", "contrasts": {}, "family": [], "changes": {}}
-    found |= {"detectable": None}
-    closed = [*_sealed(runs, plan.parts)]
     if "dev" not in measured:
         why = "there are no labels on dev to choose the best member by, so none is tested against"
-        return found | {"verdict": [why, *closed]}
+        return found | {"detectable": None, "verdict": [why, *closed]}
     sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
     best = max(runs, key=lambda one: sign * one.metrics["parts"]["dev"]["metrics"][metric]["mean"])
     part = next((part for part in sorted(measured) if part.startswith("test")), "dev")
@@ -154,6 +153,7 @@ def _compared(
         "baseline": best.label,
         "contrasts": {arm: corrected({arm: gap})[arm].plain()},
         "family": [arm],
+        "detectable": None,
         "verdict": [f"on {part}, {gap.words(arm, best.label)}", *closed],
     }
 
@@ -233,13 +233,14 @@ def _plan(
         seeds=card["seeds"],
         parts=[*parts],
         metrics=[one for one in card["metrics"] if metrics.kind(one) == decides],
+        classes=runs[0].classes,
         members=seats,
     )
 
 
 def _is_done(folder: Path, plan: Roster) -> bool:
     """All of it stands there, of the very same predictions."""
-    if not roster.is_ensemble(folder) or not (folder / "metrics.json").is_file():
+    if not all((folder / name).is_file() for name in (roster.FILE, *_NUMBERS)):
         return False
     try:
         return roster.read(folder).plan() == plan.plan()

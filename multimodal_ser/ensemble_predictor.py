@@ -17,9 +17,9 @@ from multimodal_ser.questions import Answer, Question, answered, as_table, quest
 class EnsemblePredictor:
     """Called as a `Predictor` is.
 
-    members: each with a model for every seed, or with a single one for all of them. fits: target →
-    for each seed what was learned, several where there is a model of every row: their mean. Nothing
-    stands there for what is merged by a rule.
+    members: each with a model for every seed, or with a single one for all of them. classes: target
+    → its classes in the order of what was learned. fits: target → for each seed what was learned,
+    several where there is a model of every row: their mean. Empty for a rule.
     """
 
     def __init__(
@@ -28,13 +28,14 @@ class EnsemblePredictor:
         members: Sequence[Predictor],
         *,
         seeds: int,
+        classes: Mapping[str, Sequence[str]],
         fits: Mapping[str, Sequence[Sequence[Fit]]],
     ) -> None:
         self.how = how
         self.members = members
         self.seeds = seeds
         self.fits = fits
-        self.classes = members[0].classes
+        self.classes = classes
         self.thresholds = {
             target: np.mean(
                 [thresholds(how, cuts, one) for cuts, one in self._cuts_and_fits(target)], axis=0
@@ -131,7 +132,7 @@ def _of_seed(models: Sequence[Any], seed: int) -> Any:
 
 
 def _in_order(values: np.ndarray, names: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
-    """`[…, C]`: the columns in the order of the first member's classes."""
+    """`[…, C]`: the columns of a member in the order of the ensemble's classes."""
     places = [list(names).index(name) for name in wanted]
     return values[..., places] if places else values
 

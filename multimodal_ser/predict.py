@@ -76,7 +76,7 @@ def _ensemble(folder: Path, fold: int | None, seed: int | None, device: str) -> 
     for target, by_fold in told.fits.items():
         learned = by_fold.values() if kind == "final" else [by_fold[int(kind)]]
         fits[target] = [[by_seed[one] for by_seed in learned] for one in chosen]
-    return EnsemblePredictor(told.how, members, seeds=len(chosen), fits=fits)
+    return EnsemblePredictor(told.how, members, seeds=len(chosen), classes=told.classes, fits=fits)
 
 
 def stream(

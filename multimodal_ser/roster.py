@@ -39,10 +39,12 @@ class Seat(BaseModel):
 
 
 class Roster(BaseModel):
-    """What an ensemble is. fits: target → fold → seed → what was learned there, on all of dev.
+    """What an ensemble is.
 
-    parts: those that every member has scored. metrics: those of the target that decides.
-    comparison: the ensemble against its best member, in the form of a study's.
+    parts: those that every member has scored. metrics: those of the target that decides. classes:
+    target → its classes, in the order of what was learned. fits: target → fold → seed → what was
+    learned there, on all of dev. comparison: the ensemble against its best member, in the form of
+    a study's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +53,7 @@ class Roster(BaseModel):
     seeds: list[int]
     parts: list[str]
     metrics: list[str]
+    classes: dict[str, list[str]]
     members: list[Seat]
     fits: dict[str, dict[int, dict[int, Fit]]] = {}
     comparison: dict[str, Any] = {}

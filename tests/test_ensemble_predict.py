@@ -256,3 +256,18 @@ def test_numbers_come_in_the_units_of_the_corpus(tmp_path, how):
     wanted = written(done, "test", 0, 0)
     found = load(done.folder)(asked(tmp_path, table, list(wanted.index)))
     np.testing.assert_allclose(found["valence"], wanted["value"].astype(float), rtol=1e-5)
+
+
+def test_two_targets_of_the_same_names_keep_each_their_own_order(tmp_path):
+    table = write_tones(tmp_path).set_index("id")
+    outputs = {"label": {}, "again": {"column": "label", "classes": ["sadness", "joy", "neutral"]}}
+    changes = {"outputs": outputs, "protocol": {"name": "holdout", "dev": 0.4}}
+    arms = ({"hand": HAND}, {"text": COUNTS})
+    homes = [run(tones_config(tmp_path, encoders=one, **changes)).folder for one in arms]
+    done = ensemble(homes, how="stacking")
+    wanted = written(done, "test", 0, 0)
+    found = load(done.folder)(asked(tmp_path, table, sorted(set(wanted.index))))
+    for target in outputs:
+        own = wanted[wanted["target"] == target][SCORES]
+        columns = [one.replace("score:", f"score:{target}:") for one in SCORES]
+        np.testing.assert_allclose(found[columns], own, atol=1e-5)

@@ -1,7 +1,7 @@
 """Run folders → one page, Markdown, LaTeX, CSV. Files in, files out: no model, no GPU.
 
-A run or a study gets `report.html`, `report.md`, `report.tex` and `report.csv`; a folder of them
-gets `index.html`. The same files give the same bytes.
+A run, a study or an ensemble gets `report.html`, `report.md`, `report.tex` and `report.csv`; a
+folder of them gets `index.html`. The same files give the same bytes.
 """
 
 from __future__ import annotations
