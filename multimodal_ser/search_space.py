@@ -42,9 +42,8 @@ class Parameter:
         return cls(plain["name"], plain["key"], domain, when)
 
     def __str__(self) -> str:
-        return f"{self.domain}" + (
-            f" (where {self.when[0]} is {self.when[1]})" if self.when else ""
-        )
+        where = f" (where {self.when[0]} is {self.when[1]})" if self.when else ""
+        return f"{self.domain}{where}"
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def test_all_mistakes_are_named_at_once_with_the_nearest_right_key():
         ({"learner": {"name": "neural", "select": "ccc"}}, "no output is of the kind"),
         ({"encoders": {}}, "encoders: name at least one"),
         ({"shuffle": "text"}, "no encoder reads text"),
-        ({"learner": {"name": "svm"}, "fusion": {"name": "late"}}, "fusion: only a learner that"),
+        ({"learner": {"name": "svm"}, "fusion": {"name": "late"}}, "'svm' joins the pooled"),
         ({"encoders": {"text": {"name": "tfidf"}}}, "set max_features or svd"),
     ],
 )

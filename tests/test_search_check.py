@@ -11,7 +11,8 @@ from multimodal_ser import components
 from multimodal_ser.config import applied, check, load, space_of, with_fusion
 from multimodal_ser.domains import Range
 from multimodal_ser.types import ConfigError
-from tests.conftest import tones_config
+
+from .conftest import tones_config
 
 EXAMPLE = """
 learner.optimizer.lr: {low: 1.0e-5, high: 1.0e-2, log: true}
@@ -139,12 +140,17 @@ def test_what_contradicts_another_place_is_said_with_the_values_that_do(tmp_path
     assert said.startswith("search (learner.name: svm): fusion: 'svm' joins the pooled features")
 
 
-def test_two_values_that_only_together_contradict_are_both_named(tmp_path):
-    text = "balance: [effective]\nbalance_beta: [0.9]\noutputs.label.adjustment: [1.0]"
+def test_what_contradicts_the_config_at_a_searched_key_is_said_there(tmp_path):
+    text = "balance: [none, effective]\noutputs.label.adjustment: [0.0, 1.0]"
     (said,) = problems(tmp_path, text)
     assert said.startswith(
         "search.outputs.label.adjustment: balance: effective makes up for rare classes already"
     )
+
+
+def test_a_config_with_which_a_value_cannot_stand_is_no_excuse(tmp_path):
+    (said,) = problems(tmp_path, "balance: [none]", balance="effective", balance_beta=0.9)
+    assert said == "search (balance: none): balance_beta: only balance: effective has one"
 
 
 def test_a_section_below_a_single_value_is_judged_by_the_check(tmp_path):

@@ -90,7 +90,7 @@ def test_differences_are_said_with_both_sides():
         "learner.optimizer.lr: 1e-05 to 0.1, log; it was 1e-05 to 0.01, log",
         'fusion[cross]: sets {"fusion.depth": 2}; it was sets {"fusion.depth": 1}',
         'encoders.audio.layer: not searched; it was one of 6, "last", [6, 9]',
-        "fusion[cross].hidden: not searched; it was one of 4, 8, 16, where fusion.name is cross",
+        "fusion[cross].hidden: not searched; it was one of 4, 8, 16 (where fusion.name is cross)",
     ]
 
 
