@@ -36,7 +36,7 @@ def wait_for(condition, seconds=60):
     ends = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < ends, "waited in vain"
-        time.sleep(0.01)
+        time.sleep(0.05)  # to look costs a server much
     return found
 
 

@@ -51,7 +51,7 @@ class Server:
             known = {one.pw_name for one in pwd.getpwall()}
             self.user = next(name for name in ("postgres", "nobody") if name in known)
             shutil.chown(folder, self.user)
-        self.does("initdb", "-D", self.data, "-U", "mser", "-A", "trust", "--no-sync")
+        self.does("initdb", "-D", self.data, "-U", "mser", "-A", "trust", "-E", "UTF8", "--no-sync")
         self.start()
 
     def does(self, *command):
