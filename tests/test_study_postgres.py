@@ -121,11 +121,11 @@ def test_processes_that_create_the_schema_at_once_all_succeed(tmp_path, database
 
 
 def test_a_search_goes_on_when_workers_are_killed(tmp_path, database):
-    kill_workers(tmp_path, database)
+    kill_workers(tmp_path, database, each=4)
 
 
 def test_the_same_command_goes_on_when_a_search_was_killed(tmp_path, database):
-    kill_parents(tmp_path, database)
+    kill_parents(tmp_path, database, each=6)
 
 
 def test_a_search_survives_a_restart_of_its_server(tmp_path, server, database):
