@@ -62,8 +62,7 @@ def finish(process, plan):
 def kill_workers(folder, storage=None, each=10):
     """One of two, ten times while the search goes on. each: as many trials later again."""
     plan = plan_at(folder, storage, trials=15 * each)
-    create(plan)
-    process, ledger = start(plan), Ledger(plan)
+    ledger, process = create(plan), start(plan)
     for done in range(each, 11 * each, each):
         wait_for(lambda done=done: len(ledger.trials(*DONE)) >= done)
         time.sleep(MOMENTS.uniform(0, 0.1))
@@ -76,8 +75,7 @@ def kill_workers(folder, storage=None, each=10):
 def kill_parents(folder, storage=None, each=15):
     """Ten times, the same command each time; the workers are gone within five seconds."""
     plan = plan_at(folder, storage, trials=10 * each)
-    create(plan)
-    ledger = Ledger(plan)
+    ledger = create(plan)
     for _ in range(10):
         begun, done = len(ledger.trials(*TrialState)), len(ledger.trials(*DONE))
         process = start(plan)
