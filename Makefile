@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test test-slow test-faults test-browser test-all check bench format lock clean
+.PHONY: demo test test-slow test-faults test-postgres test-browser test-all check bench format lock clean
 
 demo: $(READY)
 	$(BIN)/mser demo
@@ -19,10 +19,13 @@ test-slow: $(READY)
 test-faults: $(READY)
 	$(BIN)/python -m pytest -m faults
 
+test-postgres: $(READY)
+	$(BIN)/python -m pytest -m postgres
+
 test-browser: $(READY)
 	$(BIN)/python -m pytest -m browser
 
-test-all: test test-faults test-slow test-browser
+test-all: test test-faults test-postgres test-slow test-browser
 
 check: $(READY)
 	$(BIN)/ruff check .

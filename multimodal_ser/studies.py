@@ -25,6 +25,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage
 from optuna.storages._heartbeat import get_heartbeat_thread
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -79,8 +80,11 @@ class Plan:
             )
             if given not in allowed
         ]
-        if self.trials < 1:
-            found.append(f"trials: at least 1 (given {self.trials})")
+        found += [
+            f"{key}: at least 1 (given {given})"
+            for key, given in (("trials", self.trials), ("steps", self.steps))
+            if given < 1
+        ]
         if len(self.directions) > 1 and self.pruner != "none":
             found.append(
                 f"pruner: none is the only one for several objectives (given {self.pruner!r})"
@@ -88,19 +92,20 @@ class Plan:
         return found
 
 
-def create(plan: Plan) -> None:
+def create(plan: Plan) -> Ledger:
     """Make the study, or find the one that was begun with the same plan."""
     if found := plan.mistakes():
         raise ConfigError(listed(found, "mistakes in the plan of the search"))
+    storage = opened(plan.storage, new=True)
     study = optuna.create_study(
-        storage=opened(plan.storage, new=True),
+        storage=storage,
         study_name=plan.name,
         directions=plan.directions,  # pyright: ignore[reportArgumentType]
         load_if_exists=True,
     )
     if _PLAN not in study.user_attrs and not study.get_trials(deepcopy=False):
         study.set_user_attr(_PLAN, plan.identity())
-    Ledger(plan)
+    return Ledger(plan, storage)
 
 
 def trials(plan: Plan) -> list[FrozenTrial]:
@@ -112,9 +117,9 @@ def trials(plan: Plan) -> list[FrozenTrial]:
 class Ledger:
     """The trials of a study, as a worker begins and ends them; ConfigError for another plan."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, storage: BaseStorage | None = None) -> None:
         self.plan = plan
-        self.storage = opened(plan.storage)
+        self.storage = storage or opened(plan.storage)
         try:
             self.id = self.storage.get_study_id_from_name(plan.name)
         except KeyError:
@@ -173,7 +178,10 @@ class Ledger:
         return place
 
     def _judge(self, objective: Objective, trial_id: int, place: int) -> None:
-        """Study, sampler and pruner are made anew: what they remember would not outlive a stop."""
+        """As Optuna's own loop, with sampler and pruner made anew, as after a stop.
+
+        What they remember from trial to trial would be lost then, and the trials be others.
+        """
         study = optuna.load_study(
             study_name=self.plan.name,
             storage=self.storage,

@@ -22,13 +22,7 @@ from multimodal_ser.engines import local
 from multimodal_ser.presence import is_present, present, tidy
 from multimodal_ser.studies import DONE, HELD, Ledger, Objective, Plan, create, patiently
 from multimodal_ser.study_storage import shown
-from multimodal_ser.types import (
-    ConfigError,
-    DataError,
-    LeakError,
-    MissingError,
-    MserError,
-)
+from multimodal_ser.types import ConfigError, DataError, LeakError, MissingError, MserError
 
 _PAUSE = 0.2  # seconds until a worker without a place looks again
 _BEAT = 1.0  # seconds from one sweep to the next
@@ -82,8 +76,7 @@ def search(
 
     make: called once in each worker, so a function of a module or a `functools.partial` of one.
     """
-    create(plan)
-    ledger, began = Ledger(plan), time.monotonic()
+    ledger, began = create(plan), time.monotonic()
     sweep(ledger)
     tidy(plan.folder)
     begun = len(ledger.trials(*DONE))

@@ -15,7 +15,7 @@ from multimodal_ser.studies import DONE, Ledger, create, trials
 from .toy_study import plan_at
 
 MOMENTS = random.Random(20261124)
-TRIALS, PAUSE = 150, 0.03
+PAUSE = 0.03  # seconds of a trial
 
 
 def start(plan):
@@ -36,7 +36,7 @@ def wait_for(condition, seconds=60):
     ends = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < ends, "waited in vain"
-        time.sleep(0.01)
+        time.sleep(0.05)  # to look costs a server much
     return found
 
 
@@ -59,12 +59,11 @@ def finish(process, plan):
     return ledger
 
 
-def kill_workers(folder, storage=None):
-    """One of two, ten times, while the search goes on."""
-    plan = plan_at(folder, storage, trials=TRIALS)
-    create(plan)
-    process, ledger = start(plan), Ledger(plan)
-    for done in range(10, 110, 10):
+def kill_workers(folder, storage=None, each=10):
+    """One of two, ten times while the search goes on. each: as many trials later again."""
+    plan = plan_at(folder, storage, trials=15 * each)
+    ledger, process = create(plan), start(plan)
+    for done in range(each, 11 * each, each):
         wait_for(lambda done=done: len(ledger.trials(*DONE)) >= done)
         time.sleep(MOMENTS.uniform(0, 0.1))
         os.kill(wait_for(lambda: pids_at_work(ledger)).pop(), signal.SIGKILL)
@@ -73,11 +72,10 @@ def kill_workers(folder, storage=None):
     assert any("its worker ended" in one.user_attrs["failed"] for one in lost)
 
 
-def kill_parents(folder, storage=None):
+def kill_parents(folder, storage=None, each=15):
     """Ten times, the same command each time; the workers are gone within five seconds."""
-    plan = plan_at(folder, storage, trials=TRIALS)
-    create(plan)
-    ledger = Ledger(plan)
+    plan = plan_at(folder, storage, trials=10 * each)
+    ledger = create(plan)
     for _ in range(10):
         begun, done = len(ledger.trials(*TrialState)), len(ledger.trials(*DONE))
         process = start(plan)
@@ -88,5 +86,5 @@ def kill_parents(folder, storage=None):
         process.communicate()
         workers = {one.user_attrs["worker"]["pid"] for one in ledger.trials(*TrialState)[begun:]}
         wait_for(lambda workers=workers: not any(map(alive, workers)), seconds=5)
-    assert len(ledger.trials(*DONE)) < TRIALS
+    assert len(ledger.trials(*DONE)) < plan.trials
     finish(start(plan), plan)

@@ -48,11 +48,6 @@ def alone(plan, objective):
     work(plan, objective)
 
 
-def ledger_of(plan):
-    create(plan)
-    return Ledger(plan)
-
-
 def begin(ledger, worker=None, **more):
     attributes = ({"worker": worker} if worker else {}) | more
     template = create_trial(state=TrialState.RUNNING, user_attrs=attributes)
@@ -169,13 +164,16 @@ def test_no_failure_becomes_a_number(tmp_path):
 
 
 def test_no_trial_begins_after_the_time_is_over(tmp_path):
-    plan = plan_at(tmp_path, trials=500, timeout=1.0)
-    began = time.time()
-    search(plan, partial(toy, 0.05), 2, silent)
-    done = Ledger(plan).trials(*TrialState)
-    assert 0 < len(done) < 500
+    plan = plan_at(tmp_path, trials=10_000)
+    search(replace(plan, timeout=0.0), partial(toy), 2, silent)
+    ledger = Ledger(plan)
+    assert not ledger.trials(*TrialState)
+    ends = time.time() + 0.5
+    work(plan, toy(0.05), time.monotonic() + 0.5)
+    done = ledger.trials(*TrialState)
     assert {one.state for one in done} <= set(DONE), "what had begun was ended"
-    assert max(one.datetime_start.timestamp() for one in done) < began + 1.5
+    assert 0 < len(done) < 500
+    assert max(one.datetime_start.timestamp() for one in done) < ends + 2
 
 
 def test_several_objectives(tmp_path):
@@ -219,17 +217,19 @@ def test_a_study_that_no_search_began_is_left_alone(tmp_path):
 
 
 def test_mistakes_in_a_plan_are_told_together(tmp_path):
-    wrong = plan_at(tmp_path, sampler="tpee", pruner="medium", trials=0, directions=("a", "b"))
-    with pytest.raises(ConfigError, match="4 mistakes") as refused:
+    wrong = plan_at(
+        tmp_path, sampler="tpee", pruner="medium", trials=0, steps=0, directions=("a", "b")
+    )
+    with pytest.raises(ConfigError, match="5 mistakes") as refused:
         create(wrong)
-    for words in ("did you mean tpe?", "did you mean median?", "at least 1", "several objectives"):
+    for words in ("did you mean tpe?", "did you mean median?", "steps: at least 1", "several"):
         assert words in str(refused.value)
     assert not (tmp_path / "journal.log").exists()
 
 
 def test_a_trial_beyond_the_places_is_given_back_as_surplus(tmp_path):
     """As when two workers saw one free place and both began a trial."""
-    ledger = ledger_of(plan_at(tmp_path, trials=2))
+    ledger = create(plan_at(tmp_path, trials=2))
     for place in range(2):
         begin(ledger, {"pid": 1}, place=place)
     ledger.attempt(lambda trial: pytest.fail("must not be called"), {"pid": 2})
@@ -238,7 +238,7 @@ def test_a_trial_beyond_the_places_is_given_back_as_surplus(tmp_path):
 
 
 def test_a_place_is_free_again_once_its_trial_has_failed(tmp_path):
-    ledger = ledger_of(plan_at(tmp_path, trials=3))
+    ledger = create(plan_at(tmp_path, trials=3))
     first, _ = (begin(ledger, {"pid": 1}, place=place) for place in range(2))
     ledger.fail(first, "for this test")
     for _ in range(2):
@@ -248,7 +248,7 @@ def test_a_place_is_free_again_once_its_trial_has_failed(tmp_path):
 
 
 def test_the_trial_of_a_dead_worker_is_swept_and_one_of_a_living_worker_is_not(tmp_path):
-    ledger = ledger_of(plan_at(tmp_path))
+    ledger = create(plan_at(tmp_path))
     with present(tmp_path / "locks") as lock:
         lost = begin(ledger, {"host": "here", "lock": str(lock.with_name("gone.alive"))})
         begin(ledger, {"host": "here", "lock": str(lock)})
@@ -262,7 +262,7 @@ def test_the_trial_of_a_dead_worker_is_swept_and_one_of_a_living_worker_is_not(t
 
 
 def test_a_trial_that_ended_stays_as_it_is(tmp_path):
-    ledger = ledger_of(plan_at(tmp_path))
+    ledger = create(plan_at(tmp_path))
     ledger.attempt(lambda trial: 2.0, {"pid": 1})
     (done,) = ledger.trials(TrialState.COMPLETE)
     ledger.fail(done._trial_id, "too late")
@@ -270,7 +270,7 @@ def test_a_trial_that_ended_stays_as_it_is(tmp_path):
 
 
 def test_the_result_of_a_trial_that_was_given_up_meanwhile_is_not_counted(tmp_path):
-    ledger = ledger_of(plan_at(tmp_path))
+    ledger = create(plan_at(tmp_path))
 
     def objective(trial):
         ledger.fail(trial._trial_id, "taken for dead")

@@ -51,7 +51,7 @@ class Server:
             known = {one.pw_name for one in pwd.getpwall()}
             self.user = next(name for name in ("postgres", "nobody") if name in known)
             shutil.chown(folder, self.user)
-        self.does("initdb", "-D", self.data, "-U", "mser", "-A", "trust", "--no-sync")
+        self.does("initdb", "-D", self.data, "-U", "mser", "-A", "trust", "-E", "UTF8", "--no-sync")
         self.start()
 
     def does(self, *command):
@@ -121,17 +121,16 @@ def test_processes_that_create_the_schema_at_once_all_succeed(tmp_path, database
 
 
 def test_a_search_goes_on_when_workers_are_killed(tmp_path, database):
-    kill_workers(tmp_path, database)
+    kill_workers(tmp_path, database, each=4)
 
 
 def test_the_same_command_goes_on_when_a_search_was_killed(tmp_path, database):
-    kill_parents(tmp_path, database)
+    kill_parents(tmp_path, database, each=6)
 
 
 def test_a_search_survives_a_restart_of_its_server(tmp_path, server, database):
     plan = plan_at(tmp_path, database, trials=60)
-    create(plan)
-    process, ledger = start(plan), Ledger(plan)
+    ledger, process = create(plan), start(plan)
     for done in (10, 25):
         wait_for(lambda done=done: len(ledger.trials(*DONE)) >= done)
         server.stop()
@@ -144,8 +143,7 @@ def test_a_search_survives_a_restart_of_its_server(tmp_path, server, database):
 def test_the_trial_of_another_host_is_lost_when_its_heart_stands_still(tmp_path, database):
     """Its lock cannot be seen from here, so only its silence tells."""
     plan = plan_at(tmp_path, database)
-    create(plan)
-    ledger = Ledger(plan)
+    ledger = create(plan)
     ledger.storage._backend.grace_period = 1
 
     def begin():
@@ -166,8 +164,7 @@ def test_the_trial_of_another_host_is_lost_when_its_heart_stands_still(tmp_path,
 def test_a_worker_of_this_host_lives_as_long_as_its_lock(tmp_path, database):
     """Whatever its heart does: a machine that slept for an hour does not lose its trials."""
     plan = plan_at(tmp_path, database)
-    create(plan)
-    ledger = Ledger(plan)
+    ledger = create(plan)
     ledger.storage._backend.grace_period = 1
     with present(tmp_path) as lock:
         worker = {"host": os.uname().nodename, "pid": 1, "lock": str(lock)}
