@@ -16,7 +16,7 @@ def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
     yield from _of_outputs(experiment)
     if experiment.refit and experiment.within:
         yield "refit, within: dev cannot train and be chosen by"
-    if experiment.folds and experiment.within:
+    if experiment.within and experiment.folds not in (None, [experiment.within.fold]):
         yield "folds, within: within.fold names the one that is seen"
     if experiment.encoders or not card:
         yield from _of_learning(experiment)

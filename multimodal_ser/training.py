@@ -29,7 +29,7 @@ from multimodal_ser.live import Changes
 from multimodal_ser.material import Material
 from multimodal_ser.model_folder import Checkpoint, is_finished, read_files, write, write_scores
 from multimodal_ser.trained import Trained, dataset, frozen_rows, predict
-from multimodal_ser.types import DataError, DivergedError, Fold, MissingError, listed
+from multimodal_ser.types import DivergedError, Fold, MissingError, listed
 
 
 def job(
@@ -138,12 +138,12 @@ def _training_data(
 
 def _with_names(
     error: DivergedError, material: Material, chosen: np.ndarray, kept: Checkpoint | None
-) -> DataError:
+) -> DivergedError:
     """The error with the utterances that it happened on, and what is left of the training."""
     names = [material.utterances[row].id for row in chosen[error.rows]]
     last = kept.epochs() if kept is not None else 0
     left = f"\nthe last good checkpoint is of epoch {last}: {kept.path}" if kept and last else ""
-    return DataError(listed(names, f"utterances: {error}") + left)
+    return DivergedError(listed(names, f"utterances: {error}") + left, error.rows)
 
 
 def load(experiment: Experiment, folder: Path, device: torch.device | None = None) -> Trained:

@@ -13,7 +13,7 @@ from types import FrameType
 
 import typer
 
-from multimodal_ser.cli import answers, checks, ensembles, experiments, inventory, pictures
+from multimodal_ser.cli import answers, checks, ensembles, experiments, inventory, pictures, search
 from multimodal_ser.types import MserError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 experiments.add_to(app)
+search.add_to(app)
 ensembles.add_to(app)
 answers.add_to(app)
 pictures.add_to(app)

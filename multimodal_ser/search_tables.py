@@ -1,0 +1,172 @@
+"""What a search did, as tables and as the plain data that its report is made of."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+from optuna.exceptions import ExperimentalWarning
+from optuna.trial import FrozenTrial
+
+from multimodal_ser.claims import Claim
+from multimodal_ser.experiment import Experiment
+from multimodal_ser.preparation import Prepared
+from multimodal_ser.studies import Plan
+from multimodal_ser.trials import REASON, Bench
+
+_COLUMNS = ("fold", "number", "state", "value", "cost", "seconds", "reason")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What one study did within one fold, and what it chose.
+
+    begun: the experiment of the fold before any value was changed; best: with the values chosen.
+    """
+
+    fold: int
+    plan: Plan
+    bench: Bench
+    trials: Sequence[FrozenTrial]
+    chosen: FrozenTrial
+    best: Experiment
+
+    @property
+    def begun(self) -> Experiment:
+        return self.bench.experiment
+
+
+def trials(studies: Sequence[Study]) -> pd.DataFrame:
+    """One row a trial that was completed or pruned; `param:<name>` is blank where not active."""
+    rows = [_row(study.fold, trial) for study in studies for trial in study.trials]
+    names = [one.name for one in studies[0].bench.space.parameters]
+    return pd.DataFrame(rows, columns=[*_COLUMNS, *(f"param:{name}" for name in names)])
+
+
+def reports(studies: Sequence[Study]) -> pd.DataFrame:
+    """One row a report to the pruner."""
+    rows = [
+        (study.fold, number_of(trial), step, value)
+        for study in studies
+        for trial in study.trials
+        for step, value in sorted(trial.intermediate_values.items())
+    ]
+    return pd.DataFrame(rows, columns=["fold", "number", "step", "value"])
+
+
+def number_of(trial: FrozenTrial) -> int:
+    """Its place among those that count; the storage's own number also counts those that failed."""
+    return int(trial.user_attrs["place"])
+
+
+def summary(
+    folder: Path, prepared: Prepared, studies: Sequence[Study], found: Claim | None
+) -> dict[str, Any]:
+    """What the report says, without times, so that equal searches are equal bytes."""
+    experiment, first = prepared.experiment, studies[0]
+    return {
+        "name": experiment.name,
+        "metric": first.bench.metric,
+        "direction": first.plan.directions[0],
+        "objective": experiment.tune.objective,
+        "cost": experiment.tune.cost,
+        "seeds": experiment.seeds,
+        "split": prepared.split_hash,
+        "leaks allowed": prepared.audit.stamps,
+        "sampler": first.plan.sampler,
+        "pruner": first.plan.pruner,
+        "space": first.bench.space.plain(),
+        "studies": [_study(one) for one in studies],
+        "final": None if found is None else _final(folder, studies, found),
+    }
+
+
+def importances(study: Study) -> dict[str, float]:
+    """How much of the values' variance each parameter explains, of those that all trials have."""
+    complete = [one for one in study.trials if one.state.name == "COMPLETE"]
+    if len({one.values[0] for one in complete}) < 2:
+        return {}
+    copy = optuna.create_study(direction="minimize" if study.bench.sign < 0 else "maximize")
+    for one in complete:
+        copy.add_trial(
+            optuna.trial.create_trial(
+                params=one.params, distributions=one.distributions, value=one.values[0]
+            )
+        )
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        found = optuna.importance.get_param_importances(copy, evaluator=evaluator)
+    return {name: float(value) for name, value in found.items()}
+
+
+def _row(fold: int, trial: FrozenTrial) -> dict[str, Any]:
+    values = trial.values if trial.state.name == "COMPLETE" else None
+    spent = trial.duration.total_seconds() if trial.duration else None
+    row = {
+        "fold": fold,
+        "number": number_of(trial),
+        "state": trial.state.name.lower(),
+        "value": values[0] if values else None,
+        "cost": values[1] if values and len(values) > 1 else None,
+        "seconds": spent,
+        "reason": trial.user_attrs.get(REASON, ""),
+    }
+    return row | {f"param:{name}": value for name, value in trial.params.items()}
+
+
+def _study(study: Study) -> dict[str, Any]:
+    counts = Counter(one.state.name.lower() for one in study.trials)
+    values = study.bench.space.values(study.chosen.params)
+    return {
+        "fold": study.fold,
+        "inner": study.begun.tune.inner,
+        "trials": {"complete": counts["complete"], "pruned": counts["pruned"]},
+        "best": {
+            "number": number_of(study.chosen),
+            "value": study.chosen.values[0],
+            "values": values,
+        },
+        "importances": importances(study),
+        "pareto": _pareto(study),
+    }
+
+
+def _pareto(study: Study) -> list[int]:
+    """The numbers of the trials that none beats in both value and cost."""
+    if len(study.plan.directions) == 1:
+        return []
+    sign = study.bench.sign
+    complete = [one for one in study.trials if one.state.name == "COMPLETE"]
+    points = [(sign * one.values[0], -one.values[1], number_of(one)) for one in complete]
+    return sorted(
+        number
+        for value, cost, number in points
+        if not any(
+            other >= value and less >= cost and (other, less) != (value, cost)
+            for other, less, _ in points
+        )
+    )
+
+
+def _final(folder: Path, studies: Sequence[Study], found: Claim) -> dict[str, Any]:
+    searched = sum(one.chosen.values[0] for one in studies) / len(studies)
+    return {
+        "how": studies[0].begun.tune.final,
+        "seeds": list(found.seeds),
+        "runs": {
+            name: {str(fold): os.path.relpath(done.folder, folder) for fold, done in runs.items()}
+            for name, runs in (("best", found.best), ("default", found.default))
+        },
+        "contrast": found.contrast.plain(),
+        "tested": {key: found.tested[key] for key in ("mean", "sd", "low", "high")},
+        "optimism": {"searched": searched, "fresh": found.fresh, "test": found.tested["mean"]},
+        "verdict": found.verdict(),
+    }

@@ -1,0 +1,187 @@
+"""One trial of a search: the experiment that its values make, trained and scored on dev.
+
+Everything here works on a sealed corpus (see `sealing`), so no trial can see a row that is tested.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+
+from multimodal_ser import evaluation, metrics, training, ways
+from multimodal_ser.config import applied
+from multimodal_ser.experiment import Experiment
+from multimodal_ser.label_sets import filed
+from multimodal_ser.material import Material
+from multimodal_ser.preparation import Prepared, make_material
+from multimodal_ser.run import encode
+from multimodal_ser.search_space import Space
+from multimodal_ser.targets import Target
+from multimodal_ser.trained import predict
+from multimodal_ser.types import ConfigError, DivergedError, Fold
+
+SLOTS = 10  # reports of one training to the pruner, at most
+REASON = "reason"  # the attribute of a trial that says why it has no value
+_LONGEST = 300  # characters of that
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every trial of a study is given.
+
+    rows_hash: of the sealed corpus. materials: the cached encoders of an experiment, as `variant`
+    writes them → its material.
+    """
+
+    experiment: Experiment
+    space: Space
+    folds: tuple[Fold, ...]
+    target: Target
+    ids: np.ndarray
+    rows_hash: str
+    materials: Mapping[str, Material]
+
+    @property
+    def metric(self) -> str:
+        return self.experiment.metrics_of(self.experiment.first)[0]
+
+    @property
+    def sign(self) -> int:
+        """−1 where less is better."""
+        return -1 if self.metric in metrics.LOWER_IS_BETTER else 1
+
+
+def bench_of(prepared: Prepared, space: Space) -> Bench:
+    """With the features of every variant in the cache; prepared: sealed."""
+    experiment = prepared.experiment
+    first: Material | None = None
+    materials: dict[str, Material] = {}
+    for values in feature_variants(space):
+        one = applied(experiment, values) if values else experiment
+        if variant(one) in materials:
+            continue
+        here = replace(prepared, experiment=one)
+        made = make_material(here, encode(here))
+        first = first or made
+        shared = {"utterances": first.utterances, "targets": first.targets, "taught": first.taught}
+        materials[variant(one)] = made if made.copies else replace(made, **shared)
+    return Bench(
+        experiment=experiment,
+        space=space,
+        folds=tuple(prepared.folds),
+        target=prepared.target,
+        ids=prepared.corpus.table["id"].to_numpy(),
+        rows_hash=prepared.corpus.table_hash(),
+        materials=materials,
+    )
+
+
+def feature_variants(space: Space) -> list[dict[str, Any]]:
+    """Every combination of values that changes what a cached encoder gives."""
+    behind = ("finetune", "trainable", "normalize")
+    kept = [
+        one
+        for one in space.parameters
+        if one.key.startswith("encoders.") and not {*one.key.split(".")[2:3]} & {*behind}
+    ]
+    return replace(space, parameters=tuple(kept)).variants("encoders.")
+
+
+def variant(experiment: Experiment) -> str:
+    """What decides the features that come from the cache."""
+    parts = {name: experiment.encoders[name] for name in ways.cached(experiment)}
+    return json.dumps(
+        {name: [part.name, part.options] for name, part in parts.items()}, sort_keys=True
+    )
+
+
+class Objective:
+    """Called with a trial: the mean metric on dev over folds and seeds, or with its cost.
+
+    A trial whose values contradict each other, or whose training diverges, is given up like one
+    that is pruned, and says why.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+
+    def __call__(self, trial: optuna.Trial) -> float | tuple[float, float]:
+        began = time.perf_counter()
+        values = self.bench.space.suggest(trial)
+        try:
+            experiment = applied(self.bench.experiment, values)
+            scores, parameters = self._train(experiment, trial)
+        except (ConfigError, DivergedError) as error:
+            trial.set_user_attr(REASON, " ".join(str(error).split())[:_LONGEST])
+            raise optuna.TrialPruned from None
+        value = objective_of(scores, experiment.tune.objective, self.bench.sign)
+        if experiment.tune.cost is None:
+            return value
+        seconds = time.perf_counter() - began
+        return value, float(parameters) if experiment.tune.cost == "parameters" else seconds
+
+    def _train(self, experiment: Experiment, trial: optuna.Trial) -> tuple[list[float], int]:
+        """The dev value of each (fold, seed), and how many numbers the last model learns."""
+        bench, scores, parameters = self.bench, [], 0
+        material = bench.materials[variant(experiment)]
+        jobs = [(fold, seed) for fold in bench.folds for seed in experiment.seeds]
+        for fold, seed in jobs:
+            reports = Reports(trial, scores, bench.sign, _epochs_tell(experiment, bench.metric))
+            trained = training.fit(experiment, material, fold, seed, watch=reports.epoch)
+            found = predict(experiment, material, trained, fold.dev).scores
+            found = {**found, **filed(trained.thresholds)}
+            rows = pd.DataFrame({"id": bench.ids[fold.dev]})
+            rows = rows.assign(**bench.target.answers(fold.dev, found))
+            scores.append(evaluation.value_of(rows, bench.metric))
+            parameters = training.learned_numbers(trained)
+            if len(scores) < len(jobs):
+                reports.job()
+        return scores, parameters
+
+
+class Reports:
+    """Tells the pruner how a trial does: the mean over what is finished and what is under way."""
+
+    def __init__(
+        self, trial: optuna.Trial, scores: Sequence[float], sign: int, by_epoch: bool
+    ) -> None:
+        self.trial, self.scores, self.sign, self.by_epoch = trial, scores, sign, by_epoch
+        self.alone = len(trial.study.directions) == 1
+
+    def epoch(self, done: int, epochs: int, best: float) -> None:
+        """best: so far, more is better."""
+        if self.by_epoch and done < epochs and done % max(1, epochs // SLOTS) == 0:
+            slot = done * SLOTS // epochs
+            self._tell(len(self.scores) * SLOTS + slot, [*self.scores, self.sign * best])
+
+    def job(self) -> None:
+        self._tell(len(self.scores) * SLOTS, self.scores)
+
+    def _tell(self, step: int, scores: Sequence[float]) -> None:
+        if not self.alone:
+            return
+        self.trial.report(float(np.mean(scores)), step)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned
+
+
+def objective_of(scores: Sequence[float], how: str, sign: int) -> float:
+    """The mean; `lower`: a standard error worse than that."""
+    mean = float(np.mean(scores))
+    if how == "mean":
+        return mean
+    return mean - sign * float(np.std(scores, ddof=1) / np.sqrt(len(scores)))
+
+
+def _epochs_tell(experiment: Experiment, metric: str) -> bool:
+    """Whether what selects epochs is what the search is about; else only folds are reported."""
+    chosen = experiment.learner.options.get("select")
+    kind = experiment.outputs[experiment.first].kind
+    return len(experiment.outputs) == 1 and (chosen or metrics.DEFAULTS[kind][0]) == metric

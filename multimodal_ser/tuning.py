@@ -1,0 +1,185 @@
+"""A search from a config to a claim: the order of its stages, and what it leaves on disk.
+
+    space → gate → sealed corpus → features → trials → best and default, fresh seeds, test once
+
+The test part is out of reach until the end: the gate looks at the split once, in this process, and
+what the trials are given has no tested row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from multimodal_ser import search_tables, studies, study_workers
+from multimodal_ser.cache import write_atomically
+from multimodal_ser.claims import Claim, claim
+from multimodal_ser.config import applied, space_of
+from multimodal_ser.experiment import Experiment, Within
+from multimodal_ser.preparation import Prepared, prepare
+from multimodal_ser.run import as_experiment
+from multimodal_ser.run_folder import as_csv, as_json
+from multimodal_ser.sealing import sealed
+from multimodal_ser.search_space import Space
+from multimodal_ser.search_tables import Study, number_of
+from multimodal_ser.studies import Plan
+from multimodal_ser.trials import SLOTS, Bench, Objective, bench_of
+from multimodal_ser.types import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the trials are run.
+
+    trials: how many are complete or pruned in the end. storage: URL or file, None: a journal in the
+    folder of the search. timeout: seconds after which none begins.
+    """
+
+    trials: int
+    workers: int = 1
+    storage: str | None = None
+    timeout: float | None = None
+    sampler: str = "tpe"
+    pruner: str = "hyperband"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Search:
+    """A finished search; summary: what its report says. claim: None while the test is sealed."""
+
+    folder: Path
+    studies: Sequence[Study]
+    claim: Claim | None
+    summary: Mapping[str, Any]
+
+    def table(self) -> pd.DataFrame:
+        """One row a trial: state, value, cost, seconds, and what was tried."""
+        return search_tables.trials(self.studies)
+
+
+def tune(
+    config: Experiment | Mapping[str, Any] | str | Path,
+    settings: Settings,
+    *,
+    finish: bool = True,
+    search: bool = True,
+) -> Search:
+    """Search what the config names, then say what the best is worth.
+
+    finish: open the test at the end. search: False takes the trials that there are.
+    """
+    experiment = as_experiment(config).model_copy(update={"within": None, "refit": False})
+    space = space_of(experiment)
+    prepared = prepare(experiment)
+    prepared.audit.refuse()
+    folder = folder_of(prepared, space)
+    write_atomically(folder / "space.json", as_json(space.plain()).encode())
+    done = []
+    for fold in _folds(prepared):
+        inside = _within(prepared, fold)
+        bench = bench_of(sealed(replace(prepared, experiment=inside)), space)
+        plan = _plan(bench, settings, folder, fold)
+        if search:
+            study_workers.search(plan, partial(Objective, bench), settings.workers)
+        done.append(_studied(fold, plan, bench))
+    write_atomically(folder / "trials.csv", as_csv(search_tables.trials(done)).encode())
+    write_atomically(folder / "reports.csv", as_csv(search_tables.reports(done)).encode())
+    for one in done:
+        name = "best.yaml" if len(done) == 1 else f"best-{one.fold}.yaml"
+        text = yaml.safe_dump(one.best.resolved(), sort_keys=False, allow_unicode=True)
+        write_atomically(folder / name, text.encode())
+    found = None
+    if finish:
+        best = {one.fold: one.best for one in done}
+        found = claim({one.fold: one.begun for one in done}, best)
+    summary = search_tables.summary(folder, prepared, done, found)
+    write_atomically(folder / "search.json", as_json(summary).encode())
+    return Search(folder, done, found, summary)
+
+
+def folder_of(prepared: Prepared, space: Space) -> Path:
+    """`runs_dir/<name>/search-<hash>`: of the config, the space and the corpus."""
+    experiment = prepared.experiment
+    what = [
+        experiment.fingerprint(prepared.corpus.table_hash()),
+        space.plain(),
+        experiment.tune.model_dump(mode="json", exclude={"final"}),
+        experiment.seeds,
+    ]
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
+    return experiment.runs_dir / experiment.name / f"search-{digest}"
+
+
+def _folds(prepared: Prepared) -> list[int]:
+    """The outer folds that are searched, none of them by what another one tests."""
+    tune = prepared.experiment.tune
+    known = [fold.number for fold in prepared.folds]
+    if tune.tune_on is not None:
+        if tune.tune_on not in known:
+            raise ConfigError(f"tune.tune_on: {tune.tune_on} is not there; the folds are {known}")
+        return [tune.tune_on]
+    if len(known) > 1 and not tune.nested:
+        raise ConfigError(
+            f"tune: the protocol makes {len(known)} folds, and a value chosen on the dev parts of "
+            f"all would have seen their tests. Set tune.nested=true ({len(known)} studies, one a "
+            "fold), or tune.tune_on=0 to search in one fold and claim that one alone"
+        )
+    return known
+
+
+def _within(prepared: Prepared, fold: int) -> Experiment:
+    """The experiment of one outer fold."""
+    experiment = prepared.experiment
+    inside = {
+        "within": Within(fold=fold, folds=experiment.tune.inner),
+        "folds": [fold] if len(prepared.folds) > 1 else None,
+    }
+    return applied(experiment.model_copy(update=inside), {})
+
+
+def _plan(bench: Bench, settings: Settings, folder: Path, fold: int) -> Plan:
+    experiment = bench.experiment
+    best = "minimize" if bench.sign < 0 else "maximize"
+    several = experiment.tune.cost is not None
+    about = {
+        "space": bench.space.plain(),
+        "experiment": experiment.fingerprint(bench.rows_hash),
+        "seeds": experiment.seeds,
+        "objective": experiment.tune.objective,
+        "cost": experiment.tune.cost,
+    }
+    return Plan(
+        name=f"{experiment.name}-{folder.name.removeprefix('search-')}-{fold}",
+        storage=settings.storage or str(folder / f"fold-{fold}.journal"),
+        folder=folder,
+        directions=(best, "minimize") if several else (best,),
+        sampler=settings.sampler,
+        pruner="none" if several else settings.pruner,
+        steps=SLOTS * len(bench.folds) * len(experiment.seeds),
+        seed=settings.seed,
+        trials=settings.trials,
+        timeout=settings.timeout,
+        about=about,
+    )
+
+
+def _studied(fold: int, plan: Plan, bench: Bench) -> Study:
+    found = studies.trials(plan)
+    complete = [one for one in found if one.state.name == "COMPLETE"]
+    if not complete:
+        raise DataError(
+            f"fold {fold}: none of {len(found)} trials is complete, so nothing can be chosen; ask "
+            "for more trials, or --pruner none (trials.csv says why each was given up)"
+        )
+    chosen = max(complete, key=lambda one: (bench.sign * one.values[0], -number_of(one)))
+    best = applied(bench.experiment, bench.space.values(chosen.params))
+    return Study(fold, plan, bench, found, chosen, best)
