@@ -157,7 +157,7 @@ def score(
 
 
 def report(
-    folders: Annotated[list[Path], typer.Argument(help="Runs, studies, or a folder of them.")],
+    folders: Annotated[list[Path], typer.Argument(help="Runs, studies, searches, or a folder.")],
     players: Annotated[
         int, typer.Option(min=0, help="Embed so many wrong utterances with their sound.")
     ] = 0,

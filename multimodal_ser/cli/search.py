@@ -40,6 +40,7 @@ def tune(  # noqa: PLR0913 (each is an option of the verb)
     components themselves.
     """
     experiment = load_experiment(config, overrides)
+    from multimodal_ser import report as reports
     from multimodal_ser.cli import _search
     from multimodal_ser.tuning import Settings
     from multimodal_ser.tuning import tune as search
@@ -55,3 +56,4 @@ def tune(  # noqa: PLR0913 (each is an option of the verb)
     )
     found = search(experiment, settings, finish=finish is not False, search=finish is not True)
     _search.show(found)
+    print(f"report: {reports.write(found.folder)}")

@@ -1,18 +1,24 @@
 """Run folders → one page, Markdown, LaTeX, CSV. Files in, files out: no model, no GPU.
 
-A run, a study or an ensemble gets `report.html`, `report.md`, `report.tex` and `report.csv`; a
-folder of them gets `index.html`. The same files give the same bytes.
+A run, a study or an ensemble gets `report.html`, `report.md`, `report.tex` and `report.csv`, a
+search the first two; a folder of them gets `index.html`. The same files give the same bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from multimodal_ser import roster
 from multimodal_ser.cache import write_atomically
 from multimodal_ser.report import collect, ensembles, html, sections, text
 from multimodal_ser.report.collect import Report
+from multimodal_ser.report.search import page, reading
+from multimodal_ser.report.search.reading import Search
 from multimodal_ser.types import DataError, listed
+
+_Read = TypeVar("_Read")
 
 
 def write(folder: Path, *, players: int = 0) -> Path:
@@ -21,6 +27,8 @@ def write(folder: Path, *, players: int = 0) -> Path:
         raise DataError(f"there is no folder {folder}")
     if folder.name in ("", ".."):
         folder = folder.resolve()  # the page names the folder
+    if reading.is_search(folder):
+        return page.write(reading.read(folder))
     if not collect.is_study(folder) and not collect.is_run(folder):
         return _write_index(folder)
     return _write_report(_read(folder), players)
@@ -52,35 +60,54 @@ def _write_report(report: Report, players: int) -> Path:
 def _write_index(folder: Path) -> Path:
     """One table over all runs below, each linked to a report that is not older than its numbers."""
     homes, stopped = collect.below(folder)
-    if not homes:
+    ended, unfinished = reading.below(folder)
+    if not homes and not ended:
         raise DataError(
             f"{folder} holds no run: a run folder has config.yaml and metrics.json, a study folder "
-            "has comparison.json (mser run and mser compare write them)"
+            f"has {collect.STUDY}, that of a search {reading.SEARCH} (mser run, mser compare and "
+            "mser tune write them)"
         )
-    reports, problems = [], {}
-    for home in homes:
-        try:
-            reports.append(_refreshed(home))
-        except DataError as error:
-            problems[home] = str(error)
-    if not reports:
+    problems: dict[Path, str] = {}
+    reports = list(_each(homes, _refreshed, problems))
+    searches = list(_each(ended, _refreshed_search, problems))
+    if not reports and not searches:
         raise DataError(listed([*problems.values()], "runs, and none can be read"))
     path = folder / "index.html"
-    write_atomically(path, html.index(folder, reports, stopped, [*problems]).encode())
+    stopped = [*stopped, *unfinished]
+    source = html.index(folder, reports, searches, stopped, [*problems])
+    write_atomically(path, source.encode())
     return path
+
+
+def _each(
+    homes: Sequence[Path], read: Callable[[Path], _Read], problems: dict[Path, str]
+) -> Iterator[_Read]:
+    """What can be read, and why the others cannot."""
+    for home in homes:
+        try:
+            yield read(home)
+        except DataError as error:
+            problems[home] = str(error)
 
 
 def _refreshed(home: Path) -> Report:
     """Read it, and write its report if that is absent or older than its numbers."""
     report = _read(home)
-    if _stale(home):
+    if _stale(home, "metrics.json", collect.STUDY):
         _write_report(report, 0)
     return report
 
 
-def _stale(home: Path) -> bool:
-    page = home / "report.html"
-    numbers = [path for path in (home / "metrics.json", home / collect.STUDY) if path.exists()]
-    return not page.exists() or any(
-        path.stat().st_mtime_ns > page.stat().st_mtime_ns for path in numbers
+def _refreshed_search(home: Path) -> Search:
+    search = reading.read(home)
+    if _stale(home, reading.SEARCH):
+        page.write(search)
+    return search
+
+
+def _stale(home: Path, *names: str) -> bool:
+    written = home / "report.html"
+    numbers = [home / name for name in names if (home / name).exists()]
+    return not written.exists() or any(
+        path.stat().st_mtime_ns > written.stat().st_mtime_ns for path in numbers
     )

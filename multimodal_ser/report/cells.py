@@ -65,6 +65,11 @@ def interval(value: Mapping[str, Any]) -> str:
     return f"{value['low']:.3f} to {value['high']:.3f}"
 
 
+def ranged(value: Mapping[str, Any]) -> Cell:
+    """mean ± sd over its interval."""
+    return Cell(spread(value), interval(value), value["mean"])
+
+
 def probability(value: float | None, few: bool = False) -> Cell:
     """As in the verdict; the word `few` where the test means little."""
     if value is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from multimodal_ser.label_sets import THRESHOLD, matrix, written
 from multimodal_ser.metrics import LOWER_IS_BETTER
 from multimodal_ser.predictions import SCORE, classes_of
+from multimodal_ser.report.files import json_of, lines_of, yaml_of
 from multimodal_ser.roster import Roster
 from multimodal_ser.types import DataError, listed
 
@@ -150,22 +149,22 @@ def read_run(folder: Path) -> Record:
     absent = [name for name in _REQUIRED if not (folder / name).is_file()]
     if absent:
         raise DataError(f"{folder} is not a whole run folder: it has no {', '.join(absent)}")
-    metrics = _json(folder / "metrics.json")
+    metrics = json_of(folder / "metrics.json")
     _refuse_foreign(folder, metrics)
     environment = folder / "environment.json"
-    models = [_json(path) for path in sorted(folder.glob("models/*/model.json"))[:1]]
-    openings = _lines(folder.parent / "opened.jsonl")
+    models = [json_of(path) for path in sorted(folder.glob("models/*/model.json"))[:1]]
+    openings = lines_of(folder.parent / "opened.jsonl")
     return Record(
         folder=folder,
-        config=_yaml(folder / "config.yaml"),
+        config=yaml_of(folder / "config.yaml"),
         metrics=metrics,
-        audit=_json(folder / "audit.json"),
-        environment=_json(environment) if environment.exists() else {},
-        log=_lines(folder / "log.jsonl"),
+        audit=json_of(folder / "audit.json"),
+        environment=json_of(environment) if environment.exists() else {},
+        log=lines_of(folder / "log.jsonl"),
         opened=sum(row["split"] == metrics["split"] for row in openings),
         classes=_classes(folder, metrics),
         parameters=models[0].get("parameters") if models else None,
-        curves=[_json(path) for path in sorted(folder.glob("models/*/learner/curve.json"))],
+        curves=[json_of(path) for path in sorted(folder.glob("models/*/learner/curve.json"))],
     )
 
 
@@ -232,7 +231,7 @@ def _classes(folder: Path, metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _study(folder: Path) -> Report:
-    comparison = _json(folder / STUDY)
+    comparison = json_of(folder / STUDY)
     homes = {arm: folder.parent / name for arm, name in comparison["arms"].items()}
     absent = [f"{arm}: {home}" for arm, home in homes.items() if not is_run(home)]
     if absent:
@@ -267,31 +266,4 @@ def _predictions(folder: Path, rows: int | None = None) -> pd.DataFrame:
     try:
         return pd.read_csv(path, dtype=words, keep_default_na=False, nrows=rows)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
-    if not isinstance(found, dict):
-        raise DataError(f"{path} must hold `key: value` lines")
-    return found
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """JSON lines; a file that is not there has none."""
-    if not path.exists():
-        return []
-    try:
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-    except ValueError as error:
         raise DataError(f"{path} cannot be read: {error}") from None

@@ -15,7 +15,7 @@ import numpy as np
 Row = tuple[str, float, float, float]
 Line = Sequence[tuple[float, float]]
 
-_LETTER = 6.9  # mean width at 12 px
+LETTER = 6.9  # mean width at 12 px
 _MOST_POINTS, MOST_LINES = 60, 60
 _CELLS = 26  # a side of a density
 
@@ -24,7 +24,7 @@ def forest(title: str, rows: Sequence[Row], strong: Sequence[bool]) -> str:
     """A gap (label, gap, low, high) a row, with its interval around a line at zero."""
     left, right, step = 14.0, 390.0, 44
     ends = [value for row in rows for value in row[1:] if math.isfinite(value)]
-    at, marks = _axis(min(0.0, *ends), max(0.0, *ends), left, right)
+    at, marks = axis(min(0.0, *ends), max(0.0, *ends), left, right)
     bottom = step * len(rows) + 8
     parts = [grid(at(mark), 4, bottom, f"{mark:+.2g}" if mark else "0") for mark in marks]
     parts.append(f'<line class="zero" x1="{at(0):.1f}" x2="{at(0):.1f}" y1="4" y2="{bottom}"/>')
@@ -56,12 +56,12 @@ def bars(title: str, rows: Sequence[Row]) -> str:
     return svg(round(right + 54), bottom + 24, title, parts)
 
 
-def curves(title: str, lines: Sequence[Line], above: Line) -> str:
-    """Thin lines over epochs, and their mean as a bold one."""
+def curves(title: str, lines: Sequence[Line], above: Line, unit: str = "epoch") -> str:
+    """Thin lines over epochs, and one above them, such as their mean, as a bold one."""
     points = [point for line in lines for point in line]
     last = max((x for x, _ in points), default=1.0)
     across = scale(0, last or 1.0, 44, 330)
-    up, marks = _axis(min(y for _, y in points), max(y for _, y in points), 166, 10)
+    up, marks = axis(min(y for _, y in points), max(y for _, y in points), 166, 10)
     parts = [
         f'<line class="grid" x1="44" x2="330" y1="{up(mark):.1f}" y2="{up(mark):.1f}"/>'
         + text(38, up(mark) + 4, f"{mark:.3g}", "end")
@@ -69,7 +69,7 @@ def curves(title: str, lines: Sequence[Line], above: Line) -> str:
     ]
     parts += [_path(line, across, up, "thin") for line in lines[:MOST_LINES]]
     parts.append(_path(above, across, up, "bold"))
-    parts += [text(44, 186, "0"), text(330, 186, f"epoch {last:g}", "end")]
+    parts += [text(44, 186, "0"), text(330, 186, f"{unit} {last:g}", "end")]
     return svg(344, 194, title, parts)
 
 
@@ -77,7 +77,7 @@ def density(title: str, pairs: Sequence[tuple[float, float]]) -> str:
     """How many (across, up) pairs fall into each cell of a square grid, with its diagonal."""
     left, right, top, bottom = 44.0, 304.0, 8.0, 268.0
     ends = [value for pair in pairs for value in pair]
-    across, marks = _axis(min(ends), max(ends), left, right)
+    across, marks = axis(min(ends), max(ends), left, right)
     up = scale(marks[0], marks[-1], bottom, top)
     size = (right - left) / _CELLS
     counts: dict[tuple[int, int], int] = {}
@@ -128,7 +128,7 @@ def ticks(low: float, high: float) -> list[float]:
     return [round(step * count, 12) for count in range(first, last + 1)]
 
 
-def _axis(
+def axis(
     low: float, high: float, start: float, end: float
 ) -> tuple[Callable[[float], float], list[float]]:
     """The scale between two pixels, and its ticks."""
@@ -178,4 +178,4 @@ def short(label: str, letters: int = 30) -> str:
 
 def margin(labels: Iterable[str]) -> float:
     """Room for the longest label."""
-    return 24 + _LETTER * max(len(short(label)) for label in labels)
+    return 24 + LETTER * max(len(short(label)) for label in labels)

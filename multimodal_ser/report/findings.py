@@ -59,8 +59,8 @@ def how(report: Report) -> list[str]:
 
 def warnings(report: Report) -> list[str]:
     """What a reader must know before any number."""
-    shared = _shared({arm: list(_of_run(one)) for arm, one in report.arms.items()})
-    return [*shared, *_of_arms(report)]
+    of_runs = shared({arm: list(_of_run(one)) for arm, one in report.arms.items()})
+    return [*of_runs, *_of_arms(report)]
 
 
 def verdict(report: Report) -> list[str]:
@@ -105,9 +105,9 @@ def facts(report: Report) -> dict[str, str]:
 def audit(report: Report) -> list[str]:
     """Leaks, remarks, how often the test was opened, and the gap that it can show."""
     found = {arm: one.audit for arm, one in report.arms.items()}
-    leaks = _shared({arm: [leak(row) for row in one["leaks"]] for arm, one in found.items()})
+    leaks = shared({arm: [leak(row) for row in one["leaks"]] for arm, one in found.items()})
     lines = leaks or ["No leak was found."]
-    lines += _shared({arm: [f"Remark: {r}." for r in one["remarks"]] for arm, one in found.items()})
+    lines += shared({arm: [f"Remark: {r}." for r in one["remarks"]] for arm, one in found.items()})
     lines += ties(report.first.audit)
     opened = report.first.opened
     times = "once" if opened == 1 else f"{opened} times"
@@ -164,7 +164,7 @@ def _study_command(report: Report) -> list[str]:
     return [*words, "--baseline", report.comparison["baseline"]]
 
 
-def _shared(lines: Mapping[str, Sequence[str]]) -> list[str]:
+def shared(lines: Mapping[str, Sequence[str]]) -> list[str]:
     """Each line once, led by its arms unless it is of all of them."""
     arms: dict[str, list[str]] = {}
     for arm, some in lines.items():

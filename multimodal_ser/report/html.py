@@ -10,8 +10,10 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from multimodal_ser.report import findings
-from multimodal_ser.report.cells import Cell, Table, interval, spread
+from multimodal_ser.report.cells import NONE, Cell, Table, number, ranged
 from multimodal_ser.report.collect import Report
+from multimodal_ser.report.search.findings import verdict
+from multimodal_ser.report.search.reading import Search
 from multimodal_ser.report.sections import Section
 
 _TEMPLATES = Environment(
@@ -42,12 +44,17 @@ def page(report: Report, chapters: Sequence[Section]) -> str:
 
 
 def index(
-    folder: Path, reports: Sequence[Report], stopped: Sequence[Path], unread: Sequence[Path]
+    folder: Path,
+    reports: Sequence[Report],
+    searches: Sequence[Search],
+    stopped: Sequence[Path],
+    unread: Sequence[Path],
 ) -> str:
-    """All runs and studies below a folder as HTML."""
+    """All runs, studies and searches below a folder as HTML."""
     runs = [one for one in reports if one.comparison is None or one.ensemble is not None]
     studies = [one for one in reports if one.comparison is not None and one.ensemble is None]
     tables = {"Studies": _studies(folder, studies)} if studies else {}
+    tables |= {"Searches": _searches(folder, searches)} if searches else {}
     tables |= {"Runs": _runs(folder, runs)} if runs else {}
     return render(
         "index.html.j2",
@@ -88,7 +95,7 @@ def _run(folder: Path, report: Report) -> list[Cell]:
         *map(Cell, words),
         Cell(str(len(config["seeds"])), value=len(config["seeds"])),
         Cell(record.metric),
-        Cell(spread(value), interval(value), value["mean"]),
+        ranged(value),
         Cell(record.part),
         Cell(", ".join(record.metrics["leaks allowed"]) or "none"),
         Cell(record.date),
@@ -106,6 +113,23 @@ def _studies(folder: Path, studies: Sequence[Report]) -> Table:
         for one in studies
     ]
     return Table("Arms compared on one split", ["study", "arms", "split", "verdict"], rows)
+
+
+def _searches(folder: Path, searches: Sequence[Search]) -> Table:
+    rows = [
+        [
+            Cell(str(one.told["name"]), one.folder.name, href=_link(folder, one.folder)),
+            number(sum(one.counts().values()), "d"),
+            Cell(one.told["split"]),
+            Cell(one.metric),
+            number(one.searched),
+            Cell(NONE) if one.tested is None else ranged(one.tested),
+            Cell(f"{verdict(one)[0]}."),
+        ]
+        for one in searches
+    ]
+    header = ["search", "trials", "split", "metric", "searched on dev", "on test", "verdict"]
+    return Table("The best of many trials, and what it is worth", header, rows)
 
 
 def _link(folder: Path, home: Path) -> str:

@@ -15,7 +15,7 @@ from multimodal_ser.report.cells import (
     interval,
     number,
     probability,
-    spread,
+    ranged,
 )
 from multimodal_ser.report.collect import Record, Report
 
@@ -164,7 +164,7 @@ def _measured(values: Mapping[str, Any], names: Sequence[str]) -> Cells:
     cells = []
     for name in names:
         value = values[name]
-        cells += [Cell(spread(value), interval(value), value["mean"]), number(value["ensemble"])]
+        cells += [ranged(value), number(value["ensemble"])]
     return cells
 
 

@@ -44,11 +44,28 @@ _COLUMNS: tuple[str, ...] = (
 
 
 def markdown(report: Report, chapters: Sequence[Section]) -> str:
-    """Everything but the figures and the code."""
-    lines = [f"# {_md(report.title)}", ""]
-    lines += [f"- **{_md(line)}**" for line in findings.warnings(report)]
-    lines += [f"- {_md(line)}" for line in findings.verdict(report)]
-    lines += [f"- {_md(key)}: {_md(value)}" for key, value in findings.facts(report).items()]
+    """A run or a study."""
+    return page(
+        report.title,
+        findings.warnings(report),
+        findings.verdict(report),
+        findings.facts(report),
+        chapters,
+    )
+
+
+def page(
+    title: str,
+    warnings: Sequence[str],
+    verdict: Sequence[str],
+    facts: Mapping[str, str],
+    chapters: Sequence[Section],
+) -> str:
+    """Markdown: everything but the figures and the code."""
+    lines = [f"# {_md(title)}", ""]
+    lines += [f"- **{_md(line)}**" for line in warnings]
+    lines += [f"- {_md(line)}" for line in verdict]
+    lines += [f"- {_md(key)}: {_md(value)}" for key, value in facts.items()]
     for chapter in chapters:
         lines += ["", f"## {_md(chapter.title)}", "", *(f"- {_md(one)}" for one in chapter.lines)]
         for table in chapter.tables:

@@ -1,0 +1,179 @@
+"""What the page of a search says in words: warnings first, then what stands, then how."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from multimodal_ser.evaluation import FEW_CLUSTERS
+from multimodal_ser.report.cells import interval, spread
+from multimodal_ser.report.findings import shared
+from multimodal_ser.report.search.reading import Search, Study
+from multimodal_ser.report.search.space import count, edge, shown
+from multimodal_ser.search_space import Space
+
+_BEST = 0.05  # the share of a space that is worth finding
+_ENOUGH = 0.9  # the chance that so many random trials hold one of them
+_HARDLY = 0.1  # of an equal share of the importance
+_MANY = 0.25  # of the trials, given up
+
+HOW = (
+    "The corpus was cut and searched for leaks once, then sealed: no trial could see a row of the "
+    "test part, its sound, its words or its label.",
+    "A trial is trained as the config says, but for the values it draws; its value is the metric "
+    "on dev, over its folds and seeds.",
+    "A pruned trial was stopped because what it had reported was behind; one that was given up has "
+    "a reason: its values contradict each other, or its training diverged.",
+    "The best of many trials is partly lucky. So it is trained again with seeds that the search "
+    "has not seen, beside the config as it was, and both are scored on the test part.",
+    "Interval: 95 %, expanded percentile, from resampling whole clusters (speakers and groups that "
+    "hang together); best and default share the draws. p: their outputs are swapped in whole "
+    "clusters.",
+    f"Under {FEW_CLUSTERS} clusters a test means little: every cluster is shown, and the word few.",
+    "Importance: the share of the variance of the values that a parameter explains in a forest "
+    "fitted to the complete trials (fANOVA, Hutter et al. 2014), of the parameters that all have.",
+    "Few trials: of n random ones at least one is among the best 5 % of a space with probability "
+    "1 − 0.95ⁿ, however many parameters it has (Bergstra & Bengio 2012).",
+)
+
+
+def warnings(search: Search) -> list[str]:
+    """What a reader must know before any number."""
+    told, found = search.told, []
+    if told["leaks allowed"]:
+        kinds = ", ".join(told["leaks allowed"])
+        found.append(f"Leaks allowed by the config: {kinds}. The numbers may be too good.")
+    if search.final is None:
+        found.append(
+            "The test part is sealed: all numbers are of dev, where the values were chosen"
+        )
+    own = {_fold(one): list(_of_study(search.space, one)) for one in search.studies}
+    return [*found, *shared(own)]
+
+
+def verdict(search: Search) -> list[str]:
+    """The claim, then what was hoped and what came of it."""
+    metric, final = search.metric, search.final
+    if final is None:
+        total, folds = sum(search.counts().values()), len(search.studies)
+        each = f", the mean over {folds} folds," if folds > 1 else ","
+        return [
+            "the test part is still sealed: nothing is claimed",
+            f"{metric} {search.searched:.3f} on dev is the best of {total} trials{each} and too "
+            "good because it was picked",
+        ]
+    hoped = final["optimism"]
+    fresh = "" if hoped["fresh"] is None else f", {hoped['fresh']:.3f} there with fresh seeds"
+    tested = f"{spread(final['tested'])} on test (95 % {interval(final['tested'])})"
+    return [*final["verdict"], f"{metric} {hoped['searched']:.3f} searched on dev{fresh}, {tested}"]
+
+
+def facts(search: Search) -> dict[str, str]:
+    """What was searched, how, on what."""
+    told, final = search.told, search.final
+    better = "less is better" if told["direction"] == "minimize" else "more is better"
+    found = {
+        "metric": f"{search.metric}, {better}",
+        "value of a trial": _objective(search),
+        "cost": told["cost"] or "",
+        "trials": _trials(search),
+        "parameters": str(len(search.space.parameters)),
+        "sampler": told["sampler"],
+        "pruner": told["pruner"],
+        "judged on": _judged(search),
+        "seeds of a trial": ", ".join(map(str, told["seeds"])),
+        "fresh seeds": ", ".join(map(str, final["seeds"])) if final else "",
+        "trained in the end": _ENDS.get(final["how"], final["how"]) if final else "",
+        "split": told["split"],
+        "leaks allowed": ", ".join(told["leaks allowed"]) or "none",
+        "time of all trials": _time(search),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+_ENDS = {"same": "as in the search, dev selects", "refit": "on train and dev"}
+
+
+def commands(search: Search) -> str:
+    """What to type in the folder of runs to have the winner's numbers again."""
+    lines = []
+    for one in search.studies:
+        config = f"{search.folder.name}/{one.config[0]}"
+        lines += [
+            f"{shlex.join(['mser', 'run', config])}  # its value on dev again",
+            f"{shlex.join(['mser', 'run', config, 'within=null'])}  # scored on the test part",
+        ]
+    return "\n".join([*lines, shlex.join(["mser", "report", search.folder.name])])
+
+
+def opened(search: Search) -> list[str]:
+    """How often the test part was looked at, where that was noted."""
+    if not search.opened:
+        return []
+    times = "once" if search.opened == 1 else f"{search.opened} times"
+    return [f"The test part of this split was opened {times} in this folder of runs."]
+
+
+def _of_study(space: Space, study: Study) -> Iterator[str]:
+    tried = [one for one in study.trials if not one.reason]
+    different = {tuple(sorted((name, shown(v)) for name, v in one.values.items())) for one in tried}
+    chance = 1 - (1 - _BEST) ** len(tried)
+    possible = count(space)
+    whole = possible is not None and len(different) >= possible
+    if chance < _ENOUGH and not whole:
+        yield (
+            f"Few trials ({len(tried)}): as many random ones hold one of the best 5 % of the "
+            f"space with probability {chance:.2f}"
+        )
+    if len(study.given_up) > _MANY * len(study.trials):
+        yield f"{len(study.given_up)} of {len(study.trials)} trials were given up; see why below"
+    hardly = slight(study)
+    edges = [
+        f"{one.name} {shown(study.best.values[one.name])} ({end} end)"
+        for one in space.parameters
+        if one.name in study.best.values and one.name not in hardly
+        if (end := edge(one.domain, study.best.values[one.name]))
+    ]
+    if edges:
+        yield f"At the edge of what was searched: {', '.join(edges)}. Better may lie beyond"
+    if hardly:
+        said = ", ".join(f"{name} ({share:.3f})" for name, share in hardly.items())
+        yield f"Hardly matters, by its importance: {said}. What was chosen there says little"
+
+
+def slight(study: Study) -> dict[str, float]:
+    """The parameters with less than a tenth of an equal share of the importance."""
+    found = study.told["importances"]
+    return {name: share for name, share in found.items() if share < _HARDLY / len(found)}
+
+
+def _objective(search: Search) -> str:
+    over = "its folds and seeds"
+    if search.told["objective"] == "lower":
+        return f"a standard error worse than the mean over {over}"
+    return f"the mean over {over}"
+
+
+def _trials(search: Search) -> str:
+    counts = search.counts()
+    given_up = sum(len(one.given_up) for one in search.studies)
+    found = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return f"{found} ({given_up} of them given up)" if given_up else found
+
+
+def _judged(search: Search) -> str:
+    """Where the trials were scored."""
+    folds = ", ".join(str(one.fold) for one in search.studies)
+    several = f"folds {folds}" if len(search.studies) > 1 else f"fold {folds}"
+    inner = search.studies[0].told["inner"]
+    return f"dev of {several}" if inner is None else f"{inner} folds cut within {several}"
+
+
+def _time(search: Search) -> str:
+    spent = [one.seconds for study in search.studies for one in study.trials if one.seconds]
+    total = sum(spent)
+    return f"{total:.0f} s" if total < 600 else f"{total / 60:.0f} minutes"
+
+
+def _fold(study: Study) -> str:
+    return f"fold {study.fold}"

@@ -1,0 +1,246 @@
+"""Read what a search left on disk. No study is opened, no model, no corpus."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from multimodal_ser.report.files import json_of, lines_of, yaml_of
+from multimodal_ser.report.search import space as paper
+from multimodal_ser.search_space import Space
+from multimodal_ser.types import DataError, listed
+
+SEARCH = "search.json"
+_BEGUN = "space.json"
+_TABLES = ("trials.csv", "reports.csv")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """values: parameter → value, of those that were active. reports: (step, value) in order.
+
+    value and cost: None where it was pruned; reason: why it was given up.
+    """
+
+    number: int
+    state: str
+    value: float | None
+    cost: float | None
+    seconds: float | None
+    reason: str
+    values: Mapping[str, Any]
+    reports: Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """The trials of one fold by number; told: what `search.json` says of it.
+
+    sign: −1 where less is better. config: the file of the winner, and its text. default: the config
+    as it was before anything was searched, none while the test part is sealed.
+    """
+
+    fold: int
+    told: Mapping[str, Any]
+    trials: Sequence[Trial]
+    sign: int
+    config: tuple[str, str]
+    default: Mapping[str, Any]
+
+    @property
+    def value(self) -> float:
+        """What the best has on dev."""
+        return self.told["best"]["value"]
+
+    @cached_property
+    def best(self) -> Trial:
+        return next(one for one in self.trials if one.number == self.told["best"]["number"])
+
+    @cached_property
+    def ranked(self) -> list[Trial]:
+        """The complete ones, best first; the table rounds, so others may look as good."""
+        found = [one for one in self.trials if one.value is not None]
+        return sorted(
+            found,
+            key=lambda one: (one is not self.best, -self.sign * (one.value or 0.0), one.number),
+        )
+
+    @cached_property
+    def leading(self) -> list[Trial]:
+        """The best tenth, one at least."""
+        ranked = self.ranked
+        return ranked[: math.ceil(len(ranked) / 10)]
+
+    @property
+    def front(self) -> list[Trial]:
+        """Those that none beats in both value and cost, cheapest first."""
+        found = [one for one in self.trials if one.number in self.told["pareto"]]
+        return sorted(found, key=lambda one: (one.cost or 0.0, one.number))
+
+    @property
+    def given_up(self) -> list[Trial]:
+        return [one for one in self.trials if one.reason]
+
+    def drawn(self, most: int) -> list[Trial]:
+        """So many trials at most: of the best tenth half as many, of the others every second, …"""
+        leading = self.leading[: most // 2]
+        numbers = {one.number for one in leading}
+        others = [one for one in self.trials if one.number not in numbers]
+        every = max(1, math.ceil(len(others) / max(most - len(leading), 1)))
+        return sorted([*leading, *others[::every]], key=lambda one: one.number)
+
+
+@dataclass(frozen=True)
+class Search:
+    """told: `search.json`. opened: how often the test part was, in this folder of runs."""
+
+    folder: Path
+    told: Mapping[str, Any]
+    space: Space
+    studies: Sequence[Study]
+    opened: int
+
+    @property
+    def metric(self) -> str:
+        return self.told["metric"]
+
+    @property
+    def final(self) -> Mapping[str, Any] | None:
+        """None while the test part is sealed."""
+        return self.told["final"]
+
+    @property
+    def tested(self) -> Mapping[str, Any] | None:
+        """mean, sd, low and high on the test part, of the winner."""
+        return None if self.final is None else self.final["tested"]
+
+    @property
+    def searched(self) -> float:
+        """What the search thinks of its best: the mean over the folds."""
+        return sum(one.value for one in self.studies) / len(self.studies)
+
+    @property
+    def title(self) -> str:
+        count = len(self.space.parameters)
+        return (
+            f"{self.told['name']}: {count} {'parameter' if count == 1 else 'parameters'} searched"
+        )
+
+    def counts(self) -> dict[str, int]:
+        """State → trials of all studies; those given up are among the pruned ones."""
+        states = [one.state for study in self.studies for one in study.trials]
+        return {state: states.count(state) for state in dict.fromkeys(["complete", *states])}
+
+
+def is_search(folder: Path) -> bool:
+    return (folder / SEARCH).is_file()
+
+
+def below(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Searches anywhere below a folder, and those that have not ended."""
+    begun = sorted(path.parent for path in folder.rglob(_BEGUN))
+    ended = sorted(path.parent for path in folder.rglob(SEARCH))
+    return ended, [one for one in begun if not is_search(one)]
+
+
+def read(folder: Path) -> Search:
+    """DataError where a file is missing, damaged, or of another version."""
+    absent = [name for name in (SEARCH, *_TABLES) if not (folder / name).is_file()]
+    if absent:
+        raise DataError(f"{folder} is not a whole search folder: it has no {', '.join(absent)}")
+    told = json_of(folder / SEARCH)
+    try:
+        space = Space.of_plain(told["space"])
+        studies = _studies(folder, told, space)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{folder / SEARCH} or its tables are of another version ({error}); search again"
+        ) from None
+    openings = lines_of(folder.parent / "opened.jsonl")
+    opened = sum(row.get("split") == told["split"] for row in openings)
+    return Search(folder, told, space, studies, opened)
+
+
+def _studies(folder: Path, told: Mapping[str, Any], space: Space) -> list[Study]:
+    sign = -1 if told["direction"] == "minimize" else 1
+    trials, reports = (_table(folder / name) for name in _TABLES)
+    found = []
+    for one in told["studies"]:
+        fold = one["fold"]
+        name = "best.yaml" if len(told["studies"]) == 1 else f"best-{fold}.yaml"
+        study = Study(
+            fold=fold,
+            told=one,
+            trials=list(_trials(_of_fold(trials, fold), _of_fold(reports, fold), space)),
+            sign=sign,
+            config=(name, _text(folder / name)),
+            default=_default(folder, told["final"], fold),
+        )
+        _refuse_strangers(folder, study)
+        found.append(study)
+    return found
+
+
+def _trials(table: pd.DataFrame, reports: pd.DataFrame, space: Space) -> Iterator[Trial]:
+    told: dict[int, list[tuple[float, float]]] = {}
+    for row in reports.to_dict("records"):
+        told.setdefault(int(row["number"]), []).append((float(row["step"]), float(row["value"])))
+    rows = sorted(table.to_dict("records"), key=lambda row: int(row["number"]))
+    for row in rows:
+        cells = {one.name: row[f"param:{one.name}"] for one in space.parameters}
+        yield Trial(
+            number=int(row["number"]),
+            state=row["state"],
+            value=_number(row["value"]),
+            cost=_number(row["cost"]),
+            seconds=_number(row["seconds"]),
+            reason=row["reason"],
+            values=paper.read(space, cells),
+            reports=told.get(int(row["number"]), []),
+        )
+
+
+def _refuse_strangers(folder: Path, study: Study) -> None:
+    """A table of another search would be shown beside numbers that are not its own."""
+    numbers = {one.number for one in study.trials}
+    unknown = sorted({study.told["best"]["number"], *study.told["pareto"]} - numbers)
+    if unknown:
+        names = [f"fold {study.fold}: {number}" for number in unknown]
+        raise DataError(listed(names, f"trials are not in {folder / _TABLES[0]}"))
+
+
+def _default(folder: Path, final: Mapping[str, Any] | None, fold: int) -> Mapping[str, Any]:
+    """The resolved config of the run that the winner was compared with, where it still lies."""
+    if final is None:
+        return {}
+    path = folder / final["runs"]["default"][str(fold)] / "config.yaml"
+    return yaml_of(path) if path.is_file() else {}
+
+
+def _of_fold(table: pd.DataFrame, fold: int) -> pd.DataFrame:
+    return table[table["fold"] == str(fold)]
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """All cells as they are written, so that a value may be called NA or 1.0."""
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
+
+
+def _number(cell: str) -> float | None:
+    return float(cell) if cell else None

@@ -1,0 +1,188 @@
+"""The tables of a search, each with the numbers of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from multimodal_ser.report.cells import (
+    NONE,
+    Cell,
+    Cells,
+    Table,
+    number,
+    probability,
+    ranged,
+)
+from multimodal_ser.report.search import space as paper
+from multimodal_ser.report.search.reading import Search, Study, Trial
+from multimodal_ser.report.search.space import shown
+from multimodal_ser.search_space import Parameter
+
+SHOWN = 20
+
+
+def stands(search: Search) -> list[Table]:
+    """From the value that was searched to what is left of it, and the claim."""
+    final = search.final
+    if final is None:
+        return []
+    return [_optimism(search, final), _claim(final), *_clusters(final)]
+
+
+def _optimism(search: Search, final: Mapping[str, Any]) -> Table:
+    hoped, folds = final["optimism"], len(search.studies)
+    mean = f" (mean over {folds} folds)" if folds > 1 else ""
+    rows = [
+        [Cell(f"the best of all trials, on dev{mean}"), number(hoped["searched"]), Cell(NONE)],
+        [Cell("on dev with fresh seeds"), number(hoped["fresh"]), _change(hoped, "fresh")],
+        [
+            Cell("on test with fresh seeds"),
+            ranged(final["tested"]),
+            _change(hoped, "test"),
+        ],
+    ]
+    caption = f"{search.metric} of the best config: how much the search was too hopeful"
+    return Table(caption, ["where", search.metric, "against searched"], rows)
+
+
+def _change(hoped: Mapping[str, Any], key: str) -> Cell:
+    if hoped[key] is None:
+        return Cell(NONE)
+    value = hoped[key] - hoped["searched"]
+    return Cell(f"{value:+.3f}", value=value)
+
+
+def _claim(final: Mapping[str, Any]) -> Table:
+    one = final["contrast"]
+    row = [
+        Cell("best against default"),
+        Cell(f"{one['gap']:+.3f}", value=one["gap"]),
+        number(one["low"]),
+        number(one["high"]),
+        probability(one["p"], bool(one["by_cluster"])),
+        probability(one["mcnemar"]),
+        number(one["clusters"], "g"),
+    ]
+    header = ["test", "gap", "95 % low", "95 % high", "p", "McNemar p", "clusters"]
+    return Table(f"Gap in {one['metric']} on test, turned so that more is better", header, [row])
+
+
+def _clusters(final: Mapping[str, Any]) -> list[Table]:
+    found = final["contrast"]["by_cluster"] or {}
+    rows = [[Cell(name), Cell(f"{gap:+.3f}", value=gap)] for name, gap in found.items()]
+    caption = f"Few clusters: the gap in {final['contrast']['metric']} in each of them"
+    return [Table(caption, ["cluster", "gap"], rows)] if rows else []
+
+
+def chosen(search: Search) -> Table:
+    """What the winner has beside what it could have had; a column a fold."""
+    several = len(search.studies) > 1
+    first = search.studies[0]
+    known = paper.chosen(search.space, flat(first.default))
+    header = ["parameter", "searched", *(["default"] if first.default else [])]
+    header += [f"fold {one.fold}" for one in search.studies] if several else _ALONE
+    rows = [
+        [
+            Cell(one.name, f"where {one.when[0]} is {shown(one.when[1])}" if one.when else ""),
+            Cell(str(one.domain)),
+            *([_value(known, one)] if first.default else []),
+            *(cell for study in search.studies for cell in _winner(search, study, one, several)),
+        ]
+        for one in search.space.parameters
+    ]
+    each = "each fold chose, with its importance below" if several else "was chosen"
+    return Table(f"What was searched, and what {each}", header, rows)
+
+
+_ALONE = ("chosen", "importance")
+
+
+def _winner(search: Search, study: Study, one: Parameter, several: bool) -> Cells:
+    """What was chosen, and the importance: below it where there are several folds."""
+    cell = _value(paper.chosen(search.space, study.told["best"]["values"]), one)
+    share = number(study.told["importances"].get(one.name))
+    if not several:
+        return [cell, share]
+    return [cell if share.value is None else replace(cell, under=share.text)]
+
+
+def fixed(search: Search) -> list[Table]:
+    """What the winners' branches set besides."""
+    searched = {one.key for one in search.space.parameters}
+    rows = [
+        [Cell(key), Cell(shown(value)), Cell(str(study.fold))]
+        for study in search.studies
+        for key, value in study.told["best"]["values"].items()
+        if key not in searched
+    ]
+    caption = "Set by the chosen branch"
+    return [Table(caption, ["key", "value", "fold"], rows)] if rows else []
+
+
+def best(search: Search, study: Study) -> Table:
+    """The trials that came first; the cheapest ones of the front have a table of their own."""
+    ranked = study.ranked[:SHOWN]
+    caption = f"The best {len(ranked)} of {len(study.ranked)} complete trials"
+    return _trials(search, caption, ranked)
+
+
+def front(search: Search, study: Study) -> list[Table]:
+    """The trials that none beats in both value and cost."""
+    caption = f"No trial has both a better {search.metric} and less {search.told['cost']}"
+    return [_trials(search, caption, study.front)] if study.front else []
+
+
+def given_up(search: Search, study: Study) -> list[Table]:
+    """The trials that could not be judged, with the reason."""
+    found = study.given_up
+    if not found:
+        return []
+    heads = paper.heads(search.space)
+    rows = [[_name(one), Cell(one.reason), *_values(search, one)] for one in found[:SHOWN]]
+    more = f"the first {SHOWN} of {len(found)}" if len(found) > SHOWN else str(len(found))
+    header = ["trial", "reason", *heads.values()]
+    return [Table(f"Trials that were given up: {more}", header, rows)]
+
+
+def _trials(search: Search, caption: str, trials: Sequence[Trial]) -> Table:
+    cost = search.told["cost"]
+    header = ["trial", search.metric, *([cost] if cost else []), "seconds"]
+    header = header[:-1] if cost == "seconds" else header
+    rows = []
+    for one in trials:
+        cells = [_name(one), number(one.value, ".4f")]
+        if cost:
+            cells.append(number(one.cost, ",.0f" if cost == "parameters" else ".1f"))
+        if cost != "seconds":
+            cells.append(number(one.seconds, ".1f"))
+        rows.append([*cells, *_values(search, one)])
+    return Table(caption, [*header, *paper.heads(search.space).values()], rows)
+
+
+def _name(one: Trial) -> Cell:
+    return Cell(str(one.number), value=one.number)
+
+
+def _values(search: Search, one: Trial) -> Cells:
+    return [_value(one.values, parameter) for parameter in search.space.parameters]
+
+
+def _value(values: Mapping[str, Any], one: Parameter) -> Cell:
+    """Nothing where the parameter was not there."""
+    if one.name not in values:
+        return Cell(NONE)
+    found = values[one.name]
+    plain = isinstance(found, int | float) and not isinstance(found, bool)
+    return Cell(shown(found), value=float(found) if plain else None)
+
+
+def flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Dotted key → value, of every section and of what is in it."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        found[f"{above}{key}"] = value
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{above}{key}.")
+    return found
