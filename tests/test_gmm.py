@@ -259,7 +259,7 @@ def config(folder, **changes):
     [
         ({"encoders": FRAMES_OF | {"more": {"name": "mfcc"}}},
          "encoders: 'gmm' reads one, and there are audio, more; keep one of them, or take"),
-        ({"fusion": {"name": "concat"}}, "uses one; 'gmm' reads one encoder. Remove fusion:"),
+        ({"fusion": {"name": "concat"}}, "fusion: 'gmm' reads one encoder, so it would have no"),
         ({"outputs": {"label": {"kind": "numbers"}}}, "'gmm' predicts classes, no numbers"),
         ({"balance": "sampler"}, "balance: 'gmm' does not draw batches; use weights"),
         ({"encoders": {"text": {"name": "tfidf"}}},
