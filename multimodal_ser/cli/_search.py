@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from multimodal_ser.cli._tables import show_table
 from multimodal_ser.tuning import Search, Study
 
@@ -27,13 +29,14 @@ def _show_study(study: Study, found: Search) -> None:
     told = next(one for one in found.summary["studies"] if one["fold"] == study.fold)
     counts, best = told["trials"], told["best"]
     where = f"fold {study.fold}: " if len(found.studies) > 1 else ""
-    title = (
+    print(
         f"{where}{counts['complete']} trials complete, {counts['pruned']} pruned; the best is "
         f"number {best['number']} with {found.summary['metric']} {best['value']:.4f} on dev"
     )
     shares = told["importances"]
     rows = [
-        [key, f"{value}", f"{shares[key]:.2f}" if key in shares else ""]
-        for key, value in best["values"].items()
+        [one.name, f"{best['values'][one.key]}", f"{shares.get(one.name, math.nan):.2f}"]
+        for one in study.bench.space.parameters
+        if one.name in study.chosen.params
     ]
-    show_table(title, ["what was searched", "best", "importance"], rows)
+    show_table("what was searched", ["", "best", "importance"], rows)
