@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from multimodal_ser import report
-from multimodal_ser.report.search import figures, findings, reading, sections, tables
+from multimodal_ser.report.search import figures, findings, reading, sections, slices, tables
 from multimodal_ser.report.search import space as paper
 from multimodal_ser.report.search.space import shown
 from multimodal_ser.run_folder import as_csv, as_json
@@ -461,7 +461,7 @@ def test_a_warning_of_one_fold_names_it(tmp_path):
 def test_the_front_is_drawn_and_listed_from_the_cheapest_on(tmp_path):
     folder = write_search(tmp_path / "x", cost="parameters")
     found = reading.read(folder)
-    listed = table(found, "No trial has both")
+    listed = table(found, "No trial beats these")
     assert {int(row[0]) for row in listed} == set(told(folder)["studies"][0]["pareto"])
     costs = [int(row[2].replace(",", "")) for row in listed]
     assert costs == sorted(costs)
@@ -525,6 +525,49 @@ def test_of_many_trials_some_are_drawn_and_the_best_is(tmp_path):
     assert {one.number for one in study.leading} <= {one.number for one in drawn}
     assert "400 of 1000 trials are drawn" in words(tmp_path / "x")
     assert (tmp_path / "x" / "report.html").stat().st_size < 300_000
+
+
+def corners(drawn, kind):
+    """The points of every line of a kind, each as (x, y)."""
+    found = re.findall(rf'class="{kind}" points="([^"]*)"', drawn)
+    return [[tuple(map(float, point.split(","))) for point in line.split()] for line in found]
+
+
+def test_a_line_passes_aside_of_the_axis_of_a_parameter_that_was_not_there(search):
+    found = reading.read(search)
+    (study,) = found.studies
+    drawn = slices.parallel("", found, study, figures.limits(study))
+    strong = corners(drawn, "strong")
+    assert len(strong) == 5 and len(corners(drawn, "thin")) == 42, "a tenth of 47, rounded up"
+    by_number = sorted(study.leading, key=lambda trial: trial.number)
+    axis = slices._START
+    for trial, line in zip(by_number, strong, strict=True):
+        for parameter, (x, _) in zip(SPACE, line, strict=False):
+            assert (x < axis - 10) == (parameter["name"] not in trial.values)
+    best = strong[by_number.index(study.best)]
+    rate = study.best.values["learner.optimizer.lr"]
+    share = np.log10(rate / 1e-5) / 3
+    assert best[0][0] == pytest.approx(axis + share * (figures.RIGHT - axis), abs=0.1)
+
+
+def test_a_strip_counts_every_complete_trial_where_only_some_are_drawn(tmp_path):
+    folder = write_search(tmp_path / "x", space=SPACE[2:3], count=1000)
+    (study,) = reading.read(folder).studies
+    (layer,) = reading.read(folder).space.parameters
+    drawn = slices.against(layer, "macro_f1", study, figures.limits(study))
+    done = [row["param:encoders.audio.layer"] for row in rows(folder) if row["value"]]
+    for value in ("6", "9", "12", "last"):
+        assert f">{value}: {done.count(value)}</text>" in drawn
+    assert drawn.count('class="dot"') < 400 < len(done)
+
+
+def test_the_front_is_a_flight_of_stairs_from_cheap_to_good(tmp_path):
+    (study,) = reading.read(write_search(tmp_path / "x", cost="parameters", count=200)).studies
+    (line,) = corners(figures.front("", study, figures.limits(study), "parameters"), "bold")
+    assert len(line) == 2 * len(study.front) - 1 > 3
+    for one, two in pairwise(line):
+        assert one[0] <= two[0] and one[1] >= two[1], "y grows downwards in a picture"
+        assert one[0] == two[0] or one[1] == two[1]
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def best(search: Search, study: Study) -> Table:
 
 def front(search: Search, study: Study) -> list[Table]:
     """The trials that none beats in both value and cost."""
-    caption = f"No trial has both a better {search.metric} and less {search.told['cost']}"
+    caption = f"No trial beats these in both {search.metric} and {search.told['cost']}"
     return [_trials(search, caption, study.front)] if study.front else []
 
 
