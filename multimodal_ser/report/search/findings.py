@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator
 
@@ -95,13 +96,18 @@ _ENDS = {"same": "as in the search, dev selects", "refit": "on train and dev"}
 
 
 def commands(search: Search) -> str:
-    """What to type in the folder of runs to have the winner's numbers again."""
-    lines = []
+    """What to type in the folder of runs to have the winner's numbers again.
+
+    The claim's own seeds: any other would join the run that was claimed, and change its mean.
+    """
+    final, lines = search.final, []
+    seeds = [f"seeds={json.dumps(final['seeds'])}"] if final else []
     for one in search.studies:
-        config = f"{search.folder.name}/{one.config[0]}"
+        run = ["mser", "run", f"{search.folder.name}/{one.config[0]}"]
+        tested = shlex.join([*run, "within=null", *seeds])
         lines += [
-            f"{shlex.join(['mser', 'run', config])}  # its value on dev again",
-            f"{shlex.join(['mser', 'run', config, 'within=null'])}  # scored on the test part",
+            f"{shlex.join(run)}  # its value on dev again",
+            f"{tested}  # scored on the test part",
         ]
     return "\n".join([*lines, shlex.join(["mser", "report", search.folder.name])])
 
