@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from optuna.trial import FrozenTrial
 
 from multimodal_ser import search_tables, studies, study_workers
 from multimodal_ser.cache import write_atomically
@@ -180,6 +181,12 @@ def _studied(fold: int, plan: Plan, bench: Bench) -> Study:
             f"fold {fold}: none of {len(found)} trials is complete, so nothing can be chosen; ask "
             "for more trials, or --pruner none (trials.csv says why each was given up)"
         )
-    chosen = max(complete, key=lambda one: (bench.sign * one.values[0], -number_of(one)))
+
+    def order(one: FrozenTrial) -> tuple[float, ...]:
+        """The best first; of equals the cheapest, then the first."""
+        value, *cost = one.values
+        return (-bench.sign * value, *cost, number_of(one))
+
+    chosen = min(complete, key=order)
     best = applied(bench.experiment, bench.space.values(chosen.params))
     return Study(fold, plan, bench, found, chosen, best)

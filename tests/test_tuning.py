@@ -223,6 +223,8 @@ def test_two_objectives_have_a_front(tones):
     found = tune(config, Settings(trials=5), finish=False)
     table = found.table()
     assert found.summary["pruner"] == "none"
+    equals = table[table["value"] == table["value"].max()]
+    assert found.studies[0].chosen.values[1] == equals["cost"].min()
     assert table["cost"].gt(0).all()
     front = table[table["number"].isin(found.summary["studies"][0]["pareto"])]
     for _, row in table.iterrows():
