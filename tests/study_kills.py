@@ -32,7 +32,7 @@ def pids_at_work(ledger):
     return {one.user_attrs["worker"]["pid"] for one in ledger.trials(TrialState.RUNNING)}
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=240):
     ends = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < ends, "waited in vain"

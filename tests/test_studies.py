@@ -32,6 +32,7 @@ from .toy_study import (
     fail_always,
     faulty,
     plan_at,
+    spreading,
     stop,
     toy,
     two_values,
@@ -133,6 +134,11 @@ def test_a_killed_worker_is_replaced_and_its_trial_made_again(tmp_path):
     (lost,) = Ledger(hurt).trials(TrialState.FAIL)
     assert (lost.number, lost.user_attrs["place"]) == (5, 5)
     assert lost.user_attrs["failed"] == "its worker ended before it did"
+
+
+def test_an_objective_may_have_workers_of_its_own(tmp_path):
+    search(plan_at(tmp_path, trials=1), spreading, 1, silent)
+    assert [one.value for one in trials(plan_at(tmp_path))] == [1 + 2 + 4 + 8]
 
 
 def test_workers_that_only_die_stop_the_search(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import optuna
 
+from multimodal_ser.engines.local import spread
 from multimodal_ser.studies import Plan, create
 from multimodal_ser.study_workers import search
 from multimodal_ser.types import ConfigError
@@ -73,6 +74,11 @@ def two_values():
         return x, 1 - x
 
     return objective
+
+
+def spreading():
+    """An objective that has workers of its own, as one that computes features."""
+    return lambda trial: sum(spread(pow, [(2, power) for power in range(4)], workers=2))
 
 
 def create_at(moment, plan):

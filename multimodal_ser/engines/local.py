@@ -187,8 +187,12 @@ def _settle() -> None:
 
 
 def _settled(function: Callable[..., Any], *job: Any) -> None:
+    """With the workers that the job started ended: a process waits for them before it ends."""
     _settle()
-    function(*job)
+    try:
+        function(*job)
+    finally:
+        shut_down()
 
 
 def _follow(sentinel: int) -> None:
