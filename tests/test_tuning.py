@@ -1,7 +1,7 @@
 """A search from its config to its claim: what it may see, what it chooses, what it leaves."""
 
 import json
-import pickle
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import pandas as pd
@@ -53,7 +53,9 @@ def rows_tested(tones, **changes):
 
 
 def test_what_trials_are_given_holds_nothing_of_a_tested_row(tones):
-    everything = pickle.dumps(bench(tones, encoders={"t": {"name": "tfidf", "svd": 4}}))
+    given = bench(tones, encoders={"t": {"name": "tfidf", "svd": 4}})
+    everything = bytes(ForkingPickler.dumps(given))  # as it is sent to a worker
+    assert all(str(one).encode() in everything for one in given.ids)
     rows = rows_tested(tones)
     assert len(rows)
     for cell in (*rows["id"], *rows["audio"], *rows["text"]):
