@@ -61,12 +61,21 @@ class Ragged:
         return positions.masked_fill(~mask, 0), mask
 
     @cached_property
+    def _single(self) -> bool:
+        """Every row has exactly one frame, so that nothing is padded."""
+        return bool((self.lengths == 1).all())
+
+    @cached_property
     def _starts(self) -> Tensor:
         """Where each row's frames begin `[N]`."""
         return torch.cumsum(self.lengths, 0) - self.lengths
 
     def batch(self, rows: Tensor, epoch: int = 0) -> Features:
         """The rows, padded with zeros to the longest: `[B, T, D]`, all layers `[B, L, T, D]`."""
+        if self._single:
+            x = self.frames.index_select(0, rows).unsqueeze(1)
+            mask = torch.ones(len(rows), 1, dtype=torch.bool)
+            return Features(x.transpose(1, 2) if self.layers else x, mask)
         positions, mask = self._positions(rows)
         if not len(self.frames):
             x = self.frames.new_zeros(*mask.shape, *self.frames.shape[1:])

@@ -70,10 +70,17 @@ def with_fusion(experiment: Experiment, name: str) -> Experiment:
 
 
 def applied(
-    experiment: Experiment, values: Mapping[str, Any], *, source: str = "trial"
+    experiment: Experiment,
+    values: Mapping[str, Any],
+    *,
+    source: str = "trial",
+    apart: bool = False,
 ) -> Experiment:
-    """The experiment with dotted keys set, as by a command, in which nothing is searched."""
-    found, problems = _examined(_set(experiment, values), _How())
+    """The experiment with dotted keys set, as by a command, in which nothing is searched.
+
+    apart: its parts are looked at one by one, and may contradict each other.
+    """
+    found, problems = _examined(_set(experiment, values), _How(ran=apart))
     if problems or found is None:
         raise _wrong(source, problems)
     return found

@@ -95,9 +95,15 @@ def sources_of(
     for name in ways.in_every_step(experiment):
         part = experiment.encoders[name]
         held = contents(components.find("encoders", part.name).modality)
-        found[name] = Source(
-            recipe_of(part.name, part.options).key() + ways.files_hash(experiment),
-            tuple(one.key if one else "" for one in held),
-            tuple(one.length if one else 0 for one in held),
-        )
+        recipe = recipe_of(part.name, part.options).key() + ways.files_hash(experiment)
+        found[name] = source_of(held, recipe)
     return found
+
+
+def source_of(held: Sequence[Content | None], recipe: str = "") -> Source:
+    """held: what each row has of a modality; recipe: none where no training is ever taken up."""
+    return Source(
+        recipe,
+        tuple(one.key if one else "" for one in held),
+        tuple(one.length if one else 0 for one in held),
+    )

@@ -21,6 +21,7 @@ from multimodal_ser.preparation import Prepared
 from multimodal_ser.studies import Plan
 from multimodal_ser.trials import REASON, Bench
 
+_FEWEST = 2  # different values, without which there is nothing to explain
 _COLUMNS = ("fold", "number", "state", "value", "cost", "seconds", "reason")
 
 
@@ -89,11 +90,24 @@ def summary(
 
 
 def importances(study: Study) -> dict[str, float]:
-    """How much of the values' variance each parameter explains, of those that all trials have."""
+    """How much of the values' variance each parameter explains, alone and with others.
+
+    One that only a branch has is weighed among the trials of that branch.
+    """
     complete = [one for one in study.trials if one.state.name == "COMPLETE"]
-    if len({one.values[0] for one in complete}) < 2:
+    found = {}
+    for when in dict.fromkeys(one.when for one in study.bench.space.parameters):
+        inside = [one for one in complete if when is None or one.params.get(when[0]) == when[1]]
+        mine = {one.name for one in study.bench.space.parameters if one.when == when}
+        found |= {name: share for name, share in _shares(inside).items() if name in mine}
+    return found
+
+
+def _shares(complete: Sequence[FrozenTrial]) -> dict[str, float]:
+    """Of those parameters that all these trials have; of too few trials nothing."""
+    if len({one.values[0] for one in complete}) < _FEWEST:
         return {}
-    copy = optuna.create_study(direction="minimize" if study.bench.sign < 0 else "maximize")
+    copy = optuna.create_study()
     for one in complete:
         copy.add_trial(
             optuna.trial.create_trial(

@@ -92,10 +92,15 @@ class Plan:
         return found
 
 
-def create(plan: Plan) -> Ledger:
-    """Make the study, or find the one that was begun with the same plan."""
+def refuse_mistakes(plan: Plan) -> Plan:
     if found := plan.mistakes():
         raise ConfigError(listed(found, "mistakes in the plan of the search"))
+    return plan
+
+
+def create(plan: Plan) -> Ledger:
+    """Make the study, or find the one that was begun with the same plan."""
+    refuse_mistakes(plan)
     storage = opened(plan.storage, new=True)
     study = optuna.create_study(
         storage=storage,

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import optuna
 import pandas as pd
 
-from multimodal_ser import evaluation, metrics, training, ways
+from multimodal_ser import components, evaluation, metrics, training, ways
 from multimodal_ser.config import applied
 from multimodal_ser.experiment import Experiment
+from multimodal_ser.features import Encoded
 from multimodal_ser.label_sets import filed
-from multimodal_ser.material import Material
+from multimodal_ser.material import Material, Source, source_of
 from multimodal_ser.preparation import Prepared, make_material
 from multimodal_ser.run import encode
-from multimodal_ser.search_space import Space
+from multimodal_ser.search_space import Assignment, Space
+from multimodal_ser.sections import EncoderPart
 from multimodal_ser.targets import Target
 from multimodal_ser.trained import predict
 from multimodal_ser.types import ConfigError, DivergedError, Fold
@@ -36,8 +37,8 @@ _LONGEST = 300  # characters of that
 class Bench:
     """What every trial of a study is given.
 
-    rows_hash: of the sealed corpus. materials: the cached encoders of an experiment, as `variant`
-    writes them → its material.
+    rows_hash: of the sealed corpus. encoded: the features of each encoder that is frozen in some
+    trial, by what `variant` says of it. sources: encoder → what it reads where it learns.
     """
 
     experiment: Experiment
@@ -46,7 +47,19 @@ class Bench:
     target: Target
     ids: np.ndarray
     rows_hash: str
-    materials: Mapping[str, Material]
+    rows: Material
+    encoded: Mapping[str, Encoded]
+    sources: Mapping[str, Source]
+
+    def material(self, experiment: Experiment) -> Material:
+        """What an experiment of the space trains on."""
+        variants = {name: variant(name, part) for name, part in experiment.encoders.items()}
+        live = ways.in_every_step(experiment)
+        return replace(
+            self.rows,
+            encoded={name: self.encoded[variants[name]] for name in ways.cached(experiment)},
+            sources={name: self.sources[name] for name in live},
+        )
 
     @property
     def metric(self) -> str:
@@ -59,19 +72,16 @@ class Bench:
 
 
 def bench_of(prepared: Prepared, space: Space) -> Bench:
-    """With the features of every variant in the cache; prepared: sealed."""
+    """With the features of every variant in the cache; prepared: sealed.
+
+    Each encoder's variants are made once, not once for each variant of the others.
+    """
     experiment = prepared.experiment
-    first: Material | None = None
-    materials: dict[str, Material] = {}
-    for values in feature_variants(space):
-        one = applied(experiment, values) if values else experiment
-        if variant(one) in materials:
-            continue
-        here = replace(prepared, experiment=one)
-        made = make_material(here, encode(here))
-        first = first or made
-        shared = {"utterances": first.utterances, "targets": first.targets, "taught": first.taught}
-        materials[variant(one)] = made if made.copies else replace(made, **shared)
+    encoded: dict[str, Encoded] = {}
+    for one in cached_variants(experiment, space):
+        ((name, part),) = one.encoders.items()
+        if (called := variant(name, part)) not in encoded:
+            encoded[called] = encode(replace(prepared, experiment=one))[name]
     return Bench(
         experiment=experiment,
         space=space,
@@ -79,27 +89,43 @@ def bench_of(prepared: Prepared, space: Space) -> Bench:
         target=prepared.target,
         ids=prepared.corpus.table["id"].to_numpy(),
         rows_hash=prepared.corpus.table_hash(),
-        materials=materials,
+        rows=make_material(prepared, {}),
+        encoded=encoded,
+        sources={
+            name: source_of(prepared.contents(components.find("encoders", part.name).modality))
+            for name, part in experiment.encoders.items()
+        },
     )
 
 
-def feature_variants(space: Space) -> list[dict[str, Any]]:
-    """Every combination of values that changes what a cached encoder gives."""
-    behind = ("finetune", "trainable", "normalize")
+def cached_variants(experiment: Experiment, space: Space) -> Iterator[Experiment]:
+    """Each encoder alone, in every way in which a trial may find it frozen."""
+    for name in experiment.encoders:
+        alone, mine = experiment.with_encoders([name]), _features_of(space, name)
+        if not any(name in ways.cached(one) for one in _made(alone, mine.corners())):
+            continue  # it learns, or is fitted: it may have no end of variants
+        yield from (one for one in _made(alone, mine.variants()) if name in ways.cached(one))
+
+
+def _made(alone: Experiment, several: Sequence[Assignment]) -> Iterator[Experiment]:
+    return (applied(alone, values, apart=True) for values in several or [{}])
+
+
+def _features_of(space: Space, name: str) -> Space:
+    """What changes the features of one encoder."""
     kept = [
         one
         for one in space.parameters
-        if one.key.startswith("encoders.") and not {*one.key.split(".")[2:3]} & {*behind}
+        if one.key.startswith(f"encoders.{name}.")
+        and one.key.split(".")[2] not in ("finetune", "normalize")
+        and not one.domain.continuous  # which the check has left to those that are never cached
     ]
-    return replace(space, parameters=tuple(kept)).variants("encoders.")
+    return replace(space, parameters=tuple(kept))
 
 
-def variant(experiment: Experiment) -> str:
-    """What decides the features that come from the cache."""
-    parts = {name: experiment.encoders[name] for name in ways.cached(experiment)}
-    return json.dumps(
-        {name: [part.name, part.options] for name, part in parts.items()}, sort_keys=True
-    )
+def variant(name: str, part: EncoderPart) -> str:
+    """What decides an encoder's features, or what it is given in every step."""
+    return json.dumps([name, part.name, part.options], sort_keys=True)
 
 
 class Objective:
@@ -130,7 +156,7 @@ class Objective:
     def _train(self, experiment: Experiment, trial: optuna.Trial) -> tuple[list[float], int]:
         """The dev value of each (fold, seed), and how many numbers the last model learns."""
         bench, scores, parameters = self.bench, [], 0
-        material = bench.materials[variant(experiment)]
+        material = bench.material(experiment)
         jobs = [(fold, seed) for fold in bench.folds for seed in experiment.seeds]
         for fold, seed in jobs:
             reports = Reports(trial, scores, bench.sign, _epochs_tell(experiment, bench.metric))

@@ -20,7 +20,7 @@ import pandas as pd
 import yaml
 from optuna.trial import FrozenTrial
 
-from multimodal_ser import search_tables, studies, study_workers
+from multimodal_ser import metrics, search_tables, studies, study_workers
 from multimodal_ser.cache import write_atomically
 from multimodal_ser.claims import Claim, claim
 from multimodal_ser.config import applied, space_of
@@ -31,9 +31,12 @@ from multimodal_ser.run_folder import as_csv, as_json
 from multimodal_ser.sealing import sealed
 from multimodal_ser.search_space import Space
 from multimodal_ser.search_tables import Study, number_of
-from multimodal_ser.studies import Plan
+from multimodal_ser.studies import Plan, refuse_mistakes
+from multimodal_ser.study_storage import shown
 from multimodal_ser.trials import SLOTS, Bench, Objective, bench_of
 from multimodal_ser.types import ConfigError, DataError
+
+_USUAL = "hyperband"  # stands for none where several objectives leave nothing to prune by
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Settings:
     storage: str | None = None
     timeout: float | None = None
     sampler: str = "tpe"
-    pruner: str = "hyperband"
+    pruner: str = _USUAL
     seed: int = 0
 
 
@@ -79,7 +82,7 @@ def tune(
     finish: open the test at the end. search: False takes the trials that there are.
     """
     experiment = as_experiment(config).model_copy(update={"within": None, "refit": False})
-    space = space_of(experiment)
+    space, intended = space_of(experiment), _intended(experiment, settings)
     prepared = prepare(experiment)
     prepared.audit.refuse()
     folder = folder_of(prepared, space)
@@ -88,23 +91,30 @@ def tune(
     for fold in _folds(prepared):
         inside = _within(prepared, fold)
         bench = bench_of(sealed(replace(prepared, experiment=inside)), space)
-        plan = _plan(bench, settings, folder, fold)
+        plan = _plan(bench, intended, folder, fold)
         if search:
             study_workers.search(plan, partial(Objective, bench), settings.workers)
         done.append(_studied(fold, plan, bench))
     write_atomically(folder / "trials.csv", as_csv(search_tables.trials(done)).encode())
     write_atomically(folder / "reports.csv", as_csv(search_tables.reports(done)).encode())
-    for one in done:
-        name = "best.yaml" if len(done) == 1 else f"best-{one.fold}.yaml"
-        text = yaml.safe_dump(one.best.resolved(), sort_keys=False, allow_unicode=True)
-        write_atomically(folder / name, text.encode())
+    best = {one.fold: one.best for one in done}
+    _write_configs(folder, "best", best)
     found = None
     if finish:
-        best = {one.fold: one.best for one in done}
         found = claim({one.fold: one.begun for one in done}, best)
+        claimed = {fold: run.experiment for fold, run in found.best.items()}
+        _write_configs(folder, "claim", claimed)
     summary = search_tables.summary(folder, prepared, done, found)
     write_atomically(folder / "search.json", as_json(summary).encode())
     return Search(folder, done, found, summary)
+
+
+def _write_configs(folder: Path, name: str, experiments: Mapping[int, Experiment]) -> None:
+    """`best.yaml`, or `best-<fold>.yaml` where there are several."""
+    for fold, one in experiments.items():
+        file = name if len(experiments) == 1 else f"{name}-{fold}"
+        text = yaml.safe_dump(one.resolved(), sort_keys=False, allow_unicode=True)
+        write_atomically(folder / f"{file}.yaml", text.encode())
 
 
 def folder_of(prepared: Prepared, space: Space) -> Path:
@@ -147,10 +157,29 @@ def _within(prepared: Prepared, fold: int) -> Experiment:
     return applied(experiment.model_copy(update=inside), {})
 
 
-def _plan(bench: Bench, settings: Settings, folder: Path, fold: int) -> Plan:
+def _intended(experiment: Experiment, settings: Settings) -> Plan:
+    """What can be said of a study, and what is wrong with it, before anything is computed."""
+    lower = experiment.metrics_of(experiment.first)[0] in metrics.LOWER_IS_BETTER
+    best, several = "minimize" if lower else "maximize", experiment.tune.cost is not None
+    if settings.storage:
+        shown(settings.storage)  # refuses what is no place
+    return refuse_mistakes(
+        Plan(
+            name=experiment.name,
+            storage=settings.storage or "",
+            folder=experiment.runs_dir,
+            directions=(best, "minimize") if several else (best,),
+            sampler=settings.sampler,
+            pruner="none" if several and settings.pruner == _USUAL else settings.pruner,
+            seed=settings.seed,
+            trials=settings.trials,
+            timeout=settings.timeout,
+        )
+    )
+
+
+def _plan(bench: Bench, intended: Plan, folder: Path, fold: int) -> Plan:
     experiment = bench.experiment
-    best = "minimize" if bench.sign < 0 else "maximize"
-    several = experiment.tune.cost is not None
     about = {
         "space": bench.space.plain(),
         "experiment": experiment.fingerprint(bench.rows_hash),
@@ -158,17 +187,12 @@ def _plan(bench: Bench, settings: Settings, folder: Path, fold: int) -> Plan:
         "objective": experiment.tune.objective,
         "cost": experiment.tune.cost,
     }
-    return Plan(
+    return replace(
+        intended,
         name=f"{experiment.name}-{folder.name.removeprefix('search-')}-{fold}",
-        storage=settings.storage or str(folder / f"fold-{fold}.journal"),
+        storage=intended.storage or str(folder / f"fold-{fold}.journal"),
         folder=folder,
-        directions=(best, "minimize") if several else (best,),
-        sampler=settings.sampler,
-        pruner="none" if several else settings.pruner,
         steps=SLOTS * len(bench.folds) * len(experiment.seeds),
-        seed=settings.seed,
-        trials=settings.trials,
-        timeout=settings.timeout,
         about=about,
     )
 

@@ -262,7 +262,7 @@ def test_the_commands_repeat_the_winner_on_dev_and_on_test(search):
     text = findings.commands(reading.read(search)).splitlines()
     assert [line.partition("  #")[0] for line in text] == [
         "mser run search-1/best.yaml",
-        "mser run search-1/best.yaml within=null 'seeds=[1, 2, 3]'",
+        "mser run search-1/claim.yaml",
         "mser report search-1",
     ]
 
@@ -448,7 +448,7 @@ def test_a_nested_search_has_a_block_a_fold(tmp_path):
     assert cells["learner.optimizer.lr"] == rates
     assert f"{np.mean([each['value'] for each in both]):.3f} searched on dev" in words(folder)
     assert "within: {fold: 3}" in words(folder)
-    assert "mser run x/best-3.yaml within=null 'seeds=[1, 2, 3]'" in findings.commands(found)
+    assert "mser run x/claim-3.yaml" in findings.commands(found)
     numbers = [one.number for one in found.studies[1].trials]
     assert numbers == list(range(50)), "those of the other fold are not among them"
 

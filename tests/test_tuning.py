@@ -11,6 +11,7 @@ from optuna.trial import FixedTrial
 
 from multimodal_ser import run, tuning
 from multimodal_ser.claims import final, fresh_seeds
+from multimodal_ser.cli._search import cost
 from multimodal_ser.config import check, load, space_of
 from multimodal_ser.preparation import prepare
 from multimodal_ser.sealing import sealed
@@ -247,7 +248,7 @@ def test_layers_and_encoders_can_be_searched_and_each_is_encoded_once(tones):
         "fusion.hidden": [4],
     }
     made = bench(tones, search=space)
-    assert len(made.materials) == 2, "normalisation acts behind the cache"
+    assert len(made.encoded) == 2, "normalisation acts behind the cache"
     trial = FixedTrial(
         {"encoders.hand.n_mfcc": 4, "encoders.hand.normalize": "standard", "fusion.hidden": 4}
     )
@@ -276,3 +277,78 @@ def test_the_files_of_a_search_are_plain_and_complete(search):
         "fold": 0,
         "folds": None,
     }
+
+
+def test_the_variants_of_two_encoders_are_added_and_not_multiplied(tones):
+    both = HAND | {"more": {"name": "mfcc", "n_mfcc": 8, "sample_rate": 8000}}
+    space = {"encoders.hand.n_mfcc": [2, 4, 6], "encoders.more.n_mfcc": [3, 5]}
+    given = bench(tones, encoders=both, search=space)
+    assert len(given.encoded) == 3 + 2
+    asked = check(
+        searched(tones, within={}, encoders=both | {"hand": HAND["hand"] | {"n_mfcc": 2}})
+    )
+    with pytest.raises(KeyError, match="more"):
+        given.material(asked)  # 8 coefficients are no value of the space
+
+
+def test_an_encoder_may_be_frozen_in_one_trial_and_learn_in_another(tones):
+    choice = [
+        {"name": "mfcc", "n_mfcc": [4, 8]},
+        {"name": "m5", "sample_rate": [4000], "trim": {"low": 20.0, "high": 60.0}},
+    ]
+    found = tune(
+        searched(
+            tones,
+            search={"encoders.hand": choice},
+            fusion={"name": "join"},
+            learner={"name": "neural", "epochs": 1, "select": "uar"},
+            device="cpu",
+        ),
+        Settings(trials=6, sampler="random", pruner="none"),
+        finish=False,
+    )
+    table = found.table()
+    assert set(table["param:encoders.hand.name"]) == {"mfcc", "m5"}
+    assert table["state"].eq("complete").all()
+
+
+def test_the_config_of_the_claim_is_the_run_that_was_claimed(tones):
+    found = tune(searched(tones, tune={"final": "refit"}), QUICK)
+    claimed = load(found.folder / "claim.yaml")
+    assert (claimed.refit, claimed.within, claimed.seeds) == (True, None, list(found.claim.seeds))
+    again = run(claimed)
+    assert again.folder == found.claim.best[0].folder
+    assert again.metrics["test"]["metrics"]["uar"]["mean"] == found.claim.tested["mean"]
+
+
+def test_what_one_branch_alone_has_is_weighed_among_its_trials(tones):
+    branches = [
+        {"name": "concat", "hidden": [4, 8], "dropout": {"low": 0.0, "high": 0.9}},
+        {"name": "gated", "hidden": [4, 8]},
+    ]
+    settings = Settings(trials=16, sampler="random", pruner="none")
+    found = tune(searched(tones, search={"fusion": branches}), settings, finish=False)
+    shares = found.summary["studies"][0]["importances"]
+    own = ["fusion[concat].hidden", "fusion[concat].dropout"]
+    assert set(shares) == {"fusion.name", *own, "fusion[gated].hidden"}
+    assert sum(shares[name] for name in own) == pytest.approx(1.0)
+    assert shares["fusion[gated].hidden"] == pytest.approx(1.0), "nothing else varies there"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"pruner": "hypeband", "sampler": "tpee"}, r"did you mean tpe\?(?s:.*)mean hyperband"),
+        ({"storage": "://"}, "neither a database URL nor the path of a journal"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused_before_the_corpus_is_read(tones, wrong, said):
+    (tones / "table.csv").unlink()
+    with pytest.raises(ConfigError, match=said):
+        tune(searched(tones), Settings(trials=2, **wrong))
+
+
+def test_what_a_study_for_each_fold_comes_to_is_said(tones):
+    nested = {"protocol": {"name": "kfold", "folds": 3}, "tune": {"nested": True, "inner": 2}}
+    told = cost(check(searched(tones, **nested, seeds=[0, 1])), Settings(trials=5))
+    assert told.startswith("3 studies of 5 trials, 60 trainings at most, about ")

@@ -98,10 +98,12 @@ def trainer(
     given: Settings,
     *,
     cpu: bool = True,
+    keep: bool = False,
     extractor: Any = None,
 ) -> None:
-    """`transformers.Trainer` with the same optimizer and a score after each epoch; nothing written.
+    """`transformers.Trainer` with the same optimizer and a score after each epoch.
 
+    keep: the best epoch, for which Trainer writes every one of them; else nothing is written.
     extractor: of a speech model, by which its default collator pads each batch to the longest.
     """
     arguments = TrainingArguments(
@@ -115,7 +117,11 @@ def trainer(
         weight_decay=0.0,
         max_grad_norm=1.0,
         eval_strategy="no" if dev is None else "epoch",
-        save_strategy="no",
+        save_strategy="epoch" if keep else "no",
+        save_total_limit=1,
+        save_only_model=True,
+        load_best_model_at_end=keep,
+        metric_for_best_model="macro_f1",
         logging_strategy="no",
         report_to=[],
         disable_tqdm=True,

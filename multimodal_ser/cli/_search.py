@@ -4,8 +4,26 @@ from __future__ import annotations
 
 import math
 
-from multimodal_ser.cli._tables import show_table
-from multimodal_ser.tuning import Search, Study
+from multimodal_ser.cli._tables import duration, show_table
+from multimodal_ser.dry_run import dry_run
+from multimodal_ser.experiment import Experiment
+from multimodal_ser.tuning import Search, Settings, Study
+
+
+def cost(experiment: Experiment, settings: Settings) -> str:
+    """What a study for each outer fold comes to, in words."""
+    told = {"seeds": experiment.seeds[:1], "workers": 1, "name": f"{experiment.name}-cost"}
+    outlook = dry_run(experiment.model_copy(update=told), open_test=False)
+    (train,) = [stage for stage in outlook.stages if stage.name == "train"]
+    folds, each = len(outlook.folds), (experiment.tune.inner or 1) * len(experiment.seeds)
+    said = (
+        f"{folds} studies of {settings.trials} trials, "
+        f"{folds * each * settings.trials:,} trainings at most"
+    )
+    if train.seconds is None:
+        return f"{said}; how long is not known: {train.remark}"
+    seconds = train.seconds * each * settings.trials / settings.workers
+    return f"{said}, about {duration(seconds)}"
 
 
 def show(found: Search) -> None:

@@ -135,7 +135,7 @@ def show_outlook(outlook: Outlook) -> None:
         if stage.remark:
             print(f"! {stage.name}: {stage.remark}")
     more = "" if outlook.whole else ", and what is not known"
-    print(f"about {_duration(outlook.seconds)} in all{more}, beside some seconds to start")
+    print(f"about {duration(outlook.seconds)} in all{more}, beside some seconds to start")
     size, free = gibibytes(outlook.bytes), gibibytes(outlook.free)
     if outlook.bytes > outlook.free:
         print(f"! the disk is too small: about {size} are needed, and {free} are free")
@@ -148,12 +148,12 @@ def _stage(one: Stage) -> list[str]:
         str(one.inputs),
         "?" if one.done is None else str(one.done),
         "?" if one.done is None else str(one.inputs - one.done),
-        "not known" if one.seconds is None else _duration(one.seconds),
+        "not known" if one.seconds is None else duration(one.seconds),
         "not known" if one.bytes is None else gibibytes(one.bytes),
     ]
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s" if seconds >= 1 or not seconds else "1 s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -54,6 +55,8 @@ def tune(  # noqa: PLR0913 (each is an option of the verb)
         pruner=pruner,
         seed=seed,
     )
+    if experiment.tune.nested and finish is not True:
+        print(_search.cost(experiment, settings), file=sys.stderr)
     found = search(experiment, settings, finish=finish is not False, search=finish is not True)
     _search.show(found)
     print(f"report: {reports.write(found.folder)}")

@@ -76,11 +76,12 @@ class Steps:
         self.rates.set(self.taken)
         loss = self._learn(batch)
         self.scaler.unscale_(self.optimizer)
-        longest = self.settings.clip or math.inf
-        length = nn.utils.clip_grad_norm_(self.learning, longest)
-        value, length = torch.stack([loss, length.to(loss)]).tolist()  # an accelerator waits once
+        norm = nn.utils.get_total_norm([one.grad for one in self.learning if one.grad is not None])
+        value, length = torch.stack([loss, norm.to(loss)]).tolist()  # an accelerator waits once
         if not math.isfinite(value) or not (math.isfinite(length) or self.scaler.is_enabled()):
             raise self._divergence(batch, epoch, value, length)
+        if length > (self.settings.clip or math.inf):
+            nn.utils.clip_grads_with_norm_(self.learning, self.settings.clip or math.inf, norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.taken += 1
@@ -97,13 +98,18 @@ class Steps:
     def _learn(self, batch: Batch) -> Tensor:
         """The gradient of a batch; in smaller pieces from now on if the memory does not suffice."""
         while True:
-            self.optimizer.zero_grad()
+            self._forget()
             try:
                 if self.pieces == 1 and self.together.size == 1:
                     return self._whole(batch)
                 return self._in_pieces(batch)
             except torch.OutOfMemoryError as error:
                 self._halve(len(batch), error)
+
+    def _forget(self) -> None:
+        """What `zero_grad` does, without its bookkeeping, which a small head would feel."""
+        for one in self.learning:
+            one.grad = None
 
     def _whole(self, batch: Batch) -> Tensor:
         loss = self._loss(self.said(batch), batch.targets, batch.weights)
@@ -162,7 +168,7 @@ class Steps:
                 f"model ({str(error).partition('. ')[0]})"
             ) from None
         refuse_batch_norm(self.model, "pieces of a batch (the memory does not suffice for a whole)")
-        self.optimizer.zero_grad()
+        self._forget()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         self.pieces *= 2

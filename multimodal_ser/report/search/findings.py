@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator
 
@@ -96,18 +95,15 @@ _ENDS = {"same": "as in the search, dev selects", "refit": "on train and dev"}
 
 
 def commands(search: Search) -> str:
-    """What to type in the folder of runs to have the winner's numbers again.
-
-    The claim's own seeds: any other would join the run that was claimed, and change its mean.
-    """
-    final, lines = search.final, []
-    seeds = [f"seeds={json.dumps(final['seeds'])}"] if final else []
+    """What to type in the folder of runs to have the winner's numbers again."""
+    lines = []
     for one in search.studies:
-        run = ["mser", "run", f"{search.folder.name}/{one.config[0]}"]
-        tested = shlex.join([*run, "within=null", *seeds])
+        best = ["mser", "run", f"{search.folder.name}/{one.config[0]}"]
+        claimed = ["mser", "run", f"{search.folder.name}/{one.claimed}"]
+        tested = claimed if search.final else [*best, "within=null"]
         lines += [
-            f"{shlex.join(run)}  # its value on dev again",
-            f"{tested}  # scored on the test part",
+            f"{shlex.join(best)}  # its value on dev again",
+            f"{shlex.join(tested)}  # scored on the test part",
         ]
     return "\n".join([*lines, shlex.join(["mser", "report", search.folder.name])])
 

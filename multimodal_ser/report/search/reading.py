@@ -42,7 +42,8 @@ class Trial:
 class Study:
     """The trials of one fold by number; told: what `search.json` says of it.
 
-    sign: −1 where less is better. config: the file of the winner, and its text. default: the config
+    sign: −1 where less is better. config: the file of the winner, and its text. claimed: the file
+    of what was trained anew for the claim. default: the config
     as it was before anything was searched, none while the test part is sealed.
     """
 
@@ -51,6 +52,7 @@ class Study:
     trials: Sequence[Trial]
     sign: int
     config: tuple[str, str]
+    claimed: str
     default: Mapping[str, Any]
 
     @property
@@ -173,13 +175,14 @@ def _studies(folder: Path, told: Mapping[str, Any], space: Space) -> list[Study]
     found = []
     for one in told["studies"]:
         fold = one["fold"]
-        name = "best.yaml" if len(told["studies"]) == 1 else f"best-{fold}.yaml"
+        file = ".yaml" if len(told["studies"]) == 1 else f"-{fold}.yaml"
         study = Study(
             fold=fold,
             told=one,
             trials=list(_trials(_of_fold(trials, fold), _of_fold(reports, fold), space)),
             sign=sign,
-            config=(name, _text(folder / name)),
+            config=(f"best{file}", _text(folder / f"best{file}")),
+            claimed=f"claim{file}",
             default=_default(folder, told["final"], fold),
         )
         _refuse_strangers(folder, study)

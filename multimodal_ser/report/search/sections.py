@@ -128,12 +128,18 @@ def _course(search: Search, study: Study, span: Limits) -> list[str]:
     return found
 
 
+def _weighed(search: Search) -> str:
+    if all(one.when is None for one in search.space.parameters):
+        return "Importance"
+    return "Importance; of what one branch alone has, among its trials"
+
+
 def _parameters(search: Search, study: Study, span: Limits) -> list[str]:
     found, weights = [], study.told["importances"]
     if weights:
         rows = sorted(weights.items(), key=lambda row: -row[1])
         drawn = figures.shares("Importance of each parameter", rows)
-        found.append(captioned(drawn, "Importance"))
+        found.append(captioned(drawn, _weighed(search)))
     known = search.space.parameters
     for one in known:
         drawn = slices.against(one, search.metric, study, span)
