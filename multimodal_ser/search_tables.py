@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial
 from multimodal_ser.claims import Claim
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.preparation import Prepared
+from multimodal_ser.search_space import Space
 from multimodal_ser.studies import Plan
 from multimodal_ser.trials import REASON, Bench
 
@@ -89,16 +90,16 @@ def summary(
     }
 
 
-def importances(study: Study) -> dict[str, float]:
+def importances(space: Space, trials: Sequence[FrozenTrial]) -> dict[str, float]:
     """How much of the values' variance each parameter explains, alone and with others.
 
     One that only a branch has is weighed among the trials of that branch.
     """
-    complete = [one for one in study.trials if one.state.name == "COMPLETE"]
+    complete = [one for one in trials if one.state.name == "COMPLETE"]
     found = {}
-    for when in dict.fromkeys(one.when for one in study.bench.space.parameters):
+    for when in dict.fromkeys(one.when for one in space.parameters):
         inside = [one for one in complete if when is None or one.params.get(when[0]) == when[1]]
-        mine = {one.name for one in study.bench.space.parameters if one.when == when}
+        mine = {one.name for one in space.parameters if one.when == when}
         found |= {name: share for name, share in _shares(inside).items() if name in mine}
     return found
 
@@ -148,7 +149,7 @@ def _study(study: Study) -> dict[str, Any]:
             "value": study.chosen.values[0],
             "values": values,
         },
-        "importances": importances(study),
+        "importances": importances(study.bench.space, study.trials),
         "pareto": _pareto(study),
     }
 
