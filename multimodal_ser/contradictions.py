@@ -120,8 +120,6 @@ def _of_own_head(experiment: Experiment) -> Iterator[str]:
     epochs = experiment.learner.options.get("epochs", 0)
     if len(experiment.encoders) > 1:
         yield "encoders: name one checkpoint; `mser ensemble` joins the runs of several"
-    if not epochs and (experiment.augment.steps or experiment.balance != "none"):
-        yield "augment, balance: nothing is trained with learner.epochs: 0"
     if len(experiment.targets("classes")) > 1:
         yield "outputs: the checkpoint's labels are the classes of one target"
     for target, output in experiment.outputs.items():
@@ -137,15 +135,18 @@ def _of_checkpoint(key: str, part: EncoderPart, epochs: int) -> Iterator[str]:
         yield f"encoders.{key}: '{part.name}' has no head of its own; take {able}"
     if epochs and not part.trainable:
         yield f"encoders.{key}.trainable: nothing would learn in learner.epochs: {epochs}"
-    if part.trainable and not epochs:
-        yield f"encoders.{key}.trainable: set learner.epochs, or leave it out"
     if part.normalize != "none":
         yield f"encoders.{key}.normalize: its own head wants what it says as it is"
 
 
 def _of_training(experiment: Experiment, learner: Any) -> Iterator[str]:
-    """Of encoders that learn."""
+    """Of encoders that learn, where anything does."""
+    trains = experiment.learner.options.get("epochs") != 0
+    if not trains and (experiment.augment.steps or experiment.balance != "none"):
+        yield "augment, balance: nothing is trained with learner.epochs: 0"
     for key, part in experiment.encoders.items():
+        if part.trainable and not trains:
+            yield f"encoders.{key}.trainable: set learner.epochs, or leave it out"
         if part.trainable:
             yield from _of_finetuning(key, part)
         elif part.finetune != Tuning():
