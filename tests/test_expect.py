@@ -161,17 +161,20 @@ def shown(done, capsys):
 
 def test_a_run_stands_beside_what_is_reported_in_the_terminal_and_on_its_page(tmp_path, capsys):
     write_sentences(tmp_path)
-    told = REPORTED | {"uar": 0.5, "classes": CLASSES, "note": "with words alone"}
+    source = "A 2020 and very many others in a volume of some proceedings"
+    told = REPORTED | {"source": source, "uar": 0.5, "classes": CLASSES, "note": "with words alone"}
     done = run(raw(tmp_path, expect=told))
     ours = done.metrics["test"]["metrics"]["macro_f1"]
     value, around = f"{ours['mean']:.3f}", f"{ours['low']:.3f} to {ours['high']:.3f}"
     rows = chapter(done.folder)[1]
     gap = f"{ours['mean'] - 0.7123:+.3f}"
-    head = ["A 2020with words alone", "text"]
+    head = [f"{source}with words alone", "text"]
     assert [*head, "macro_f1 on test", "0.712", value + around, gap] in rows
     assert [*head, "uar on test", "0.500", "–not among metrics", "–"] in rows
     said = shown(done, capsys)
-    assert re.search(rf"macro_f1 on test +│ +0\.712 │ +{value} │ +{around} ", said)
+    assert re.search(
+        rf"A 2020 and .* … │ +macro_f1 on test +│ +0\.712 │ +{value} │ +{around} ", said
+    )
     assert "Ours is not beside it" not in said
 
 

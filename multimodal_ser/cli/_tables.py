@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import pandas as pd
@@ -55,7 +56,7 @@ def _show_expected(run: Run) -> None:
             print(f"! {one.line()}")
     rows = [
         [
-            one.told.source,
+            shorten(one.told.source, 44, placeholder=" …"),  # the page has all of it
             name,
             f"{theirs:.3f}",
             *([spread(ours["mean"], ours["sd"]), interval(ours)] if ours else [NOT_MEASURED, ""]),
