@@ -95,8 +95,47 @@ def demo(folder: Path) -> dict[str, object]:
     return {"name": "manifest", "root": str(folder), "path": "table.csv"}
 
 
+def emovome(folder: Path) -> dict[str, object]:
+    """The authors' layout: seven emotions of each of six speakers, of whom four train."""
+    emotions = ("Alegría", "Asco", "Ira", "Neutral", "Sorpresa", "Temor", "Tristeza")
+    speakers = {"training": ("S1", "S2", "S3", "S4"), "validation": ("S5",), "testing": ("S6",)}
+    numbers, ratings = count(1), ["Filename,Valencia,Arousal,Emotion"]
+    for part, names in speakers.items():
+        rows = ["file\tsub_id\tvalence\tarousal"]
+        for speaker in names:
+            for at, emotion in enumerate(emotions):
+                number, sides = next(numbers), (at % 3 - 1, (at + 1) % 3 - 1)
+                rows.append(f"{number}\t{speaker}\t{sides[0]}\t{sides[1]}")
+                ratings.append(f"{number}.wav,{2 * sides[0]},{sides[1]},{emotion}")
+                _noise(folder / "audio" / f"{number}.wav", number, pitch=100 + 60 * at)
+        (folder / f"split_{part}.csv").write_text("\n".join([*rows, ""]), encoding="utf-8")
+    (folder / "labels_Psicologas.csv").write_text("\n".join([*ratings, ""]), encoding="utf-8")
+    return {"root": str(folder)}
+
+
+def msp_podcast(folder: Path) -> dict[str, object]:
+    """Turns of eight emotions: four speakers of as many podcasts train, one is dev, one test."""
+    parts = ["Train"] * 4 + ["Development", "Test1"]
+    header = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
+    sentences, generator, rows = _sentences(), np.random.default_rng(0), [header]
+    for name in ("Labels", "Transcripts"):
+        (folder / name).mkdir()
+    for podcast, part in enumerate(parts):
+        for turn, code in enumerate("ASHUFDCN"):
+            name = f"MSP-PODCAST_{podcast:04}_{turn:04}"
+            ratings = ",".join(map(str, generator.uniform(1, 7, 3).round(2)))
+            rows.append(f"{name}.wav,{code},{ratings},{podcast + 1},Female,{part}")
+            _noise(folder / "Audios" / f"{name}.wav", 8 * podcast + turn, pitch=100 + 60 * turn)
+            place = folder / "Transcripts" / f"{name}.txt"
+            place.write_text(f"Well, {next(sentences)}.\n", encoding="utf-8")
+    table = folder / "Labels" / "labels_consensus.csv"
+    table.write_text("\n".join([*rows, ""]), encoding="utf-8")
+    return {"root": str(folder)}
+
+
 WRITERS: dict[str, Callable[[Path], dict[str, object]]] = {
-    function.__name__: function for function in (emospeech, ravdess, emobank, demo)
+    function.__name__: function
+    for function in (demo, emobank, emospeech, emovome, msp_podcast, ravdess)
 }
 """Name of a corpus → what writes it into a folder and gives the options that load it."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
+from safetensors.torch import save_file
 
 from multimodal_ser.asr import _checkpoints
 from multimodal_ser.encoders import _tokens
@@ -37,18 +38,24 @@ def xlm_roberta(folder: Path) -> None:
     _save(folder, transformers.XLMRobertaModel, config, tokenizer)
 
 
+def roberta(folder: Path) -> None:
+    config, tokenizer = _roberta()
+    _save(folder, transformers.RobertaModel, config, tokenizer)
+
+
 def roberta_classifier(*labels: str) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
-        words = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "Ġ", *LETTERS]
-        vocabulary = {word: at for at, word in enumerate(words)}
-        tokenizer = transformers.RobertaTokenizer(vocab=vocabulary, merges=[])
-        config = transformers.RobertaConfig(
-            **TINY,
-            vocab_size=len(tokenizer),
-            max_position_embeddings=130,
-            id2label=dict(enumerate(labels)),
-        )
+        config, tokenizer = _roberta(id2label=dict(enumerate(labels)))
         _save(folder, transformers.RobertaForSequenceClassification, config, tokenizer)
+
+    return write
+
+
+def wav2vec2_of_letters(norm: dict[str, object]) -> Callable[[Path], None]:
+    """It writes words down, with a head of its own that no encoder uses."""
+
+    def write(folder: Path) -> None:
+        _save(folder, transformers.Wav2Vec2ForCTC, _speech(norm), _extractor(norm))
 
     return write
 
@@ -69,6 +76,20 @@ def wav2vec2_classifier(norm: dict[str, object], *labels: str) -> Callable[[Path
     return write
 
 
+def wav2vec2_of_numbers(folder: Path) -> None:
+    """As Wagner et al. 2023 publish theirs: a class of their own, a head of two layers."""
+    names = dict(enumerate(("arousal", "dominance", "valence")))
+    config = _speech(LARGE, id2label=names, architectures=["Wav2Vec2ForSpeechClassification"])
+    body = transformers.Wav2Vec2Model(config).state_dict()
+    weights = {f"wav2vec2.{key}": one.contiguous() for key, one in body.items()}
+    for layer, width in (("dense", 32), ("out_proj", len(names))):
+        weights[f"classifier.{layer}.weight"] = 0.1 * torch.randn(width, 32)
+        weights[f"classifier.{layer}.bias"] = torch.zeros(width)
+    config.save_pretrained(folder)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    _extractor(LARGE).save_pretrained(folder)
+
+
 def word_vectors(path: Path) -> None:
     """300 dims for words that the generated corpora say, and for some that they do not."""
     generator = np.random.default_rng(0)
@@ -81,13 +102,22 @@ def whisper(path: Path) -> None:
     _checkpoints.write_tiny(path, text_context=12)
 
 
+SEVEN = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
 FOLDERS: dict[str, Callable[[Path], None]] = {
+    "FacebookAI/roberta-base": roberta,
+    "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim": wav2vec2_of_numbers,
     "bert-base-multilingual-cased": bert,
     "dccuchile/bert-base-spanish-wwm-cased": bert,
+    "distilroberta-base": roberta,
+    "facebook/wav2vec2-base-960h": wav2vec2_of_letters(BASE),
+    "facebook/wav2vec2-large-robust": wav2vec2(LARGE),
+    "facebook/wav2vec2-large-xlsr-53-spanish": wav2vec2_of_letters(LARGE),
     "facebook/wav2vec2-xls-r-300m": wav2vec2(LARGE, layers=12),
+    "j-hartmann/emotion-english-distilroberta-base": roberta_classifier(*SEVEN),
     "llange/xlm-roberta-large-spanish": xlm_roberta,
     "sentence-transformers/all-MiniLM-L6-v2": bert,
     "sentence-transformers/paraphrase-multilingual-mpnet-base-v2": xlm_roberta,
+    "superb/wav2vec2-base-superb-er": wav2vec2_classifier(BASE, "neu", "hap", "ang", "sad"),
 }
 """Hub name → what writes its stand-in into a folder."""
 
@@ -114,6 +144,14 @@ class StandIns:
                 (FOLDERS | FILES)[name](path)
             self.known[name] = path
         return self.known[name]
+
+
+def _roberta(**more: object) -> tuple[transformers.RobertaConfig, transformers.RobertaTokenizer]:
+    words = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "Ġ", *LETTERS]
+    vocabulary = {word: at for at, word in enumerate(words)}
+    tokenizer = transformers.RobertaTokenizer(vocab=vocabulary, merges=[])
+    sizes = {"vocab_size": len(tokenizer), "max_position_embeddings": 130}
+    return transformers.RobertaConfig(**TINY, **sizes, **more), tokenizer
 
 
 def _speech(norm: dict[str, object], **more: object) -> transformers.Wav2Vec2Config:
