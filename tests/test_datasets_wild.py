@@ -3,8 +3,9 @@
 import pytest
 
 from multimodal_ser import audit, splits
+from multimodal_ser.clusters import clusters
 from multimodal_ser.config import check
-from multimodal_ser.datasets import emovome
+from multimodal_ser.datasets import emovome, msp_podcast
 from multimodal_ser.datasets._tables import write_silence
 from multimodal_ser.targets import of_classes, targets_of
 from multimodal_ser.types import DataError
@@ -176,11 +177,11 @@ WRONG_EMOVOME = {
     ),
     "out of range": (
         ("labels_Psicologas.csv", EXPERTS, *GOOD, "4.wav,3,0,Ira"),
-        r"'valence' of .*Psicologas\.csv are no numbers from -2 to 2:\n  row 4: 3",
+        r"'valence' of .*Psicologas\.csv are no numbers from -2 to 2:\n  4: 3",
     ),
     "no number": (
         ("labels_Psicologas.csv", EXPERTS, *GOOD, "4.wav,0,alto,Ira"),
-        r"'arousal' of .* from -2 to 2:\n  row 4: alto",
+        r"'arousal' of .* from -2 to 2:\n  4: alto",
     ),
     "a row too few": (
         ("labels_Psicologas.csv", EXPERTS, *GOOD),
@@ -247,3 +248,222 @@ def test_without_words_somebody_must_say_where_the_sound_is(authors):
 def test_the_release_has_no_numbers_of_the_non_experts_by_a_known_name(released):
     with pytest.raises(DataError, match=r"only split_training.*columns: names those"):
         emovome.load(root=str(released), raters="non_experts")
+
+
+# MSP-Podcast
+
+HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
+DETAILED = "FileName,EmoDetail"
+
+
+def turns(folder, *rows, name="Labels/labels_consensus.csv", **options):
+    """A corpus of these rows, each with a silent file under Audios."""
+    written(folder, name, HEADER, *rows)
+    for row in rows:
+        write_silence(folder / "Audios" / row.split(",")[0])
+    return msp_podcast.load(root=str(folder), **options)
+
+
+SPEECH = [
+    "MSP-PODCAST_0001_0008.wav,N,2.2,4,2.6,127,Male,Train",
+    "MSP-PODCAST_0001_0019.wav,X,4.8,3.4,4.6,Unknown,Female,Train",
+    "MSP-PODCAST_0002_0033.wav,O,5.2,6,5,Unknown,Unknown,Development",
+    "MSP-PODCAST_0003_0100.wav,A,7,1,6.2,8,Male,Test1",
+    "MSP-PODCAST_0004_0200.wav,H,6,6.5,6,9,Female,Test2",
+]
+
+
+def test_a_row_of_msp_podcast_says_who_feels_what_in_which_podcast(tmp_path):
+    written(tmp_path, "Transcripts/MSP-PODCAST_0003_0100.txt", "I said, ", " no.")
+    row = turns(tmp_path, *SPEECH).table.iloc[1]
+    expected = {
+        "id": "MSP-PODCAST_0003_0100.wav",
+        "audio": "Audios/MSP-PODCAST_0003_0100.wav",
+        "text": "I said, no.",
+        "text_source": "reference",
+        "label": "anger",
+        "arousal": 7,
+        "valence": 1,
+        "dominance": 6.2,
+        "speaker": "8",
+        "group": "MSP-PODCAST_0003",
+        "gender": "male",
+        "language": "en",
+        "split": "test",
+    }
+    assert row[list(expected)].to_dict() == expected
+
+
+def test_what_is_no_emotion_of_the_eight_is_dropped_and_counted(tmp_path):
+    corpus = turns(tmp_path, *SPEECH)
+    assert column(corpus, "label") == ["neutral", "anger", "happiness"]
+    assert corpus.dropped == {"label no agreement": 1, "label other": 1}
+    assert len(corpus.labels) == 8
+    assert column(corpus, "text") == ["-", "-", "-"]
+
+
+def test_or_kept_as_a_class_and_as_rows_without_one(tmp_path):
+    corpus = turns(tmp_path, *SPEECH, keep=("other", "no agreement"))
+    assert column(corpus, "label") == ["neutral", "-", "other", "anger", "happiness"]
+    assert column(corpus, "valence") == [4, 3.4, 6, 1, 6.5]
+    assert corpus.labels[-1] == "other"
+    assert corpus.dropped == {}
+
+
+def test_unknown_speakers_are_apart_unless_they_share_a_podcast(tmp_path):
+    rows = [
+        "MSP-PODCAST_0001_0001.wav,N,2,4,2,Unknown,Male,Train",
+        "MSP-PODCAST_0001_0002.wav,N,2,4,2,,Unknown,Train",
+        "MSP-PODCAST_0002_0001.wav,N,2,4,2,Unknown,,Train",
+        "MSP-PODCAST_0003_0001.wav,N,2,4,2,12,Male,Train",
+        "MSP-PODCAST_0004_0001.wav,N,2,4,2,12,Male,Train",
+    ]
+    corpus = turns(tmp_path, *rows)
+    assert column(corpus, "speaker") == ["-", "-", "-", "12", "12"]
+    assert column(corpus, "gender") == ["male", "-", "-", "male", "male"]
+    assert clusters(corpus.table).tolist() == [0, 0, 1, 2, 2]
+
+
+def test_the_parts_are_those_that_the_protocol_official_knows(tmp_path):
+    names = ["Train", "Train", "Development", "Test1", "Test2", "Test3", "Validation"]
+    rows = [
+        f"MSP-PODCAST_000{place}_0001.wav,N,2,4,2,{place},Male,{name}"
+        for place, name in enumerate(names)
+    ]
+    corpus = turns(tmp_path, *rows)
+    parts = ["train", "train", "dev", "test", "test2", "test3", "dev"]
+    assert column(corpus, "split") == parts
+    fold = splits.make(corpus.table, "official", {})[0]
+    assert sorted(fold.tests) == ["test", "test2", "test3"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "audio"),
+    [
+        ("Labels/labels_concensus.csv", "Audio"),
+        ("labels_consensus.csv", "Audios/Audios"),
+        ("Labels/Labels/labels_consensus.csv", "Audios"),
+    ],
+)
+def test_releases_differ_in_the_names_of_their_folders(tmp_path, labels, audio):
+    written(tmp_path, labels, HEADER, SPEECH[0])
+    write_silence(tmp_path / audio / "MSP-PODCAST_0001_0008.wav")
+    corpus = msp_podcast.load(root=str(tmp_path))
+    assert column(corpus, "audio") == [f"{audio}/MSP-PODCAST_0001_0008.wav"]
+
+
+BALLOTS = {
+    "in one cell": [
+        DETAILED,
+        'MSP-PODCAST_0001_0008.wav,"WORKER1; Neutral; Neutral,Concerned; A:2.0; V:4.0; D:3.0; "',
+        'MSP-PODCAST_0001_0008.wav,"WORKER2; Sad; ; A:2.0; V:4.0; D:3.0; "',
+        'MSP-PODCAST_0001_0008.wav,"WORKER3; Other-Bored, a bit; Sad; A:2.0; V:4.0; D:3.0; "',
+        'MSP-PODCAST_0001_0019.wav,"WORKER1; Angry; Angry; A:6.0; V:2.0; D:6.0; "',
+    ],
+    "in columns": [
+        "FileName,WorkerID,EmoClass_Major,EmoClass_Second,EmoAct,EmoVal,EmoDom",
+        'MSP-PODCAST_0001_0008.wav,1,Neutral,"Neutral,Concerned",2,4,3',
+        "MSP-PODCAST_0001_0008.wav,2,Sad,,2,4,3",
+        "MSP-PODCAST_0001_0008.wav,3,Curious,Sad,2,4,3",
+        "MSP-PODCAST_0001_0008.wav,4,,Sad,2,4,3",
+        "MSP-PODCAST_0001_0019.wav,1,Angry,Angry,6,2,6",
+    ],
+}
+
+
+@pytest.mark.parametrize("lines", BALLOTS.values(), ids=BALLOTS)
+def test_votes_are_counted_by_class_and_what_is_left_out_is_said(tmp_path, lines):
+    written(tmp_path, "Labels/labels_detailed.csv", *lines)
+    keep = {"keep": ("no agreement",), "votes": True}
+    corpus = turns(tmp_path, *SPEECH[:2], **keep)
+    counts = corpus.table.filter(like="votes:")
+    assert counts.columns.tolist() == [f"votes:{label}" for label in corpus.labels]
+    assert counts.iloc[0][counts.iloc[0] > 0].to_dict() == {"votes:neutral": 1, "votes:sadness": 1}
+    assert counts.iloc[1][counts.iloc[1] > 0].to_dict() == {"votes:anger": 1}
+    assert corpus.about.notice == "1 of 4 votes are for other emotions and left out"
+    both = turns(tmp_path, *SPEECH[:2], votes=True, keep=("no agreement", "other"))
+    assert column(both, "votes:other") == [1, 0]
+    assert both.about.notice == ""
+
+
+def test_votes_teach_a_turn_without_agreement(tmp_path):
+    """Soft targets are the shares of the votes; the turn without a label is not scored."""
+    written(tmp_path, "Labels/labels_detailed.csv", *BALLOTS["in columns"])
+    corpus = turns(tmp_path, *SPEECH[:2], keep=("no agreement",), votes=True)
+    named = {"name": "msp_podcast", "root": str(tmp_path)}
+    outputs = {"label": {"soft": True}}
+    raw = {"name": "soft", "corpus": named, "encoders": {"a": {"name": "mfcc"}}, "outputs": outputs}
+    target = targets_of(check(raw), corpus)["label"]
+    assert target.codes.tolist() == [corpus.labels.index("neutral"), -1]
+    assert target.taught is not None
+    assert target.taught[0].tolist() == [0, 0.5, 0, 0, 0, 0, 0, 0.5]
+    assert target.learned[1].tolist() == [1, 0, 0, 0, 0, 0, 0, 0]
+
+
+ROW = "MSP-PODCAST_0001_0001.wav,N,2,4,2,1,Male,Train"
+WRONG_MSP = {
+    "a letter": (ROW.replace(",N,", ",Q,"), r"values of 'EmoClass' .*\n  'Q' in 1 rows"),
+    "a part": (ROW.replace("Train", "Test9"), r"'Split_Set' .* not among Train, Development"),
+    "a gender": (ROW.replace("Male", "M"), r"'Gender' .*not among Female, Male"),
+    "below 1": (
+        ROW.replace("N,2", "N,0.5"),
+        r"'EmoAct' .* no numbers from 1 to 7:\n.*0001\.wav: 0",
+    ),
+    "above 7": (ROW.replace(",4,", ",7.5,"), r"'EmoVal' .* no numbers from 1 to 7:\n.*: 7\.5"),
+    "no number": (ROW.replace(",4,", ",x,"), r"'EmoVal' .* no numbers .*\n.*: x"),
+    "no emotion": (ROW.replace(",N,", ",X,"), r"corpus 'msp_podcast' has no rows"),
+    "width": (ROW + ",1", "line 2 has 9 cells, the header 8"),
+}
+
+
+@pytest.mark.parametrize(("row", "message"), WRONG_MSP.values(), ids=WRONG_MSP)
+def test_what_is_not_msp_podcast_is_an_error_that_says_why(tmp_path, row, message):
+    with pytest.raises(DataError, match=message):
+        turns(tmp_path, row)
+
+
+def test_what_is_absent_of_msp_podcast_is_named(tmp_path):
+    with pytest.raises(
+        DataError, match=r"no Labels/labels_consensus\.csv under .*MSER_DATA.*lab-ms"
+    ):
+        msp_podcast.load(root=str(tmp_path))
+    written(tmp_path, "labels_consensus.csv", "FileName,EmoClass", "a.wav,N")
+    with pytest.raises(DataError, match=r"no column \['EmoAct', .*it has FileName, EmoClass"):
+        msp_podcast.load(root=str(tmp_path))
+    written(tmp_path, "labels_consensus.csv", HEADER, ROW)
+    with pytest.raises(
+        DataError, match=r"1 rows name a file .*\n.*: Audios/MSP-PODCAST_0001_0001\.wav"
+    ):
+        msp_podcast.load(root=str(tmp_path))
+
+
+WRONG_VOTES = {
+    "absent": ([], r"no table at .*labels_detailed\.csv"),
+    "of another release": (
+        [DETAILED, "MSP-PODCAST_0009_0001.wav,W; Sad; ;"],
+        r"turns have no votes in .*\(votes: false goes without\):\n  MSP-PODCAST_0001_0001\.wav",
+    ),
+    "of no emotion": (
+        [DETAILED, "MSP-PODCAST_0001_0001.wav,W; 4.0; ;"],
+        "no vote is for one of angry, .*they are for 4.0",
+    ),
+    "without emotions": (
+        ["FileName,Worker", "MSP-PODCAST_0001_0001.wav,W"],
+        "neither 'EmoClass_Major' nor 'EmoDetail'; it has FileName, Worker",
+    ),
+}
+
+
+@pytest.mark.parametrize(("lines", "message"), WRONG_VOTES.values(), ids=WRONG_VOTES)
+def test_votes_that_cannot_be_counted_are_an_error(tmp_path, lines, message):
+    if lines:
+        written(tmp_path, "Labels/labels_detailed.csv", *lines)
+    with pytest.raises(DataError, match=message):
+        turns(tmp_path, ROW, votes=True)
+
+
+def test_a_transcript_in_another_encoding_is_named(tmp_path):
+    (tmp_path / "Transcripts").mkdir()
+    (tmp_path / "Transcripts/MSP-PODCAST_0001_0001.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(DataError, match=r"1 files of .*Transcripts are not UTF-8.*\n.*_0001\.txt"):
+        turns(tmp_path, ROW)

@@ -88,19 +88,19 @@ def seconds(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
     return numbers / 1000
 
 
-def numbers(table: pd.DataFrame, column: str, path: Path, low: float, high: float) -> pd.Series:
-    """A column of numbers from low to high, missing ones still missing; a comma may be decimal."""
-    cells = stripped(table[column])
-    found = pd.to_numeric(cells.str.replace(",", "."), errors="coerce")
-    bad = cells[cells.notna() & ~found.between(low, high)]
-    if len(bad):
-        rows = [f"row {row + 1}: {cell}" for row, cell in bad.items()]
-        what = f"values of '{column}' of {path} are no numbers from {low:g} to {high:g}"
+def numbers(column: pd.Series, ids: pd.Series, path: Path, low: float, high: float) -> pd.Series:
+    """Numbers from low to high, missing ones still missing; a comma may be decimal."""
+    cells = stripped(column)
+    found = pd.to_numeric(cells.str.replace(",", "."), errors="coerce").astype("float64")
+    wrong = cells.notna() & ~found.between(low, high)
+    if wrong.any():
+        rows = [f"{one}: {cell}" for one, cell in zip(ids[wrong], cells[wrong], strict=True)]
+        what = f"values of '{column.name}' of {path} are no numbers from {low:g} to {high:g}"
         raise DataError(listed(rows, what))
-    return found.astype("float64")
+    return found
 
 
-def votes(ballots: pd.DataFrame, ids: pd.Series, labels: Sequence[str]) -> pd.DataFrame:
+def vote_columns(ballots: pd.DataFrame, ids: pd.Series, labels: Sequence[str]) -> pd.DataFrame:
     """`votes:<label>` of each id, for these labels; ballots: one row a vote, `id` and `label`."""
     counts = pd.crosstab(ballots["id"], ballots["label"])
     counts = counts.reindex(index=pd.Index(ids), columns=list(labels), fill_value=0)

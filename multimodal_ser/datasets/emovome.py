@@ -220,9 +220,7 @@ def _rated(table: pd.DataFrame, source: Path) -> tuple[pd.DataFrame, str]:
     notices = []
     for name, sides in _SIDES.items():
         disagreed = table[name].isin(_DISAGREED)
-        rated[name] = numbers(
-            table.assign(**{name: table[name].mask(disagreed)}), name, source, -2, 2
-        )
+        rated[name] = numbers(table[name].mask(disagreed), table["id"], source, -2, 2)
         rated[f"{name}_class"] = _side(rated[name], sides)
         if disagreed.any():
             notices.append(f"{disagreed.sum()} messages have no {name}: the raters did not agree")
