@@ -113,6 +113,25 @@ def emovome(folder: Path) -> dict[str, object]:
     return {"root": str(folder)}
 
 
+def iemocap(folder: Path) -> dict[str, object]:
+    """Two improvised turns of each of four emotions in each session, one of each actor."""
+    sentences, number = _sentences(), count()
+    for session in range(1, 6):
+        dialogue, rated, said = f"Ses0{session}F_impro01", [], []
+        for at, emotion in enumerate(("neu", "ang", "exc", "sad")):
+            for sex in "FM":
+                turn, seconds = f"{dialogue}_{sex}{at:03}", f"{at}.0000 - {at}.3500"
+                rated.append(f"[{seconds}]\t{turn}\t{emotion}\t[2.5000, 2.5000, 2.5000]\n")
+                said.append(f"{turn} [00{at}.0000-00{at}.3500]: {next(sentences)}\n")
+                place = folder / f"Session{session}" / "sentences" / "wav" / dialogue
+                _noise(place / f"{turn}.wav", next(number), pitch=100 + 60 * at)
+        for name, lines in (("EmoEvaluation", rated), ("transcriptions", said)):
+            place = folder / f"Session{session}" / "dialog" / name / f"{dialogue}.txt"
+            place.parent.mkdir(parents=True)
+            place.write_text("".join(lines), encoding="utf-8")
+    return {"root": str(folder)}
+
+
 def msp_podcast(folder: Path) -> dict[str, object]:
     """Turns of eight emotions: four speakers of as many podcasts train, one is dev, one test."""
     parts = ["Train"] * 4 + ["Development", "Test1"]
@@ -135,7 +154,7 @@ def msp_podcast(folder: Path) -> dict[str, object]:
 
 WRITERS: dict[str, Callable[[Path], dict[str, object]]] = {
     function.__name__: function
-    for function in (demo, emobank, emospeech, emovome, msp_podcast, ravdess)
+    for function in (demo, emobank, emospeech, emovome, iemocap, msp_podcast, ravdess)
 }
 """Name of a corpus → what writes it into a folder and gives the options that load it."""
 
