@@ -70,7 +70,8 @@ def wav2vec2(norm: dict[str, object], layers: int = 2) -> Callable[[Path], None]
 
 def wav2vec2_classifier(norm: dict[str, object], *labels: str) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
-        config = _speech(norm, classifier_proj_size=8, id2label=dict(enumerate(labels)))
+        names = dict(enumerate(labels))
+        config = _speech(norm, classifier_proj_size=8, use_weighted_layer_sum=True, id2label=names)
         _save(folder, transformers.Wav2Vec2ForSequenceClassification, config, _extractor(norm))
 
     return write

@@ -10,6 +10,12 @@ from multimodal_ser.config import load
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml"))
 
 
+@pytest.fixture(autouse=True)
+def _from_the_root(monkeypatch):
+    """As the heads of the configs say: the paths in them are from there."""
+    monkeypatch.chdir(Path(__file__).parents[1])
+
+
 def test_there_are_configs():
     assert CONFIGS
 

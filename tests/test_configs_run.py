@@ -20,6 +20,12 @@ ROOT = Path(__file__).parents[1] / "configs"
 CONFIGS = [path for path in sorted(ROOT.rglob("*.yaml")) if path.parent.name != "tasks"]
 
 
+@pytest.fixture(autouse=True)
+def _from_the_root(monkeypatch):
+    """As the heads of the configs say: the paths in them are from there."""
+    monkeypatch.chdir(ROOT.parent)
+
+
 @pytest.fixture(scope="session")
 def stand_in(tmp_path_factory):
     return StandIns(tmp_path_factory.mktemp("weights"))
