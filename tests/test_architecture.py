@@ -16,7 +16,7 @@ FILES = {
 }
 LAYERS = [
     "types",
-    "weights word_errors dotted domains presence",
+    "weights word_errors dotted domains presence known_corpora",
     "audio pooling losses metrics clusters near_duplicates statistics cache components",
     "label_sets proofs search_space study_storage",
     "engines.local engines.together outputs predictions merging studies",
