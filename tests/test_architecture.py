@@ -24,7 +24,7 @@ LAYERS = [
     "corpus batches model_folder splits experiment target search_config",
     "model members",
     "datasets asr augment encoders fusion learners label_maps targets balance joined",
-    "augmentation own_head expected",
+    "augmentation own_head expected emotion_space",
     "ways",
     "contradictions search_check",
     "config probes extraction evaluation",
