@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from multimodal_ser import components, expected, metrics, ways
+from multimodal_ser import components, emotion_space, expected, metrics, ways
 from multimodal_ser.experiment import EncoderPart, Experiment
 from multimodal_ser.sections import Tuning
 from multimodal_ser.types import ConfigError
@@ -15,6 +15,7 @@ def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
     """What each part allows and the whole does not."""
     yield from _of_outputs(experiment)
     yield from expected.problems(experiment)
+    yield from emotion_space.problems(experiment)
     if experiment.refit and experiment.within:
         yield "refit, within: dev cannot train and be chosen by"
     if experiment.within and experiment.folds not in (None, [experiment.within.fold]):

@@ -69,11 +69,16 @@ class EncoderPart(Part):
 
 
 class Labels(_Section):
-    """Other labels than the corpus ships; see `label_maps`."""
+    """Other labels than the corpus ships; see `label_maps`.
+
+    space: a published table of emotion words, from which valence, arousal and dominance are made
+    where the corpus has no ratings; see `emotion_space`.
+    """
 
     use: Literal["ekman6", "ekman6+neutral", "big4", "valence_sign"] | None = None
     rename: dict[str, str] = {}
     drop: list[str] = []
+    space: Literal["russell_mehrabian"] | None = None
 
 
 class Published(_Section):
