@@ -110,6 +110,14 @@ def test_non_experts_have_numbers_of_their_own_and_may_not_agree(authors):
     assert corpus.about.notice == "1 messages have no arousal: the raters did not agree"
 
 
+def test_a_number_of_the_non_experts_is_not_blamed_on_the_experts_table(authors):
+    folder, options = authors
+    written(folder, "split_testing.csv", "file\tsub_id\tvalence\tarousal", "4\tS03\t7\t1")
+    assert len(emovome.load(**options)) == 4
+    with pytest.raises(DataError, match=rf"'valence' of {folder} are no numbers .*\n  4: 7"):
+        emovome.load(**options, raters="non_experts")
+
+
 def test_the_release_is_read_with_its_words(released):
     corpus = emovome.load(root=str(released))
     assert column(corpus, "id") == ["9", "10", "8"]
