@@ -4,7 +4,7 @@ import pytest
 
 from multimodal_ser import audit, splits
 from multimodal_ser.config import check
-from multimodal_ser.datasets import iemocap
+from multimodal_ser.datasets import emodb, iemocap, savee
 from multimodal_ser.datasets._tables import write_silence
 from multimodal_ser.targets import of_classes, targets_of
 from multimodal_ser.types import DataError
@@ -243,3 +243,130 @@ def test_what_is_absent_of_iemocap_is_named(emotions, tmp_path):
         load(emotions)
     corpus = load(emotions, allow_missing=True)
     assert (len(corpus), sum(corpus.dropped.values())) == (4, 5)
+
+
+# EMO-DB
+
+
+def silent(folder, *names):
+    for name in names:
+        write_silence(folder / name)
+
+
+def test_a_name_of_emodb_says_everything(tmp_path):
+    silent(tmp_path, "wav/03a01Fa.wav")
+    expected = {
+        "id": "03a01Fa",
+        "audio": "wav/03a01Fa.wav",
+        "text": "Der Lappen liegt auf dem Eisschrank.",
+        "text_source": "reference",
+        "label": "happiness",
+        "speaker": "03",
+        "group": "03",
+        "gender": "male",
+        "age": 31,
+        "language": "de",
+        "sentence": "a01",
+        "version": "a",
+    }
+    row = emodb.load(root=str(tmp_path)).table.iloc[0]
+    assert row[list(expected)].to_dict() == expected
+
+
+def test_the_letters_of_emodb_are_german(tmp_path):
+    silent(tmp_path, *(f"0{3 if letter < 'M' else 8}b02{letter}b.wav" for letter in "WLEAFTN"))
+    corpus = emodb.load(root=str(tmp_path))
+    names, labels = column(corpus, "id"), column(corpus, "label")
+    found = {name[5]: label for name, label in zip(names, labels, strict=True)}
+    assert found == {
+        "W": "anger",
+        "L": "boredom",
+        "E": "disgust",
+        "A": "fear",
+        "F": "happiness",
+        "T": "sadness",
+        "N": "neutral",
+    }
+
+
+def test_every_speaker_and_sentence_of_emodb_has_a_name(tmp_path):
+    """Five men and five women, ten sentences of words alone."""
+    men, women = ("03", "10", "11", "12", "15"), ("08", "09", "13", "14", "16")
+    sentences = ("a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10")
+    pairs = list(zip((*men, *women), sentences, strict=True))
+    silent(tmp_path, *(f"wav/{speaker}{sentence}Na.wav" for speaker, sentence in pairs))
+    table = emodb.load(root=str(tmp_path)).table
+    sexes = dict(zip(table["speaker"], table["gender"], strict=True))
+    assert sexes == {**dict.fromkeys(men, "male"), **dict.fromkeys(women, "female")}
+    assert table["text"].nunique() == 10
+    assert table["text"].str.fullmatch(r"[A-ZÄÖÜ][\w, ]+[.?]").all()
+    assert table["age"].between(21, 35).all()
+
+
+# SAVEE
+
+
+@pytest.mark.parametrize("form", ["AudioData/{}/{}.wav", "ALL/{}_{}.wav"])
+def test_both_ways_that_savee_is_unpacked_have_the_same_ids(tmp_path, form):
+    codes = ["a01", "d02", "f03", "h04", "n30", "sa06", "su07"]
+    silent(tmp_path, *(form.format("JK", code) for code in codes))
+    corpus = savee.load(root=str(tmp_path))
+    assert column(corpus, "id") == [f"JK_{code}" for code in codes]
+    assert tuple(column(corpus, "label")) == corpus.labels
+    assert set(corpus.table["speaker"]) == {"JK"}
+    assert set(corpus.table["gender"]) == {"male"}
+    assert corpus.table["text"].isna().all()
+
+
+# all of them
+
+
+ODD = {
+    emodb: [
+        "wav/04a01Fa.wav",  # no such speaker
+        "wav/03a03Fa.wav",  # no such sentence
+        "wav/03a01Xa.wav",
+        "wav/03a01F.wav",
+        "wav/03a01fa.wav",
+    ],
+    savee: ["DC/s01.wav", "DC/a1.wav", "XX_a01.wav", "a01.wav", "DC-a01.wav"],
+}
+GOOD = {emodb: "wav/03a01Fa.wav", savee: "AudioData/DC/a01.wav"}
+each = pytest.mark.parametrize("loader", GOOD, ids=["emodb", "savee"])
+
+
+@each
+def test_every_name_that_does_not_parse_is_listed(loader, tmp_path):
+    silent(tmp_path, GOOD[loader], *ODD[loader])
+    with pytest.raises(DataError, match=r"5 files under .* are not named like") as error:
+        loader.load(root=str(tmp_path))
+    assert [line.strip() for line in str(error.value).splitlines()[1:]] == sorted(ODD[loader])
+
+
+@each
+def test_a_recording_that_lies_there_twice_is_an_error(loader, tmp_path):
+    silent(tmp_path, GOOD[loader], f"again/{GOOD[loader]}")
+    with pytest.raises(DataError, match="ids appear more than once"):
+        loader.load(root=str(tmp_path))
+
+
+@each
+def test_no_folder_is_an_error_that_says_where_to_get_it(loader, tmp_path):
+    with pytest.raises(DataError, match=rf"no folder at .*MSER_DATA.*{loader.ABOUT.home}"):
+        loader.load(root=str(tmp_path / "gone"))
+
+
+@each
+def test_a_file_that_is_no_audio_is_dropped_when_allowed_and_counted(loader, tmp_path):
+    silent(tmp_path, GOOD[loader])
+    bad = GOOD[loader].replace("F", "N").replace("a01.wav", "a02.wav")
+    (tmp_path / bad).touch()
+    corpus = loader.load(root=str(tmp_path), allow_missing=True)
+    assert (len(corpus), sum(corpus.dropped.values())) == (1, 1)
+
+
+@pytest.mark.parametrize("loader", [emodb, iemocap, savee])
+def test_a_loaded_corpus_has_a_type_for_every_cell(loader, tmp_path):
+    corpus = loader.load(**loader.EXAMPLE(tmp_path))
+    assert len(corpus.table_hash()) == 64
+    assert [one.id for one in corpus.utterances()] == column(corpus, "id")

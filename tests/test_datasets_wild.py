@@ -8,7 +8,7 @@ from multimodal_ser.config import check
 from multimodal_ser.datasets import emovome, msp_podcast
 from multimodal_ser.datasets._tables import write_silence
 from multimodal_ser.targets import of_classes, targets_of
-from multimodal_ser.types import DataError
+from multimodal_ser.types import DataError, MserError
 
 
 def written(folder, name, *lines):
@@ -108,6 +108,14 @@ def test_non_experts_have_numbers_of_their_own_and_may_not_agree(authors):
     assert column(corpus, "arousal_class") == ["high", "neutral", "-", "high"]
     assert column(corpus, "label") == ["happiness", "sadness", "neutral", "sadness"]
     assert corpus.about.notice == "1 messages have no arousal: the raters did not agree"
+
+
+def test_a_number_of_the_non_experts_is_not_blamed_on_the_experts_table(authors):
+    folder, options = authors
+    written(folder, "split_testing.csv", "file\tsub_id\tvalence\tarousal", "4\tS03\t7\t1")
+    assert len(emovome.load(**options)) == 4
+    with pytest.raises(DataError, match=rf"'valence' of {folder} are no numbers .*\n  4: 7"):
+        emovome.load(**options, raters="non_experts")
 
 
 def test_the_release_is_read_with_its_words(released):
@@ -467,3 +475,25 @@ def test_a_transcript_in_another_encoding_is_named(tmp_path):
     (tmp_path / "Transcripts/MSP-PODCAST_0001_0001.txt").write_bytes(b"caf\xe9")
     with pytest.raises(DataError, match=r"1 files of .*Transcripts are not UTF-8.*\n.*_0001\.txt"):
         turns(tmp_path, ROW)
+
+
+# both
+
+
+@pytest.mark.parametrize("loader", [emovome, msp_podcast])
+def test_a_loaded_corpus_has_a_type_for_every_cell(loader, tmp_path):
+    corpus = loader.load(**loader.EXAMPLE(tmp_path))
+    assert len(corpus.table_hash()) == 64
+    assert [one.id for one in corpus.utterances()] == column(corpus, "id")
+
+
+@pytest.mark.parametrize("loader", [emovome, msp_podcast])
+@pytest.mark.parametrize("content", [b"", b"\n", b"id,split\n", b"\xff\xfe", b'"', b"a;b\n1;2;3"])
+def test_any_wreck_of_a_table_is_a_plain_error(loader, content, tmp_path):
+    options = loader.EXAMPLE(tmp_path)
+    for path in tmp_path.rglob("*.csv"):
+        before = path.read_bytes()
+        path.write_bytes(content)
+        with pytest.raises(MserError, match=path.stem):
+            loader.load(**options)
+        path.write_bytes(before)

@@ -132,6 +132,17 @@ def sounds(folder: Path, endings: Collection[str], home: str) -> list[str]:
     return shown
 
 
+def named(
+    paths: Sequence[str], pattern: re.Pattern[str], folder: Path, form: str
+) -> list[re.Match[str]]:
+    """What the pattern finds in each path; DataError for those that are not named in that form."""
+    found = [pattern.fullmatch(path) for path in paths]
+    unclear = [path for path, match in zip(paths, found, strict=True) if match is None]
+    if unclear:
+        raise DataError(listed(unclear, f"files under {folder} are not named {form}"))
+    return [match for match in found if match]
+
+
 def _is_text(name: str) -> bool:
     """False where a name of the file system, or a JSON escape, holds what is no character."""
     try:

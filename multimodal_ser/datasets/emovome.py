@@ -93,9 +93,11 @@ def load(
     ratings = _table(source, {**_RATINGS, **named})
     parts = _parts(folder)
     table = _joined(parts, ratings, source)
+    scale = source
     if raters == "non_experts":
-        table = table.assign(**_non_experts(parts, table["id"], folder))
-    table, notice = _rated(table, source)
+        table, scale = table.assign(**_non_experts(parts, table["id"], folder)), folder
+    table["label"] = _emotions(table["label"], source)
+    table, notice = _rated(table, scale)
     table = table.merge(_beside(folder, "transcriptions.csv", "text", ("transcription",)), "left")
     if audio_folder is not None:
         table["audio"] = _audio(folder, audio_folder, table["id"])
@@ -212,11 +214,14 @@ def _non_experts(parts: pd.DataFrame, ids: pd.Series, folder: Path) -> dict[str,
     return {name: ours[name] for name in _SIDES}
 
 
+def _emotions(words: pd.Series, source: Path) -> pd.Series:
+    plain = words.str.lower().map(_plain, na_action="ignore")
+    return recoded(plain.to_frame(), "label", _EMOTIONS, source)
+
+
 def _rated(table: pd.DataFrame, source: Path) -> tuple[pd.DataFrame, str]:
-    """Emotions as our words, numbers with their side of 0; what was not agreed on is missing."""
-    words = table["label"].str.lower().map(_plain, na_action="ignore")
-    rated = table.assign(label=words)
-    rated["label"] = recoded(rated, "label", _EMOTIONS, source)
+    """Numbers with their side of 0; what was not agreed on is missing, and said."""
+    rated = table.copy()
     notices = []
     for name, sides in _SIDES.items():
         disagreed = table[name].isin(_DISAGREED)

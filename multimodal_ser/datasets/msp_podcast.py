@@ -64,13 +64,12 @@ _NUMBERS = {"arousal": "EmoAct", "valence": "EmoVal", "dominance": "EmoDom"}
 _GENDERS = {"Female": "female", "Male": "male"}
 _COLUMNS = ["FileName", "EmoClass", *_NUMBERS.values(), "SpkrID", "Gender", "Split_Set"]
 _LABELS = ("labels_consensus.csv", "labels_concensus.csv")
-Kept = Literal["other", "no agreement"]
 
 
 def load(
     *,
     root: str = "msp_podcast",
-    keep: tuple[Kept, ...] = (),
+    keep: tuple[Literal["other", "no agreement"], ...] = (),
     votes: bool = False,
     allow_missing: bool = False,
 ) -> Corpus:
