@@ -38,8 +38,7 @@ class Output(_Section):
     adjustment: τ of logit adjustment by the classes' shares in train. soft: where raters have
     voted, train on the shares of their votes and not on the label, which still scores. weight: how
     much the target counts beside others. range: of numbers, the ends of their scale, to which a
-    checkpoint's own numbers from 0 to 1 are moved. points: of numbers, the one that stands for each
-    label of a column of labels, such as its place on the axis of valence.
+    checkpoint's own numbers from 0 to 1 are moved.
 
     Labels, of which several may be true, stand in one cell with a separator between them (None:
     `|`; a cell `-`: none of them; blank: not known), or in `columns` of 0 and 1, one a label; or by
@@ -61,7 +60,6 @@ class Output(_Section):
     soft: bool = False
     weight: float = Field(default=1.0, gt=0)
     range: tuple[float, float] | None = None
-    points: dict[str, float] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _fits(self) -> Output:
@@ -75,8 +73,6 @@ class Output(_Section):
             yield "numbers have no classes and no edges"
         if self.range and (self.kind != "numbers" or self.range[0] >= self.range[1]):
             yield "range: two rising numbers, for kind numbers alone"
-        if self.points and self.kind != "numbers":
-            yield "points: numbers that stand for labels, for kind numbers alone"
         if self.kind == "classes" and self.edges and not self._cuts():
             yield "edges must rise, and classes must name one class more than edges"
         if self.soft and self.edges:

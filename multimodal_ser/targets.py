@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -63,8 +63,7 @@ def _target(name: str, output: Output, corpus: Corpus) -> Target:
     column = output.column or name
     values = _column(name, column, corpus)
     if output.kind == "numbers":
-        places = _placed(name, values, output.points, corpus) if output.points else values
-        return of_numbers(name, _numbers(name, places, corpus))
+        return of_numbers(name, _numbers(name, values, corpus))
     if output.edges:
         classes = output.classes or []
         values = _cut(_numbers(name, values, corpus), output.edges, classes)
@@ -173,15 +172,6 @@ def _numbers(name: str, values: pd.Series, corpus: Corpus) -> pd.Series:
     if numbers.isna().all():
         raise DataError(f"outputs.{name}: the column '{values.name}' of the corpus is empty")
     return numbers
-
-
-def _placed(name: str, values: pd.Series, points: Mapping[str, float], corpus: Corpus) -> pd.Series:
-    """The number that stands for each label; missing where there is no label."""
-    words = values.astype("str")
-    odd = sorted(words[words.notna() & ~words.isin(list(points))].unique())
-    if odd:
-        raise DataError(listed(odd, f"labels have no number (outputs.{name}.points)"))
-    return words.map(points)
 
 
 def _cut(numbers: pd.Series, edges: Sequence[float], classes: Sequence[str]) -> pd.Series:

@@ -107,7 +107,6 @@ def test_mistakes_of_several_outputs_come_together():
             {"outputs": {"v": {"classes": ["a", "b"], "edges": [0], "soft": True}}},
             "soft: nobody has voted on a number",
         ),
-        ({"outputs": {"label": {"points": {"joy": 1}}}}, "points: .* for kind numbers alone"),
     ],
 )
 def test_options_that_contradict_others_are_refused(changes, message):

@@ -78,19 +78,6 @@ def test_numbers_are_learned_as_they_are_and_a_missing_one_is_nan(tmp_path):
     assert found.codes.tolist() == [-1] * 4
 
 
-def test_points_put_each_label_in_its_place_and_a_missing_label_nowhere(tmp_path):
-    placed = {**NUMBERS, "column": "label", "points": {"joy": 0.76, "sadness": -0.63, "fear": 0}}
-    found = targets(tmp_path, {"valence": placed})["valence"]
-    np.testing.assert_array_equal(found.numbers, np.float32([0.76, -0.63, 0.76, np.nan]))
-
-
-def test_a_label_without_a_point_is_named(tmp_path):
-    placed = {**NUMBERS, "column": "label", "points": {"joy": 1}}
-    message = r"1 labels have no number \(outputs.valence.points\):\n  sadness"
-    with pytest.raises(DataError, match=message):
-        targets(tmp_path, {"valence": placed})
-
-
 def test_a_number_is_written_with_eight_digits_and_without_idle_ones(tmp_path):
     column = [1, 1 / 3, None, 1000.5]
     written = targets(tmp_path, {"valence": NUMBERS}, valence=column)["valence"].written
