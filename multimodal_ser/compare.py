@@ -101,8 +101,18 @@ def _arms(
             name += f" ({source})" if source else ""
             chosen = with_fusion(experiment, fusion) if fusion else experiment
             changed = {"train_fraction": fraction} | ({"text_source": source} if source else {})
-            arms[name] = subset(chosen, encoders).model_copy(update=changed)
+            made = subset(chosen, encoders).model_copy(update=changed)
+            arms[name] = made if _is_same(made, experiment) else _unexpected(made)
     return arms
+
+
+def _is_same(arm: Experiment, experiment: Experiment) -> bool:
+    return arm.fingerprint("") == experiment.fingerprint("")
+
+
+def _unexpected(arm: Experiment) -> Experiment:
+    """What a document reports is of the whole config."""
+    return arm.model_copy(update={"expect": []})
 
 
 def _checked_sources(experiment: Experiment, sources: Sequence[str]) -> list[str]:

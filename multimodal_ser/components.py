@@ -20,6 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
+from multimodal_ser import known_corpora
 from multimodal_ser.types import ConfigError
 
 KINDS = {
@@ -62,14 +63,23 @@ def module(kind: str, name: str, *, allow_code: bool = True) -> Any:
         return import_module(f"multimodal_ser.{kind}.{name}")
     known = outside(kind)
     if "." not in name and name not in known:
-        allowed = [*names(kind), *known]
-        raise ConfigError(
-            f"no {kind} component is named '{name}'{nearest(name, allowed)} "
-            f"(allowed: {', '.join(allowed)}, or a dotted name)"
-        )
+        raise ConfigError(_absent(kind, name, [*names(kind), *known]))
     if not allow_code:
         raise ConfigError(f"'{name}' is code from outside the package; pass allow_code to trust it")
     return _import_outside(known.get(name, name))
+
+
+def _absent(kind: str, name: str, allowed: list[str]) -> str:
+    """Why there is no such component; of a corpus that is known, how to come by it."""
+    meant = known_corpora.find(name) if kind == "datasets" else None
+    if meant and meant.name not in allowed:
+        return meant.advice()
+    further = [*known_corpora.table()] if kind == "datasets" else []
+    near = f"; did you mean {meant.name}?" if meant else nearest(name, [*allowed, *further])
+    return (
+        f"no {kind} component is named '{name}'{near} "
+        f"(allowed: {', '.join(allowed)}, or a dotted name)"
+    )
 
 
 def _import_outside(dotted: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from multimodal_ser import components, metrics, ways
+from multimodal_ser import components, emotion_space, expected, metrics, ways
 from multimodal_ser.experiment import EncoderPart, Experiment
 from multimodal_ser.sections import Tuning
 from multimodal_ser.types import ConfigError
@@ -14,6 +14,8 @@ from multimodal_ser.types import ConfigError
 def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
     """What each part allows and the whole does not."""
     yield from _of_outputs(experiment)
+    yield from expected.problems(experiment)
+    yield from emotion_space.problems(experiment)
     if experiment.refit and experiment.within:
         yield "refit, within: dev cannot train and be chosen by"
     if experiment.within and experiment.folds not in (None, [experiment.within.fold]):
@@ -120,8 +122,6 @@ def _of_own_head(experiment: Experiment) -> Iterator[str]:
     epochs = experiment.learner.options.get("epochs", 0)
     if len(experiment.encoders) > 1:
         yield "encoders: name one checkpoint; `mser ensemble` joins the runs of several"
-    if not epochs and (experiment.augment.steps or experiment.balance != "none"):
-        yield "augment, balance: nothing is trained with learner.epochs: 0"
     if len(experiment.targets("classes")) > 1:
         yield "outputs: the checkpoint's labels are the classes of one target"
     for target, output in experiment.outputs.items():
@@ -137,15 +137,18 @@ def _of_checkpoint(key: str, part: EncoderPart, epochs: int) -> Iterator[str]:
         yield f"encoders.{key}: '{part.name}' has no head of its own; take {able}"
     if epochs and not part.trainable:
         yield f"encoders.{key}.trainable: nothing would learn in learner.epochs: {epochs}"
-    if part.trainable and not epochs:
-        yield f"encoders.{key}.trainable: set learner.epochs, or leave it out"
     if part.normalize != "none":
         yield f"encoders.{key}.normalize: its own head wants what it says as it is"
 
 
 def _of_training(experiment: Experiment, learner: Any) -> Iterator[str]:
-    """Of encoders that learn."""
+    """Of encoders that learn, where anything does."""
+    trains = experiment.learner.options.get("epochs") != 0
+    if not trains and (experiment.augment.steps or experiment.balance != "none"):
+        yield "augment, balance: nothing is trained with learner.epochs: 0"
     for key, part in experiment.encoders.items():
+        if part.trainable and not trains:
+            yield f"encoders.{key}.trainable: set learner.epochs, or leave it out"
         if part.trainable:
             yield from _of_finetuning(key, part)
         elif part.finetune != Tuning():

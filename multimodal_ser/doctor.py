@@ -186,7 +186,8 @@ def _component(kind: str, what: str, part: Part) -> list[Finding]:
         return [Finding(what, f"{part.name}: {error}", error.exit_code)]
     if lacking:
         return [Finding(what, line, MissingError.exit_code) for line in lacking]
-    weights = [f" ({part.options[key]})" for key in ("model", "file") if key in part.options]
+    named = [part.options.get(key) for key in ("model", "file")]
+    weights = [f" ({name})" for name in named if name is not None]
     return [Finding(what, part.name + "".join(weights))]
 
 

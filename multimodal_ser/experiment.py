@@ -19,6 +19,7 @@ from multimodal_ser.sections import (
     Augment,
     CacheSection,
     EncoderPart,
+    Expect,
     Labels,
     Part,
     Submission,
@@ -31,7 +32,7 @@ TextSource = Literal["reference", "asr", "asr_where_missing"]
 Leak = Literal["speaker", "group", "audio", "overlap", "transcript"]
 _NOT_A_RESULT = {
     "name", "runs_dir", "seeds", "workers", "device", "cache", "breakdown", "task", "submission",
-    "search", "tune",
+    "expect", "search", "tune",
 }  # fmt: skip
 _NOT_THE_TASK = ("root", "dev", "seed")  # where it lies, and how somebody selects
 
@@ -82,6 +83,7 @@ class Experiment(BaseModel):
     metrics: list[str] = Field(default=["macro_f1", "uar", "accuracy"], min_length=1)
     breakdown: list[str] = []
     task: Task | None = None
+    expect: Annotated[list[Expect], BeforeValidator(_as_list)] = []
     submission: Submission | None = None
     search: Annotated[dict[str, Any], BeforeValidator(_as_section)] = {}
     tune: Tune = Tune()

@@ -57,7 +57,8 @@ def _below(schema: dict[str, Any], steps: Sequence[str]) -> dict[str, Any]:
     found = schema
     for step in steps:
         named = found.get("properties", {}).get(step)
-        others = [*found.get("patternProperties", {}).values(), found.get("additionalProperties")]
+        others = [*found.get("patternProperties", {}).values()]
+        others += [found.get("additionalProperties"), found.get("items")]
         inner = named or next((one for one in others if isinstance(one, dict)), {})
         places = [inner, *inner.get("anyOf", [])]
         reference = next((one["$ref"] for one in places if "$ref" in one), "").rpartition("/")[2]

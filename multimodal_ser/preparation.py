@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import cache, components, contents, own_head, splits, texts
+from multimodal_ser import cache, components, contents, emotion_space, own_head, splits, texts
 from multimodal_ser import corpus as corpora
 from multimodal_ser.audit import Audit, audit
 from multimodal_ser.clusters import clusters
@@ -162,6 +162,7 @@ def load_corpus(experiment: Experiment) -> Corpus:
     if experiment.labels:
         chosen = experiment.labels
         corpus = relabel(corpus, use=chosen.use, rename=chosen.rename, drop=chosen.drop)
+        corpus = emotion_space.placed(corpus) if chosen.space else corpus
     unknown = [column for column in experiment.breakdown if column not in corpus.table.columns]
     if unknown:
         raise DataError(f"breakdown: the corpus has no column {', '.join(unknown)}")

@@ -36,7 +36,8 @@ _SETTLED = "it is settled before a search begins; compare two configs"
 _ASIDE = "it says where and how a search is done, not how anything is learned"
 _REFUSED = {
     **dict.fromkeys(("corpus", "labels", "protocol", "folds", "seeds", "metrics"), _MEASURED),
-    **dict.fromkeys(("allow_leak", "shuffle", "breakdown", "task", "submission"), _MEASURED),
+    **dict.fromkeys(("allow_leak", "shuffle", "breakdown", "task", "expect"), _MEASURED),
+    "submission": _MEASURED,
     **dict.fromkeys(("asr", "text_source", "train_fraction"), _SETTLED),
     **dict.fromkeys(("name", "runs_dir", "workers", "device", "cache", "tune", "search"), _ASIDE),
 }

@@ -6,10 +6,13 @@ Everything here is plain data, and each section is checked by itself; `experimen
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
+
+from multimodal_ser import components, metrics
 
 
 class _Section(BaseModel):
@@ -66,11 +69,16 @@ class EncoderPart(Part):
 
 
 class Labels(_Section):
-    """Other labels than the corpus ships; see `label_maps`."""
+    """Other labels than the corpus ships; see `label_maps`.
+
+    space: a published table of emotion words, from which valence, arousal and dominance are made
+    where the corpus has no ratings; see `emotion_space`.
+    """
 
     use: Literal["ekman6", "ekman6+neutral", "big4", "valence_sign"] | None = None
     rename: dict[str, str] = {}
     drop: list[str] = []
+    space: Literal["russell_mehrabian"] | None = None
 
 
 class Published(_Section):
@@ -80,6 +88,49 @@ class Published(_Section):
     values: dict[str, float] = Field(min_length=1)
     source: str
     note: str = ""
+
+
+class Expect(_Section):
+    """What a document reports of the system that a config describes.
+
+    A metric may stand below `values`, or beside the other keys. Ours is put beside it where its
+    protocol (a name; None: the document does not say), part and classes are ours. classes: None
+    takes those of the config. target: None is the first.
+    """
+
+    values: dict[str, FiniteFloat] = Field(min_length=1)
+    protocol: str | None = None
+    part: str = "test"
+    target: str | None = None
+    classes: list[str] | None = Field(default=None, min_length=2)
+    source: str = Field(min_length=1)
+    note: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gathered(cls, raw: Any) -> Any:
+        """The metrics below `values`, wherever they were written."""
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("values", {}), Mapping):
+            return raw
+        beside = {key: one for key, one in raw.items() if cls._is_value(key, one)}
+        others = {key: one for key, one in raw.items() if key not in beside}
+        return {**others, "values": {**raw.get("values", {}), **beside}}
+
+    @classmethod
+    def _is_value(cls, key: str, what: Any) -> bool:
+        is_number = isinstance(what, int | float) and not isinstance(what, bool)
+        return key not in cls.model_fields and (is_number or key in metrics.names())
+
+    @field_validator("values")
+    @classmethod
+    def _known(cls, values: dict[str, float]) -> dict[str, float]:
+        for name, value in values.items():
+            if name not in metrics.names():
+                near = components.nearest(name, metrics.names())
+                raise ValueError(f"'{name}' is no metric{near} ({', '.join(metrics.names())})")
+            if value > 1 and name not in metrics.LOWER_IS_BETTER:
+                raise ValueError(f"{name} is at most 1; write {value / 100:g} for {value:g} %")
+        return values
 
 
 class Task(_Section):

@@ -16,7 +16,7 @@ FILES = {
 }
 LAYERS = [
     "types",
-    "weights word_errors dotted domains presence",
+    "weights word_errors dotted domains presence known_corpora",
     "audio pooling losses metrics clusters near_duplicates statistics cache components",
     "label_sets proofs search_space study_storage",
     "engines.local engines.together outputs predictions merging studies",
@@ -24,7 +24,7 @@ LAYERS = [
     "corpus batches model_folder splits experiment target search_config",
     "model members",
     "datasets asr augment encoders fusion learners label_maps targets balance joined",
-    "augmentation own_head",
+    "augmentation own_head expected emotion_space",
     "ways",
     "contradictions search_check",
     "config probes extraction evaluation",

@@ -131,6 +131,11 @@ def test_all_that_is_missing_is_said_at_once_with_what_is_there(tones, hub):
     assert not hub.exists()
 
 
+def test_what_an_encoder_was_not_told_to_read_is_not_named(tones):
+    done = ask(tones, encoders={"words": {"name": "cnn_words"}})
+    assert "cnn_words\n" in done.stdout
+
+
 def test_a_mistake_in_the_config_is_exit_2(tones):
     done = CliRunner().invoke(app, ["doctor", str(tones / "gone.yaml")])
     assert isinstance(done.exception, ConfigError)

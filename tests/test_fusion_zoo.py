@@ -31,6 +31,7 @@ CASES = {name: (name, {}) for name in SMALL} | {
     "multihead 4": ("multihead", {"heads": 4, "pool": "max"}),
     "feature_attention deviation": ("feature_attention", {"pool": "mean_std"}),
     "coattention_cnn wide": ("coattention_cnn", {"layers": 1, "kernel": 5, "pool": "mean"}),
+    "dual_gru of LSTM": ("dual_gru", {"cell": "lstm"}),
     "joint_cls mean": ("joint_cls", {"summary": "mean", "heads": 4}),
     "joint_cls concat": ("joint_cls", {"how": "concat"}),
     "joint_cls concat mean": ("joint_cls", {"how": "concat", "summary": "mean"}),
@@ -95,10 +96,21 @@ def remembered(cells, frames):
     return state
 
 
-def recurrent_row(fusion, features, row):
-    states = [
-        remembered(cells, valid(features[name], row)) for name, cells in fusion.recurrent.items()
-    ]
+def kept_in_cells(cells, frames):
+    """A long short-term memory, step by step: Hochreiter & Schmidhuber 1997, with a forget gate."""
+    state, kept = torch.zeros(2, cells.hidden_size, dtype=torch.float64)
+    for frame in frames:
+        given = cells.weight_ih_l0 @ frame + cells.bias_ih_l0
+        gates = (given + cells.weight_hh_l0 @ state + cells.bias_hh_l0).chunk(4)
+        enter, forget, leave = (torch.sigmoid(gates[gate]) for gate in (0, 1, 3))
+        kept = forget * kept + enter * torch.tanh(gates[2])
+        state = leave * torch.tanh(kept)
+    return state
+
+
+def recurrent_row(fusion, features, row, cell="gru"):
+    reads = remembered if cell == "gru" else kept_in_cells
+    states = [reads(cells, valid(features[name], row)) for name, cells in fusion.recurrent.items()]
     return torch.relu(linear(fusion.mix, torch.cat(states))), {}
 
 

@@ -309,3 +309,24 @@ def test_what_would_have_no_effect_is_refused(changes, message, tones):
         return
     with pytest.raises(ConfigError, match=message):
         check(config)
+
+
+def test_without_an_epoch_the_head_is_scored_as_it_was_drawn(tones):
+    learners = ({"epochs": 0}, {"epochs": 1, "optimizer": {"lr": 1e-30}})  # no step is that small
+    drawn, stood = (run(tones_config(tones, learner=one, folds=[0])) for one in learners)
+    columns = [column for column in drawn.predictions if column.startswith("score:")]
+    np.testing.assert_array_equal(drawn.part("test")[columns], stood.part("test")[columns])
+    assert load(drawn.folder, fold=0, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"augment": [{"name": "gain"}]}, "augment, balance: nothing is trained"),
+        ({"balance": "sampler"}, "augment, balance: nothing is trained"),
+        ({"encoders": {"t": {"name": "hf_text", "trainable": True}}}, "t.trainable: set learner"),
+    ],
+)
+def test_without_an_epoch_what_is_for_training_is_refused(changes, message, tones):
+    with pytest.raises(ConfigError, match=message):
+        check(tones_config(tones, learner={"epochs": 0}, **changes))

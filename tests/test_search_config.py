@@ -126,8 +126,8 @@ def test_a_key_in_one_piece_and_in_sections_is_there_twice():
 
 MEASURED = [
     "corpus.root", "labels.use", "protocol", "protocol.seed", "folds", "seeds", "metrics",
-    "allow_leak", "shuffle", "breakdown", "task", "submission", "outputs", "outputs.label",
-    "outputs.label.classes", "outputs.label.kind", "outputs.label.edges",
+    "allow_leak", "shuffle", "breakdown", "task", "expect", "submission", "outputs",
+    "outputs.label", "outputs.label.classes", "outputs.label.kind", "outputs.label.edges",
 ]  # fmt: skip
 SETTLED = ["asr.model", "text_source", "train_fraction", "outputs.label.soft"]
 ASIDE = ["name", "runs_dir", "workers", "device", "cache.dir", "tune.inner", "search"]

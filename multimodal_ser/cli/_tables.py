@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from multimodal_ser.doctor import gibibytes
+from multimodal_ser.expected import NOT_MEASURED, beside
 from multimodal_ser.outlook import Outlook, Stage
 from multimodal_ser.preparation import Prepared
 from multimodal_ser.run import Run
@@ -42,7 +44,28 @@ def show_run(run: Run) -> None:
         )
     for part in sorted(set(run.predictions["part"]) - set(run.metrics)):
         print(f"! {part} has no labels: its predictions are written, and not scored")
+    _show_expected(run)
     print(f"run folder: {run.folder}")
+
+
+def _show_expected(run: Run) -> None:
+    """What documents report, and ours beside it where they speak of the same thing."""
+    found = beside(run.experiment.resolved(), run.metrics)
+    for one in found:
+        if one.differs:
+            print(f"! {one.line()}")
+    rows = [
+        [
+            shorten(one.told.source, 44, placeholder=" …"),  # the page has all of it
+            name,
+            f"{theirs:.3f}",
+            *([spread(ours["mean"], ours["sd"]), interval(ours)] if ours else [NOT_MEASURED, ""]),
+        ]
+        for one in found
+        for name, theirs, ours in one.pairs()
+    ]
+    if rows:
+        show_table("as reported, and here", ["source", "metric", "reported", "here", "95 %"], rows)
 
 
 def show_score(scored: Scored, part: str, against: Path | None) -> None:

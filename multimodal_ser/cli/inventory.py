@@ -44,6 +44,22 @@ def list_components(
             rows |= {name: f"from {where}" for name, where in components.outside(one).items()}
         for name, line in rows.items():
             print(f"  {name:22} {line}")
+        if one is Kind.datasets:
+            _known(whole=kind is not None)
+
+
+def _known(*, whole: bool) -> None:
+    """Corpora that are known by name, with or without a loader."""
+    from multimodal_ser import components, known_corpora
+
+    loaders = {*components.names("datasets"), *components.outside("datasets")}
+    if not whole:
+        others = [name for name in known_corpora.table() if name not in loaders]
+        print(f"  and {len(others)} more through manifest; what is known: mser list datasets")
+        return
+    print("known corpora:")
+    for name, one in known_corpora.table().items():
+        print(one.paragraph(shipped=name in loaders))
 
 
 def _functions(kind: Kind) -> dict[str, str]:

@@ -19,12 +19,16 @@ from multimodal_ser.validation import COLUMNS
 _LONGEST_CELL = 2**31 - 1  # characters; csv's own limit is 128 Ki
 
 
-def read(path: Path, what: str = "table") -> pd.DataFrame:
-    """The table at `path`, by its ending; `what` is how an error calls it."""
+def read(path: Path, what: str = "table", *, sniff: bool = False) -> pd.DataFrame:
+    """The table at `path`, by its ending; `what` is how an error calls it.
+
+    sniff: the cells of a `.csv` may stand between tabs or semicolons as well.
+    """
     if path.suffix not in _READERS:
         raise DataError(f"{path}: a {what} is one of {', '.join(_READERS)}")
+    reader = _sniffed if sniff and path.suffix == ".csv" else _READERS[path.suffix]
     try:
-        return _READERS[path.suffix](path)
+        return reader(path)
     except FileNotFoundError:
         raise DataError(f"no {what} at {path} (MSER_DATA and root: say where it lies)") from None
     except UnicodeDecodeError:
@@ -84,6 +88,25 @@ def seconds(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
     return numbers / 1000
 
 
+def numbers(column: pd.Series, ids: pd.Series, path: Path, low: float, high: float) -> pd.Series:
+    """Numbers from low to high, missing ones still missing; a comma may be decimal."""
+    cells = stripped(column)
+    found = pd.to_numeric(cells.str.replace(",", "."), errors="coerce").astype("float64")
+    wrong = cells.notna() & ~found.between(low, high)
+    if wrong.any():
+        rows = [f"{one}: {cell}" for one, cell in zip(ids[wrong], cells[wrong], strict=True)]
+        what = f"values of '{column.name}' of {path} are no numbers from {low:g} to {high:g}"
+        raise DataError(listed(rows, what))
+    return found
+
+
+def vote_columns(ballots: pd.DataFrame, ids: pd.Series, labels: Sequence[str]) -> pd.DataFrame:
+    """`votes:<label>` of each id, for these labels; ballots: one row a vote, `id` and `label`."""
+    counts = pd.crosstab(ballots["id"], ballots["label"])
+    counts = counts.reindex(index=pd.Index(ids), columns=list(labels), fill_value=0)
+    return counts.add_prefix("votes:").set_index(ids.index)
+
+
 def sounds(folder: Path, endings: Collection[str], home: str) -> list[str]:
     """Sound files anywhere under the folder (links followed), relative to it, sorted; hidden aside.
 
@@ -107,6 +130,17 @@ def sounds(folder: Path, endings: Collection[str], home: str) -> list[str]:
         kinds = sorted({path.suffix or path.name for path in paths}) or "nothing"
         raise DataError(f"{folder} has no {' or '.join(endings)} files, but {kinds} ({home})")
     return shown
+
+
+def named(
+    paths: Sequence[str], pattern: re.Pattern[str], folder: Path, form: str
+) -> list[re.Match[str]]:
+    """What the pattern finds in each path; DataError for those that are not named in that form."""
+    found = [pattern.fullmatch(path) for path in paths]
+    unclear = [path for path, match in zip(paths, found, strict=True) if match is None]
+    if unclear:
+        raise DataError(listed(unclear, f"files under {folder} are not named {form}"))
+    return [match for match in found if match]
 
 
 def _is_text(name: str) -> bool:
@@ -150,6 +184,13 @@ def _separated(separator: str) -> Callable[[Path], pd.DataFrame]:
         return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, na_values=[""])
 
     return read
+
+
+def _sniffed(path: Path) -> pd.DataFrame:
+    """By the separator that the first line has most of."""
+    with path.open(encoding="utf-8-sig") as file:
+        header = file.readline()
+    return _separated(max(",\t;", key=header.count))(path)
 
 
 def _check_rows(path: Path, separator: str) -> None:

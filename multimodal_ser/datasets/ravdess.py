@@ -18,8 +18,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from multimodal_ser.corpus import About, Corpus, build, data_root
-from multimodal_ser.datasets._tables import sounds, write_silence
-from multimodal_ser.types import DataError, listed
+from multimodal_ser.datasets._tables import named, sounds, write_silence
+from multimodal_ser.types import DataError
 
 ABOUT = About(
     name="ravdess",
@@ -63,12 +63,8 @@ def load(
     """
     folder = data_root(root)
     paths = sounds(folder, (".flac", ".wav"), ABOUT.home)
-    found = [_NAME.fullmatch(path) for path in paths]
-    unclear = [path for path, match in zip(paths, found, strict=True) if match is None]
-    if unclear:
-        wanted = f"files under {folder} are not named Actor_NN/03-CC-EE-II-SS-RR-NN"
-        raise DataError(listed(unclear, wanted))
-    table = pd.DataFrame([_row(match) for match in found if match])
+    found = named(paths, _NAME, folder, "Actor_NN/03-CC-EE-II-SS-RR-NN")
+    table = pd.DataFrame([_row(name) for name in found])
     absent = sorted(set(channels) - set(table["vocal_channel"]))
     if absent:
         counts = table["vocal_channel"].value_counts().to_dict()

@@ -21,6 +21,7 @@ _USUAL = Optimizer()
 class Learner:
     """Trains a `Model`; see `_gradient.Loop` for what the options do.
 
+    epochs: 0 scores what nobody has trained, a head at random over encoders as they are.
     modality_dropout: the share of training rows that lose one of their modalities in an epoch, so
     that the model can also do without it.
     """
@@ -35,7 +36,7 @@ class Learner:
         losses: Mapping[str, tuple[Loss, float]],
         *,
         optimizer: Optimizer = _USUAL,
-        epochs: Positive = 50,
+        epochs: Annotated[int, Field(ge=0)] = 50,
         batch_size: Positive = 64,
         select: Select | None = None,
         patience: Positive | None = None,

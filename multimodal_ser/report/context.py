@@ -1,12 +1,14 @@
-"""What stands around the numbers: lookups without a model, siblings in train, published results."""
+"""What stands around the numbers: lookups without a model, siblings in train, others' results."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from multimodal_ser import expected
+from multimodal_ser.expected import NOT_MEASURED, Beside
 from multimodal_ser.metrics import LOWER_IS_BETTER
-from multimodal_ser.report.cells import Cell, Cells, Table, interval, number
+from multimodal_ser.report.cells import NONE, Cell, Cells, Table, interval, number, ranged
 from multimodal_ser.report.collect import Record, Report
 
 
@@ -58,3 +60,28 @@ def published(report: Report, task: Mapping[str, Any], *, ours: bool) -> Table:
 def _ours(record: Record, names: Sequence[str]) -> Cells:
     values = [record.found["metrics"][name] for name in names]
     return [Cell(f"{one['mean']:.3f}", interval(one), one["mean"]) for one in values]
+
+
+def reported(record: Record) -> list[Beside]:
+    """What documents report of the system of a run, and ours where it may stand beside it."""
+    return expected.beside(record.config, record.metrics["parts"])
+
+
+def beside(report: Report) -> list[Table]:
+    """Reported and ours, a row a value; nothing where they speak of different things."""
+    rows = [
+        [Cell(one.told.source, one.told.note), Cell(arm), Cell(name), *_here(theirs, ours)]
+        for arm, record in report.arms.items()
+        for one in reported(record)
+        for name, theirs, ours in one.pairs()
+    ]
+    header = ["source", "arm", "metric", "reported", "here", "here − reported"]
+    caption = "As reported, and here: mean ± sd over seeds, with its 95 % interval"
+    return [Table(caption, header, rows)] if rows else []
+
+
+def _here(theirs: float, ours: Mapping[str, Any] | None) -> Cells:
+    if ours is None:
+        return [number(theirs), Cell(NONE, NOT_MEASURED), Cell(NONE)]
+    gap = ours["mean"] - theirs
+    return [number(theirs), ranged(ours), Cell(f"{gap:+.3f}", value=gap)]

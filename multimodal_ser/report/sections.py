@@ -57,6 +57,7 @@ def sections(
         _gaps(report),
         _members(report),
         _published(report),
+        _reported(report),
         Section(
             "audit",
             "Audit",
@@ -136,6 +137,18 @@ def _published(report: Report) -> Section:
     lines.append("Published values are their authors' own; nobody has run them here.")
     drawn = [context.published(report, task, ours=not differs)]
     return Section("published", "Published results", lines, tables=drawn)
+
+
+def _reported(report: Report) -> Section:
+    """What documents report of these systems; one that speaks of something else is only cited."""
+    found = {arm: context.reported(record) for arm, record in report.arms.items()}
+    lines = {arm: [one.line() for one in some if one.differs] for arm, some in found.items()}
+    return Section(
+        "reported",
+        "Reported elsewhere",
+        findings.shared(lines),
+        tables=context.beside(report),
+    )
 
 
 def _gaps(report: Report) -> Section:

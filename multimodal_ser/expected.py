@@ -1,0 +1,92 @@
+"""What a document reports of a system, and ours beside it where both speak of the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from multimodal_ser import components, metrics, splits
+from multimodal_ser.sections import Expect
+
+if TYPE_CHECKING:
+    from multimodal_ser.experiment import Experiment
+
+NOT_MEASURED = "not among metrics"
+_ANOTHER_TEST = ("folds", "within", "shuffle")  # with these, others or other utterances are scored
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One report. differs: in what it speaks of something else than we do; ours: metric → mean, sd
+    and interval of those that we have measured, none where it differs.
+    """
+
+    told: Expect
+    differs: Sequence[str]
+    ours: Mapping[str, Mapping[str, Any]]
+
+    def pairs(self) -> Iterator[tuple[str, float, Mapping[str, Any] | None]]:
+        """Of what on which part, what is reported, and ours."""
+        of = f"{self.told.target}: " if self.told.target else ""
+        for name, value in self.told.values.items() if not self.differs else ():
+            yield f"{of}{name} on {self.told.part}", value, self.ours.get(name)
+
+    def line(self) -> str:
+        """The report alone, and why nothing of ours stands beside it."""
+        told = self.told
+        values = ", ".join(f"{name} {value:g}" for name, value in told.values.items())
+        note = f" ({told.note})" if told.note else ""
+        why = "; ".join(self.differs)
+        return f"{told.source} reports {values} on {told.part}{note}. Ours is not beside it: {why}."
+
+
+def beside(config: Mapping[str, Any], parts: Mapping[str, Any]) -> list[Beside]:
+    """config: resolved, as a run writes it; parts: part → the numbers of it that were scored."""
+    return [_beside(Expect.model_validate(one), config, parts) for one in config.get("expect", ())]
+
+
+def _beside(told: Expect, config: Mapping[str, Any], parts: Mapping[str, Any]) -> Beside:
+    first = next(iter(config["outputs"]))
+    found = parts.get(told.part, {})
+    if told.target not in (None, first):
+        found = found.get("others", {}).get(told.target, {})
+    differs = [*_differences(told, config, found)]
+    measured = {} if differs else found["metrics"]
+    return Beside(told, differs, {name: measured[name] for name in told.values if name in measured})
+
+
+def _differences(
+    told: Expect, config: Mapping[str, Any], found: Mapping[str, Any]
+) -> Iterator[str]:
+    protocol = config["protocol"]["name"]
+    if told.protocol is None:
+        yield "it does not say how the corpus was split"
+    elif told.protocol != protocol:
+        yield f"the protocol differs ({told.protocol} there, {protocol} here)"
+    for key in _ANOTHER_TEST:
+        if config.get(key):
+            yield f"{key} is set here, so what is scored differs"
+    if not found:
+        yield f"the part differs ({told.part} is not scored here)"
+    elif told.classes is not None and set(told.classes) != set(found["classes"]):
+        there, here = sorted(told.classes), sorted(found["classes"])
+        yield f"the classes differ ({', '.join(there)} there, {', '.join(here) or 'none'} here)"
+
+
+def problems(experiment: Experiment) -> Iterator[str]:
+    """What a document reports must be a number of something that the config has."""
+    for place, told in enumerate(experiment.expect):
+        key, target = f"expect.{place}", told.target or experiment.first
+        if told.protocol not in (None, *splits.names()):
+            near = components.nearest(told.protocol, splits.names())
+            known = ", ".join(splits.names())
+            yield f"{key}.protocol: '{told.protocol}' is none{near} ({known}; null: not said)"
+        if target not in experiment.outputs:
+            near = components.nearest(target, [*experiment.outputs])
+            yield f"{key}.target: no output is named '{target}'{near}"
+            continue
+        kind = experiment.outputs[target].kind
+        for name in told.values:
+            if metrics.kind(name) != kind:
+                yield f"{key}: '{name}' scores {metrics.kind(name)}, and {target} is {kind}"
