@@ -85,7 +85,8 @@ def round_trip(
     """
     labels = sorted(set(truth))
     found = pd.crosstab(pd.Series(truth), pd.Series(nearest(values, labels, scale=scale)))
-    return found.reindex(index=labels, columns=labels, fill_value=0)
+    whole = found.reindex(index=labels, columns=labels, fill_value=0)
+    return whole.rename_axis(index="label", columns="nearest")
 
 
 def placed(corpus: Corpus) -> Corpus:

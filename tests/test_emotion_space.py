@@ -107,6 +107,7 @@ def test_a_round_trip_counts_where_each_label_lands():
     truth = ["happy", "angry", "angry", "happy", "angry"]
     found = round_trip(truth, np.array(values))
     assert found.index.tolist() == found.columns.tolist() == ["angry", "happy"]
+    assert (found.index.name, found.columns.name) == ("label", "nearest")
     # the middle: 0.82 from anger, 1.06 from joy; sadness: 1.04 from anger, 1.82 from joy
     assert found.to_numpy().tolist() == [[3, 0], [1, 1]]
 
