@@ -5,7 +5,7 @@
 
 Defaults rank defaults, not ideas. Here each fusion has a search of its own: its options, learning
 rate and weight decay (`configs/tune-fusion.yaml`), judged on three voice-disjoint folds that leave
-the tested voices out. Each winner is then trained with three seeds that no search has seen, and held
+the tested voices out. Each winner is then trained with three seeds that no search has seen and held
 against tuned concat on the test part, which is opened in the end, with Holm's correction over all.
 
 Cost on 2 cores: half an hour for fifteen fusions of 20 trials. A study that was stopped goes on.
