@@ -99,12 +99,14 @@ def swap_test(
     """Two-sided p that two models score alike, by exchanging them in whole clusters.
 
     one, other: tallies `[S, K, M]` on the same clusters. The gap, averaged over seeds, is split
-    into each cluster's influence on it (jackknife); exchanging the models in a cluster turns the
-    sign of its influence. For accuracy on clusters of one size that is the same as scoring the
-    exchanged outputs. For macro-F1 it holds its level also when the two err in different rare
-    classes, where scoring exchanged outputs rejects a true null three times too often: mixtures of
-    unlike models differ by less than the models do. All 2^K exchanges up to 2^14, else random ones
-    with the +1 correction.
+    into what each cluster adds to it: half of what the gap loses when the models are exchanged
+    there alone. Exchanging turns the sign of that. For accuracy and UAR, whose gaps are sums over
+    clusters, this is the same as scoring the exchanged outputs. Macro-F1 is no sum: what is left
+    over is shared by all clusters, and the test holds its level also when the two err in different
+    rare classes, where scoring exchanged outputs rejects a true null three times too often:
+    mixtures of unlike models differ by less than the models do. A cluster in which both say the
+    same adds nothing, so that a few lucky hits are no proof. All 2^K exchanges up to 2^14, else
+    random ones with the +1 correction.
     """
     influence = _influence(one.astype(float), other.astype(float), score)
     count = len(influence)
@@ -121,11 +123,12 @@ def swap_test(
 
 
 def _influence(one: np.ndarray, other: np.ndarray, score: Score) -> np.ndarray:
-    """`[K]` with the gap as its mean: how far each cluster pulls the gap from that."""
-    gap = (score(one.sum(1)) - score(other.sum(1))).mean()
-    rest, others = (model.sum(1, keepdims=True) - model for model in (one, other))
-    without = (score(rest) - score(others)).mean(0)
-    return gap + (len(without) - 1) * (without.mean() - without)
+    """`[K]` with the gap as its sum: what each cluster adds to it."""
+    whole, whole_other = (model.sum(1, keepdims=True) for model in (one, other))
+    gap = (score(whole) - score(whole_other)).mean()
+    exchanged = score(whole - one + other) - score(whole_other - other + one)
+    added = (gap - exchanged.mean(0)) / 2
+    return added + (gap - added.sum()) / len(added)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -193,6 +196,8 @@ def smallest_detectable(
     models that share their errors show smaller gaps. Found to 0.01; infinite where no gap up to
     `1 − accuracy` is enough. Beyond 400 clusters the gap of 400 is scaled by the square root.
     """
+    if len(sizes) < 2:
+        return float("inf")  # one cluster shows nothing, however wide the gap
     if len(sizes) > _SIMULATED:
         some = np.random.default_rng(seed).choice(sizes, _SIMULATED, replace=False).tolist()
         options = {"power": power, "level": level, "simulations": simulations, "seed": seed}

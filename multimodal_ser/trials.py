@@ -180,11 +180,13 @@ class Reports:
     ) -> None:
         self.trial, self.scores, self.sign, self.by_epoch = trial, scores, sign, by_epoch
         self.alone = len(trial.study.directions) == 1
+        self.slot = 0
 
     def epoch(self, done: int, epochs: int, best: float) -> None:
         """best: so far, more is better."""
-        if self.by_epoch and done < epochs and done % max(1, epochs // SLOTS) == 0:
-            slot = done * SLOTS // epochs
+        slot = done * SLOTS // epochs
+        if self.by_epoch and done < epochs and slot > self.slot:
+            self.slot = slot
             self._tell(len(self.scores) * SLOTS + slot, [*self.scores, self.sign * best])
 
     def job(self) -> None:

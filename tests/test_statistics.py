@@ -172,29 +172,60 @@ def test_for_accuracy_the_swap_test_equals_a_loop_over_all_exchanges_of_outputs(
     assert found == loop_p(truth, one, other, codes)
 
 
-def jackknife_p(truth, one, other, clusters):
-    """Signs of each cluster's influence on the gap in macro-F1, leaving clusters out one by one."""
+def one_by_one_p(truth, one, other, clusters):
+    """Signs of what each cluster adds to the gap in macro-F1, exchanging them one by one."""
 
-    def gap(kept):
-        return np.mean(
-            [
-                sklearn_macro_f1(truth[kept], a[kept]) - sklearn_macro_f1(truth[kept], b[kept])
-                for a, b in zip(one, other, strict=True)
-            ]
-        )
+    def gap(swapped):
+        pairs = [
+            (np.where(swapped, b, a), np.where(swapped, a, b))
+            for a, b in zip(one, other, strict=True)
+        ]
+        return np.mean([sklearn_macro_f1(truth, a) - sklearn_macro_f1(truth, b) for a, b in pairs])
 
-    count = clusters.max() + 1
-    left = [gap(clusters != code) for code in range(count)]
-    pull = [gap(clusters >= 0) + (count - 1) * (np.mean(left) - out) for out in left]
-    sums = [np.dot(signs, pull) for signs in itertools.product([1, -1], repeat=count)]
-    return np.mean(np.abs(sums) >= abs(sum(pull)) - 1e-9)
+    count, whole = clusters.max() + 1, gap(clusters < 0)
+    added = [(whole - gap(clusters == code)) / 2 for code in range(count)]
+    shares = np.array(added) + (whole - sum(added)) / count
+    sums = [np.dot(signs, shares) for signs in itertools.product([1, -1], repeat=count)]
+    return np.mean(np.abs(sums) >= abs(whole) - 1e-9)
 
 
 @pytest.mark.parametrize("clusters", [3, 4, 5, 6])
-def test_for_macro_f1_the_swap_test_turns_the_sign_of_each_clusters_influence(clusters):
+def test_for_macro_f1_the_swap_test_turns_the_sign_of_what_each_cluster_adds(clusters):
     truth, one, other, codes = study(clusters, seeds=2, seed=clusters)
     found = swap_test(tallied(truth, one, codes), tallied(truth, other, codes), MACRO_F1)
-    assert found == jackknife_p(truth, one, other, codes)
+    assert found == one_by_one_p(truth, one, other, codes)
+
+
+@pytest.mark.parametrize("metric", [metrics.accuracy, metrics.uar, metrics.macro_f1])
+@pytest.mark.parametrize("clusters", [12, 40])
+def test_two_lucky_hits_are_no_proof_whatever_the_metric(metric, clusters):
+    # 2 of the clusters differ, both in favour of one: 2 of their 4 exchanges are as extreme
+    truth = np.arange(clusters) % 2
+    constant = np.zeros((1, clusters), int)
+    lucky = constant.copy()
+    lucky[0, [1, 3]] = 1
+    codes = np.arange(clusters)
+    pair = tallied(truth, lucky, codes), tallied(truth, constant, codes)
+    p = swap_test(*pair, of_confusions(metric, 4))
+    assert p == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("clusters", [4, 6])
+def test_for_uar_the_swap_test_equals_a_loop_over_all_exchanges_of_outputs(clusters):
+    truth, one, other, codes = study(clusters, seeds=2, seed=clusters)
+
+    def uar(a):
+        return np.mean([np.mean(a[truth == label] == label) for label in np.unique(truth)])
+
+    gaps = []
+    for exchange in itertools.product([False, True], repeat=codes.max() + 1):
+        swapped = np.array(exchange)[codes]
+        pairs = zip(one, other, strict=True)
+        turned = [(np.where(swapped, b, a), np.where(swapped, a, b)) for a, b in pairs]
+        gaps.append(np.mean([uar(a) - uar(b) for a, b in turned]))
+    pair = tallied(truth, one, codes), tallied(truth, other, codes)
+    found = swap_test(*pair, of_confusions(metrics.uar, 4))
+    assert found == np.mean(np.abs(gaps) >= abs(gaps[0]) - 1e-9)
 
 
 def hits(*rights, size=10):
@@ -331,6 +362,7 @@ def test_one_cluster_never_shows_equivalence():
 def test_five_clusters_can_detect_nothing():
     # the smallest p is 2/32
     assert smallest_detectable([50] * 5, simulations=20) == np.inf
+    assert smallest_detectable([50]) == np.inf
 
 
 def test_more_clusters_and_less_correlation_detect_smaller_gaps_and_more_utterances_do_not_hurt():

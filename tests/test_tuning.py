@@ -15,7 +15,7 @@ from multimodal_ser.cli._search import cost
 from multimodal_ser.config import check, load, space_of
 from multimodal_ser.preparation import prepare
 from multimodal_ser.sealing import sealed
-from multimodal_ser.trials import Objective, bench_of, objective_of
+from multimodal_ser.trials import Objective, Reports, bench_of, objective_of
 from multimodal_ser.tuning import Settings, tune
 from multimodal_ser.types import ConfigError, DataError, LeakError
 
@@ -352,3 +352,17 @@ def test_what_a_study_for_each_fold_comes_to_is_said(tones):
     nested = {"protocol": {"name": "kfold", "folds": 3}, "tune": {"nested": True, "inner": 2}}
     told = cost(check(searched(tones, **nested, seeds=[0, 1])), Settings(trials=5))
     assert told.startswith("3 studies of 5 trials, 60 trainings at most, about ")
+
+
+@pytest.mark.parametrize("epochs", [1, 7, 10, 25, 30, 99])
+def test_no_step_is_reported_twice_and_at_most_ten_of_a_training_are(epochs):
+    told = []
+    trial = FixedTrial({})
+    trial.study = type("Study", (), {"directions": ["one"]})()
+    trial.report = lambda value, step: told.append(step)
+    reports = Reports(trial, [], 1, by_epoch=True)
+    for done in range(1, epochs + 1):
+        reports.epoch(done, epochs, 0.5)
+    assert told == sorted(set(told))
+    assert len(told) == min(epochs - 1, 9)
+    assert all(0 < step < 10 for step in told)
