@@ -17,6 +17,7 @@ from typing import Any
 from multimodal_ser import doctor, expected, ways
 from multimodal_ser.config import load
 from multimodal_ser.experiment import Experiment
+from multimodal_ser.preparation import load_corpus
 from multimodal_ser.run import Run, run
 from multimodal_ser.run_folder import RunFolder
 
@@ -176,6 +177,13 @@ def measure(system: System, runs: Path) -> Measured:
         seconds=sum(folder.seconds(stage) for stage in _STAGES),
         reported=reported(done),
     )
+
+
+def is_there(system: System, runs: Path) -> bool:
+    """It was run to its end before."""
+    experiment = system.experiment(runs)
+    folder = RunFolder.of_corpus(experiment, load_corpus(experiment))
+    return (folder.path / "metrics.json").is_file()
 
 
 def reported(done: Run) -> list[str]:

@@ -182,8 +182,8 @@ def test_the_swap_test_holds_its_level_when_each_model_knows_other_classes(clust
         naive.append(swap_test(*pair, score, draws=499, seed=number) <= LEVEL)
     show("rejected", np.mean(rejected))
     show("by item", np.mean(naive))
-    assert np.mean(naive) > 0.15
-    # cautious for macro-F1 (0.02 of 40 clusters), which is no sum over clusters
+    # macro-F1 is no sum over clusters, and the test cautious: 0.02 of 40 clusters, 0.07 by item
+    assert np.mean(naive) > (0.15 if metric is metrics.accuracy else 1.5 * np.mean(rejected))
     assert 0.01 <= np.mean(rejected) <= 0.07
 
 
