@@ -10,30 +10,7 @@ MSER_DATA; a quarter of an hour on two cores.
 Expected: the winner has .517 macro-F1 on the test, .019 (.003 to .037) over the baseline.
 """
 
-from __future__ import annotations
-
-import argparse
-from pathlib import Path
-
-from multimodal_ser import report
-from multimodal_ser.cli import _search
-from multimodal_ser.config import load
-from multimodal_ser.tuning import Settings, tune
-
-CONFIG = Path(__file__).parents[1] / "configs" / "tune-emospeech.yaml"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="A search over text systems of EmoSPeech.")
-    parser.add_argument("--trials", type=int, default=60)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--set", nargs="*", default=[], metavar="key=value", dest="changes")
-    options = parser.parse_args()
-    settings = Settings(trials=options.trials, workers=options.workers, pruner="none")
-    found = tune(load(CONFIG, options.changes), settings)
-    _search.show(found)
-    print(f"report: {report.write(found.folder)}")
-
+from searching import search
 
 if __name__ == "__main__":
-    main()
+    search("tune-emospeech.yaml", trials=60, pruner="none")

@@ -8,8 +8,8 @@ rate and weight decay (`configs/tune-fusion.yaml`), judged on three voice-disjoi
 the tested voices out. Each winner is then trained with three seeds that no search has seen and held
 against tuned concat on the test part, which is opened in the end, with Holm's correction over all.
 
-Cost on 2 cores: half an hour for fifteen fusions of 20 trials. A study that was stopped goes on.
-Expected: late and join stay behind; a fusion that beats tuned concat would be news.
+Cost on 2 cores: a quarter of an hour for fifteen fusions of 20 trials. What was stopped goes on.
+Expected: none beats tuned concat; low_rank falls behind.
 """
 
 from __future__ import annotations
