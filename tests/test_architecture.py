@@ -24,7 +24,7 @@ LAYERS = [
     "corpus batches model_folder splits experiment target search_config",
     "model members",
     "datasets asr augment encoders fusion learners label_maps targets balance joined",
-    "augmentation own_head expected emotion_space",
+    "augmentation own_head expected emotion_space text_changes",
     "ways",
     "contradictions search_check",
     "config probes extraction evaluation",
@@ -43,6 +43,7 @@ LAYERS = [
     "compare side_by_side ensemble score report predictor dry_run",
     "ensemble_predictor",
     "predict",
+    "stress",
     "cli",
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
