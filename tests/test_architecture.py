@@ -22,7 +22,7 @@ LAYERS = [
     "engines.local engines.together outputs predictions merging studies",
     "validation mistakes texts leaks contents roster learned_merging sections study_workers",
     "corpus batches model_folder splits experiment target search_config",
-    "model members",
+    "model members disagreement",
     "datasets asr augment encoders fusion learners label_maps targets balance joined",
     "augmentation own_head expected emotion_space text_changes",
     "ways",
