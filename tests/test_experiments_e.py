@@ -1,12 +1,17 @@
 """The experiments with document E: each over tones, its table against the predictions."""
 
+import balancing
 import disagreement
+import numpy as np
 import pandas as pd
 import punctuation
 import pytest
+import yaml
+from sklearn.metrics import recall_score
 
 from multimodal_ser import compare, run
-from multimodal_ser.config import check
+from multimodal_ser.config import check, load
+from multimodal_ser.side_by_side import side_by_side
 from multimodal_ser.stress import retold
 from multimodal_ser.text_changes import CHANGES
 from multimodal_ser.types import ConfigError
@@ -54,13 +59,14 @@ def test_the_script_prints_what_it_writes(spoken, tmp_path, monkeypatch, capsys)
     assert out.read_text("utf-8") == capsys.readouterr().out
 
 
+@pytest.mark.parametrize("script", [punctuation, balancing])
 @pytest.mark.parametrize("corpus", ["emospeech", "demo"])
-def test_the_real_corpus_is_taken_where_it_is_at_hand(corpus, tmp_path, monkeypatch):
+def test_the_real_corpus_is_taken_where_it_is_at_hand(corpus, script, tmp_path, monkeypatch):
     monkeypatch.setenv("MSER_DATA", str(tmp_path))
     if corpus == "emospeech":
         (tmp_path / corpus).mkdir()
-    assert punctuation.usual().name == f"punctuation-{corpus}.yaml"
-    assert punctuation.usual().is_file()
+    assert script.usual().name == f"{script.__name__}-{corpus}.yaml"
+    assert script.usual().is_file()
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +106,58 @@ def test_one_modality_cannot_disagree_and_sure_is_a_probability(tones, heard):
         disagreement.sides(words)
     with pytest.raises(ConfigError, match=r"--sure is a probability, such as 0\.6, and not 60"):
         disagreement.judged(heard, 60)
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    """A config of tones, of which each speaker has two joyful, one neutral, one sad."""
+    folder = tmp_path_factory.mktemp("uneven")
+    rows = write_tones(folder)
+    rows = rows[rows["id"].str.endswith("0") | (rows["label"] == "joy")]
+    rows.to_csv(folder / "table.csv", index=False)
+    hand = {"hand": {"name": "mfcc", "n_mfcc": 8, "sample_rate": 8000, "normalize": "standard"}}
+    path = folder / "tones-weights.yaml"
+    changes = {"encoders": hand, "learner": FAST, "balance": "weights", "seeds": [0, 1]}
+    changes |= {"name": "tones-weights", "metrics": ["uar", "accuracy"]}
+    path.write_text(yaml.safe_dump(tones_config(folder, **changes)))
+    return path
+
+
+def test_every_way_is_held_against_none_with_the_recall_of_each_class(uneven):
+    arms = balancing.balanced(uneven, ["truncate", "sampler"], [])
+    found = side_by_side(arms)
+    assert found.baseline == "tones-none"
+    assert found.family == ("tones-truncate", "tones-sampler")
+    lines = balancing.described(found)
+    rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("| ")}
+    assert rows["none"].split("|")[2].strip() == "8", "two speakers of six train in a fold"
+    assert rows["truncate"].split("|")[2].strip() == "6"
+    for label, trained, tested in (("joy", 4, 12), ("neutral", 2, 6), ("sadness", 2, 6)):
+        recalls = []
+        for done in found.runs.values():
+            part = done.part("test")
+            each = [
+                recall_score(one["truth"], one["value"], labels=[label], average=None)[0]
+                for _, one in part.groupby("seed")
+            ]
+            recalls.append(f"{np.mean(each):.3f}")
+        assert cells(lines, label) == [label, str(trained), str(tested), *recalls]
+    assert lines.index(rows["joy"]) > lines.index(rows["sadness"]), "the rarest come first"
+
+
+def test_a_way_that_cannot_be_is_said_before_anything_runs(uneven):
+    machine = ["learner={name: svm, scores: margin}", "fusion=null"]
+    with pytest.raises(ConfigError, match="'svm' does not draw batches"):
+        balancing.balanced(uneven, ["weights", "sampler"], machine)
+    assert not (uneven.parent / "runs" / "tones-weights").exists()
+    numbers = ["outputs={valence: {kind: numbers}}", "balance=none", "metrics=[ccc]"]
+    with pytest.raises(ConfigError, match=r"outputs\.valence: only classes can be balanced"):
+        balancing.balanced(uneven, [], [*numbers, "learner.select=ccc"])
+
+
+def test_the_ways_of_one_document_config_are_its_other_configs():
+    seeds = balancing.CONFIGS / "seeds"
+    arms = balancing.balanced(seeds / "e3-weights.yaml", balancing.WAYS[1:], [])
+    assert [one.name for one in arms] == ["e3-none", "e3-truncate", "e3-weights", "e3-sampler"]
+    for one in arms[1:]:
+        assert one == load(seeds / f"{one.name}.yaml")

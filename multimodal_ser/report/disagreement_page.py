@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from multimodal_ser.disagreement import SIDES, summary
+from multimodal_ser.disagreement import CASES, SIDES, summary
 from multimodal_ser.report.cells import NONE, Cell, Cells, Table, number
 from multimodal_ser.report.html import render
 from multimodal_ser.report.sections import Clip, Section
@@ -59,7 +59,7 @@ _CASES = (
 
 def verdict(found: pd.DataFrame) -> list[str]:
     """How many disagree, and who is right then."""
-    count, voice, words, fused, neither = summary(found).to_numpy()[0]
+    count, voice, words, fused, neither = summary(found).to_numpy()[CASES.index("disagree")]
     if not count:
         return ["Voice and words are never sure of different classes."]
     told = f"Voice and words are sure of different classes in {count:.0f} of "
