@@ -80,6 +80,9 @@ def judged(done: dict[str, Run], sure: float) -> pd.DataFrame:
     found = cases(*(one.part("test") for one in done.values()), sure=sure)
     fused = done["fused"]
     columns = ["id", "text", *fused.experiment.breakdown]
+    taken = sorted({*found, "text"} & {*fused.experiment.breakdown})
+    if taken:
+        raise ConfigError(f"breakdown: {', '.join(taken)} is a name of this table; leave it out")
     return found.merge(fused.prepared.corpus.table[columns], on="id", how="left")
 
 

@@ -12,7 +12,7 @@ from multimodal_ser.predict import stream
 from multimodal_ser.predictions import SCORE, answers, classes_of, codes
 from multimodal_ser.questions import Question
 from multimodal_ser.run import Run
-from multimodal_ser.types import ConfigError
+from multimodal_ser.types import ConfigError, MissingError
 
 _BATCH = 500  # questions
 
@@ -83,9 +83,12 @@ def _judged(
     batches = [chosen[start : start + _BATCH] for start in range(0, len(chosen), _BATCH)]
     how = {"workers": done.experiment.workers, "device": done.experiment.device}
     given = chain.from_iterable(stream(done.folder, batches, fold=fold, seed=seed, **how))
+    scores = {}
     for row, question, answer in zip(rows.index, chosen, given, strict=True):
-        if answer.error is not None and question.text is not None:
+        if answer.error is None:
+            scores[row] = answer.scores[done.experiment.first]
+        elif question.text is not None or not isinstance(answer.error, MissingError):
             raise answer.error
-        for name, value in answer.scores.get(done.experiment.first, {}).items():
-            rows.loc[row, SCORE + name] = value
+    told = pd.DataFrame.from_dict(scores, orient="index").add_prefix(SCORE)
+    rows.loc[told.index, list(told.columns)] = told
     return rows

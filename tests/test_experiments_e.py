@@ -1,5 +1,7 @@
 """The experiments with document E: each over tones, its table against the predictions."""
 
+from dataclasses import replace
+
 import balancing
 import disagreement
 import numpy as np
@@ -106,6 +108,9 @@ def test_one_modality_cannot_disagree_and_sure_is_a_probability(tones, heard):
         disagreement.sides(words)
     with pytest.raises(ConfigError, match=r"--sure is a probability, such as 0\.6, and not 60"):
         disagreement.judged(heard, 60)
+    named = heard["fused"].experiment.model_copy(update={"breakdown": ["text"]})
+    with pytest.raises(ConfigError, match="breakdown: text is a name of this table"):
+        disagreement.judged({**heard, "fused": replace(heard["fused"], experiment=named)}, 0.6)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from multimodal_ser import load, run
 from multimodal_ser.stress import moves, retold
 from multimodal_ser.text_changes import unaccented
-from multimodal_ser.types import ConfigError
+from multimodal_ser.types import ConfigError, DataError
 
 from .conftest import tones_config, write_tones
 
@@ -32,13 +32,20 @@ def test_moves_by_hand():
     assert moves(before, before).largest == 0
 
 
+def hush(folder):
+    """Every third utterance of the tones without its words; their ids."""
+    rows = pd.read_csv(folder / "table.csv")
+    rows.loc[::3, "text"] = None
+    rows.to_csv(folder / "table.csv", index=False)
+    return rows["id"][::3]
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """Voice and words, where every third utterance says nothing."""
     folder = tmp_path_factory.mktemp("tones")
-    rows = write_tones(folder)
-    rows.loc[::3, "text"] = None
-    rows.to_csv(folder / "table.csv", index=False)
+    write_tones(folder)
+    hush(folder)
     encoders = {
         "hand": {"name": "mfcc", "n_mfcc": 8, "sample_rate": 8000, "normalize": "speaker"},
         "text": {"name": "tfidf", "svd": 8},
@@ -77,13 +84,11 @@ def test_each_model_is_asked_the_changed_texts_of_its_own_test_part(done):
 
 
 def test_of_words_alone_what_has_none_keeps_its_scores(tones):
-    rows = pd.read_csv(tones / "table.csv")
-    rows.loc[::3, "text"] = None
-    rows.to_csv(tones / "table.csv", index=False)
+    silent = hush(tones)
     words = {"text": {"name": "tfidf", "svd": 8}}
     read = run(tones_config(tones, encoders=words, folds=[0], fusion={"name": "join"}))
     found, own = retold(read, unaccented), read.part("test")
-    bare = own["id"].isin(rows["id"][::3])
+    bare = own["id"].isin(silent)
     pd.testing.assert_frame_equal(found[bare], own[bare])
     assert not np.allclose(found[SCORES][~bare], own[SCORES][~bare], atol=1e-3)
 
@@ -99,3 +104,16 @@ def test_what_reads_no_text_or_names_no_class_is_refused(tones):
     other = deaf.experiment.model_copy(update={"outputs": {"valence": numbers}})
     with pytest.raises(ConfigError, match=r"outputs.valence: only of classes"):
         retold(replace(deaf, experiment=other), str)
+
+
+def test_what_cannot_be_heard_any_more_is_an_error_and_keeps_no_score(tones):
+    silent = hush(tones)
+    encoders = {
+        "hand": {"name": "mfcc", "n_mfcc": 8, "sample_rate": 8000},
+        "text": {"name": "tfidf", "svd": 8},
+    }
+    both = run(tones_config(tones, encoders=encoders, folds=[0]))
+    bare = both.part("test")["id"].isin(silent)
+    (tones / f"{both.part('test')['id'][bare].iloc[0]}.wav").unlink()
+    with pytest.raises(DataError, match="is not readable as audio"):
+        retold(both, str)
