@@ -22,9 +22,9 @@ LAYERS = [
     "engines.local engines.together outputs predictions merging studies",
     "validation mistakes texts leaks contents roster learned_merging sections study_workers",
     "corpus batches model_folder splits experiment target search_config",
-    "model members",
+    "model members disagreement",
     "datasets asr augment encoders fusion learners label_maps targets balance joined",
-    "augmentation own_head expected emotion_space",
+    "augmentation own_head expected emotion_space text_changes",
     "ways",
     "contradictions search_check",
     "config probes extraction evaluation",
@@ -43,6 +43,7 @@ LAYERS = [
     "compare side_by_side ensemble score report predictor dry_run",
     "ensemble_predictor",
     "predict",
+    "stress",
     "cli",
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}

@@ -10,12 +10,11 @@ import numpy as np
 from pydantic import Field
 
 from multimodal_ser.augment._draws import Share, happens
-from multimodal_ser.augment._words import said, with_text
+from multimodal_ser.augment._words import MARK, said, with_text
 from multimodal_ser.types import Input
 
 Kind = Literal["dropped", "exchanged"]
 
-_MARK = re.compile(r"(?:\.{2,}|[.,;:!?…»”\")\]])(?!\w)|(?<!\w)[¿¡«“\"(\[]")
 _EXCHANGED = {".": ",", ",": "."}
 
 
@@ -53,7 +52,7 @@ class Augment:
                 return mark[0]
             return "" if kind == "dropped" else _EXCHANGED.get(mark[0], mark[0])
 
-        return with_text(one, _MARK.sub(changed, text))
+        return with_text(one, MARK.sub(changed, text))
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""Voice and words that say different things (irony: a happy voice, a sad sentence).
+
+A model of the sound alone and one of the text alone are asked about the same utterances. Where both
+are sure, and of different classes, somebody should listen.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from multimodal_ser.predictions import SCORE, classes_of, ensemble, kind_of
+from multimodal_ser.types import DataError
+
+SIDES = ("voice", "words", "fused")
+CASES = ("disagree", "agree", "unsure")
+SURE = 0.6  # probability from which on a model is taken at its word
+
+
+def cases(
+    voice: pd.DataFrame, words: pd.DataFrame, fused: pd.DataFrame, *, sure: float = SURE
+) -> pd.DataFrame:
+    """A row an utterance, of three prediction tables of classes over the same utterances.
+
+    id, truth (may be missing), for each side its class and its probability (`voice p`), both of the
+    mean over seeds and repeats, and the case: voice and words `disagree` or `agree`, each with a
+    probability of `sure` at least, or one of them is `unsure`. The surest come first: those of
+    which the less sure of voice and words is surest.
+    """
+    tables = dict(zip(SIDES, (voice, words, fused), strict=True))
+    heads = {side: _heads(table, side) for side, table in tables.items()}
+    found = heads["voice"]
+    for side in SIDES[1:]:
+        if list(heads[side]["id"]) != list(found["id"]):
+            raise DataError(f"{side} and voice were not asked about the same utterances")
+        found = found.assign(**{name: heads[side][name] for name in (side, f"{side} p")})
+    least = found[["voice p", "words p"]].min(axis=1)
+    one = np.where(found["voice"] == found["words"], "agree", "disagree")
+    found["case"] = np.where(least >= sure, one, "unsure")
+    order = found.assign(least=least).sort_values(["least", "id"], ascending=[False, True]).index
+    return found.loc[order].reset_index(drop=True)
+
+
+def summary(found: pd.DataFrame) -> pd.DataFrame:
+    """A row a case: its utterances, and the share of them (of known truth) that each side and
+    neither of voice and words has right; NaN where there are none.
+    """
+    known = found[found["truth"].notna()]
+    right = pd.DataFrame({side: known[side] == known["truth"] for side in SIDES})
+    right["neither"] = ~(right["voice"] | right["words"])
+    shares = right.groupby(known["case"]).mean().reindex(CASES)
+    counts = found["case"].value_counts().reindex(CASES, fill_value=0)
+    return shares.astype(float).assign(utterances=counts)[["utterances", *SIDES, "neither"]]
+
+
+def _heads(table: pd.DataFrame, side: str) -> pd.DataFrame:
+    """By id: the truth, the likeliest class and its probability."""
+    if kind_of(table) != "classes":
+        raise DataError(f"{side}: only predictions of classes can disagree")
+    rows, classes = ensemble(table), classes_of(table)
+    scores = rows[[SCORE + name for name in classes]].to_numpy()
+    named = [classes[code] for code in scores.argmax(1)]
+    return rows[["id", "truth"]].assign(**{side: named, f"{side} p": scores.max(1)})

@@ -1,0 +1,107 @@
+"""Utterances whose voice and words say different things, as one page to listen to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from multimodal_ser.disagreement import CASES, SIDES, summary
+from multimodal_ser.report.cells import NONE, Cell, Cells, Table, number
+from multimodal_ser.report.html import render
+from multimodal_ser.report.sections import Clip, Section
+
+
+def page(
+    title: str,
+    found: pd.DataFrame,
+    facts: Mapping[str, str],
+    clips: Mapping[str, Clip],
+    *,
+    columns: Sequence[str] = (),
+    why: str = "",
+) -> str:
+    """The HTML of what `disagreement.cases` found.
+
+    found: with a column `text`, and those that are named as `columns`. clips: id → its sound. why:
+    there is none.
+    """
+    rows = found[found["case"] == "disagree"]
+    chapters = [
+        Section("cases", "How often, and who is right", _CASES, tables=[_cases(found)]),
+        *(
+            Section(f"by-{at}", f"By {column}", tables=[_by(found, column)])
+            for at, column in enumerate(columns)
+        ),
+        Section(
+            "utterances",
+            "Utterances",
+            [f"No sound here: {why}"] if why else [],
+            tables=[_utterances(rows, columns, clips)] if len(rows) else [],
+        ),
+    ]
+    return render(
+        "report.html.j2",
+        title=title,
+        warnings=[],
+        verdict=verdict(found),
+        facts=facts,
+        sections=[one for one in chapters if one.filled],
+    )
+
+
+_CASES = (
+    "Sure: the likeliest class has the probability that is named above, or more. Shares are of the "
+    "utterances whose truth is known.",
+)
+
+
+def verdict(found: pd.DataFrame) -> list[str]:
+    """How many disagree, and who is right then."""
+    count, voice, words, fused, neither = summary(found).to_numpy()[CASES.index("disagree")]
+    if not count:
+        return ["Voice and words are never sure of different classes."]
+    told = f"Voice and words are sure of different classes in {count:.0f} of "
+    shares = f"voice {voice:.0%}, words {words:.0%}, neither {neither:.0%}"
+    right = f"Right are then: {shares}; fused {fused:.0%}."
+    known = found["truth"][found["case"] == "disagree"].notna().any()
+    return [f"{told}{len(found)} test utterances.", *([right] if known else [])]
+
+
+def _cases(found: pd.DataFrame) -> Table:
+    header = ["voice and words", "utterances", *(f"{side} right" for side in SIDES), "neither"]
+    rows = [
+        [Cell(str(case)), number(row["utterances"], ".0f"), *map(_share, row.iloc[1:])]
+        for case, row in summary(found).iterrows()
+    ]
+    return Table("Voice and words, each alone, and both together", header, rows)
+
+
+def _by(found: pd.DataFrame, column: str) -> Table:
+    """Of which values of a column those are that disagree."""
+    rows = [
+        [Cell(str(value)), number(len(some), "d"), number(count, "d"), number(count / len(some))]
+        for value, some in found.groupby(found[column].fillna("unknown").to_numpy(), sort=True)
+        for count in [int((some["case"] == "disagree").sum())]
+    ]
+    return Table(f"Disagreement by {column}", [column, "utterances", "disagree", "share"], rows)
+
+
+def _utterances(rows: pd.DataFrame, columns: Sequence[str], clips: Mapping[str, Clip]) -> Table:
+    header = ["id", "truth", *SIDES, *columns, "text", *(["sound"] if clips else [])]
+    lines: list[Cells] = []
+    for row in rows.to_dict("records"):
+        said = [Cell(row[side], f"{row[f'{side} p']:.2f}") for side in SIDES]
+        more = [Cell(_word(row[name])) for name in ("truth", *columns, "text")]
+        sound = [Cell("", audio=clips.get(row["id"], Clip("")).audio)] if clips else []
+        lines.append([Cell(str(row["id"])), more[0], *said, *more[1:], *sound])
+    return Table("Both sure, of different classes: the surest first", header, lines)
+
+
+def _word(value: Any) -> str:
+    return NONE if pd.isna(value) else str(value)
+
+
+def _share(value: float) -> Cell:
+    return number(None if pd.isna(value) else value)

@@ -1,0 +1,94 @@
+"""A finished run judges its test part again, with something changed that should not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+
+import pandas as pd
+
+from multimodal_ser.predict import stream
+from multimodal_ser.predictions import SCORE, answers, classes_of, codes
+from multimodal_ser.questions import Question
+from multimodal_ser.run import Run
+from multimodal_ser.types import ConfigError, MissingError
+
+_BATCH = 500  # questions
+
+
+@dataclass(frozen=True)
+class Moves:
+    """flipped: share of the answers that name another class. mean, largest: how far the probability
+    of the class that had won has moved, up or down.
+    """
+
+    flipped: float
+    mean: float
+    largest: float
+
+
+def retold(done: Run, change: Callable[[str], str]) -> pd.DataFrame:
+    """The predictions of the test part for the target that decides, from changed texts.
+
+    Each model judges what it was tested on. Sound is heard as it was; an utterance that has no text
+    and cannot be judged without keeps its scores.
+    """
+    target = done.experiment.first
+    if done.experiment.outputs[target].kind != "classes":
+        raise ConfigError(f"outputs.{target}: only of classes can a winner be told")
+    if "text" not in done.experiment.modalities:
+        raise ConfigError("encoders: none reads text, so nothing would change")
+    rows = done.part("test")
+    asked = _questions(done, change)
+    models = sorted(set(zip(rows["fold"], rows["seed"], strict=True)))
+    found = [_judged(done, rows, asked, int(fold), int(seed)) for fold, seed in models]
+    judged = pd.concat(found).sort_index()
+    return judged.assign(value=answers(judged))
+
+
+def moves(before: pd.DataFrame, after: pd.DataFrame) -> Moves:
+    """Of two prediction tables of classes with the same utterances and seeds."""
+    before, after = (one.sort_values(["repeat", "seed", "id"]) for one in (before, after))
+    won, wins = codes(before)[1], codes(after)[1]
+    columns = [SCORE + name for name in classes_of(before)]
+    every = range(len(won))
+    moved = after[columns].to_numpy()[every, won] - before[columns].to_numpy()[every, won]
+    return Moves(float((won != wins).mean()), float(abs(moved).mean()), float(abs(moved).max()))
+
+
+def _questions(done: Run, change: Callable[[str], str]) -> dict[str, Question]:
+    """Id → what is asked; the sound only where an encoder hears it."""
+    table = done.prepared.corpus.table
+    speakers = dict(zip(table["id"], table["speaker"].astype(object), strict=True))
+    heard = "audio" in done.experiment.modalities
+    return {
+        one.id: Question(
+            one.id,
+            one if heard and one.audio else None,
+            None if one.text is None else change(one.text),
+            one.language,
+            speakers[one.id] if pd.notna(speakers[one.id]) else None,
+        )
+        for one in done.prepared.corpus.utterances()
+    }
+
+
+def _judged(
+    done: Run, rows: pd.DataFrame, asked: dict[str, Question], fold: int, seed: int
+) -> pd.DataFrame:
+    """The rows of one model with the scores that it gives now."""
+    rows = rows[(rows["fold"] == fold) & (rows["seed"] == seed)].copy()
+    chosen = [asked[name] for name in rows["id"]]
+    batches = [chosen[start : start + _BATCH] for start in range(0, len(chosen), _BATCH)]
+    how = {"workers": done.experiment.workers, "device": done.experiment.device}
+    given = chain.from_iterable(stream(done.folder, batches, fold=fold, seed=seed, **how))
+    scores = {}
+    for row, question, answer in zip(rows.index, chosen, given, strict=True):
+        if answer.error is None:
+            scores[row] = answer.scores[done.experiment.first]
+        elif question.text is not None or not isinstance(answer.error, MissingError):
+            raise answer.error
+    told = pd.DataFrame.from_dict(scores, orient="index").add_prefix(SCORE)
+    rows.loc[told.index, list(told.columns)] = told
+    return rows
