@@ -79,3 +79,14 @@ def test_systems_of_one_split_are_held_against_the_first(tmp_path):
     (line,) = document.answers([SYSTEM, other], tmp_path)
     assert "another seed" in line or "no difference" in line
     assert "the bundled study" in line
+
+
+def test_every_number_of_the_readme_stands_in_the_results():
+    root = Path(__file__).parents[1]
+    told = (root / "README.md").read_text("utf-8").partition("## The systems of five documents")[2]
+    numbers = [
+        line.split(" | ")[1] for line in told.partition("\n## ")[0].splitlines() if "0." in line
+    ]
+    assert len(numbers) == 6
+    results = (root / "experiments" / "RESULTS.md").read_text("utf-8")
+    assert all(f"| {number} |" in results for number in numbers)
