@@ -20,23 +20,21 @@ gain recall of sadness and anger and pay with disgust and neutral. On the bundle
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pages import tell, usual
 
 from multimodal_ser.balance import truncated
 from multimodal_ser.comparison import Comparison
 from multimodal_ser.config import load
-from multimodal_ser.corpus import data_root
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.run import Run
 from multimodal_ser.side_by_side import side_by_side
-from multimodal_ser.types import ConfigError, MserError
+from multimodal_ser.types import ConfigError
 
-CONFIGS = Path(__file__).parents[1] / "configs"
 NONE = "none"
 WAYS = (NONE, "truncate", "weights", "sampler")
 
@@ -48,21 +46,12 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="key=value", dest="changes")
     parser.add_argument("--out", type=Path, help="write the tables to this file, as Markdown")
     options = parser.parse_args()
-    try:
-        arms = balanced(options.config or usual(), options.ways, options.changes)
-        page = "\n".join(described(side_by_side(arms))) + "\n"
-    except MserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
-    print(page, end="")
-    if options.out:
-        options.out.write_text(page, "utf-8")
 
+    def lines() -> list[str]:
+        arms = balanced(options.config or usual("balancing"), options.ways, options.changes)
+        return described(side_by_side(arms))
 
-def usual() -> Path:
-    """The real corpus where it is at hand."""
-    known = data_root("emospeech").is_dir()
-    return CONFIGS / f"balancing-{'emospeech' if known else 'demo'}.yaml"
+    tell(lines, options.out)
 
 
 def balanced(path: Path, ways: Sequence[str], changes: Sequence[str]) -> list[Experiment]:

@@ -20,10 +20,11 @@ the order is that of defaults, not of ideas.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from pages import tell
 
 from multimodal_ser import components
 from multimodal_ser.compare import Comparison, compare
@@ -32,7 +33,7 @@ from multimodal_ser.dry_run import dry_run
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.metrics import LOWER_IS_BETTER
 from multimodal_ser.run_folder import RunFolder
-from multimodal_ser.types import ConfigError, MserError
+from multimodal_ser.types import ConfigError
 
 DEMO = Path(__file__).parents[1] / "configs" / "fusions-demo.yaml"
 HEADER = (
@@ -49,18 +50,14 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="say about how long it would take")
     options = parser.parse_args()
     fusions = options.fusions or components.names("fusion")
-    try:
+
+    def lines() -> Iterable[str]:
         experiment = with_fusion(load(options.config, options.changes), "concat")
         if options.dry_run:
-            foretell(experiment, fusions)
-            return
-        page = "\n".join(described(study(experiment, fusions))) + "\n"
-    except MserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
-    print(page, end="")
-    if options.out:
-        options.out.write_text(page, "utf-8")
+            return foretold(experiment, fusions)
+        return described(study(experiment, fusions))
+
+    tell(lines, options.out)
 
 
 def study(experiment: Experiment, fusions: list[str]) -> Comparison:
@@ -71,7 +68,7 @@ def study(experiment: Experiment, fusions: list[str]) -> Comparison:
     return compare(experiment, [together], fusions=fusions, baseline=together)
 
 
-def foretell(experiment: Experiment, fusions: list[str]) -> None:
+def foretold(experiment: Experiment, fusions: list[str]) -> Iterable[str]:
     """About how long each fusion would train, and how long what comes before would take."""
     features = total = 0.0
     for name in dict.fromkeys(["concat", *fusions]):
@@ -79,9 +76,9 @@ def foretell(experiment: Experiment, fusions: list[str]) -> None:
         train = next(stage for stage in outlook.stages if stage.name == "train")
         seconds = train.seconds or 0.0
         features, total = outlook.seconds - seconds, total + seconds
-        print(f"{name:20} {seconds / 60:6.1f} min {train.remark}", flush=True)
-    print(f"{'features before':20} {features / 60:6.1f} min")
-    print(f"{'in all':20} {(features + total) / 60:6.1f} min")
+        yield f"{name:20} {seconds / 60:6.1f} min {train.remark}"
+    yield f"{'features before':20} {features / 60:6.1f} min"
+    yield f"{'in all':20} {(features + total) / 60:6.1f} min"
 
 
 def described(found: Comparison) -> list[str]:

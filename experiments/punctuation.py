@@ -20,23 +20,21 @@ that commas do (.125; .022 in the mean, 2.7 % of the texts get another class), a
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
 import pandas as pd
+from pages import tell, usual
 
 from multimodal_ser.config import load
 from multimodal_ser.contrast import Contrast, contrast, corrected
-from multimodal_ser.corpus import data_root
 from multimodal_ser.evaluation import value_of
 from multimodal_ser.run import Run, run
 from multimodal_ser.stress import moves, retold
 from multimodal_ser.text_changes import CHANGES
-from multimodal_ser.types import DataError, MserError
+from multimodal_ser.types import DataError
 
-CONFIGS = Path(__file__).parents[1] / "configs"
 HEADER = (
     "change", "texts", "other class", "winner moves", "at most", "metric", "change of it (95 %)",
     "Holm p",
@@ -51,21 +49,12 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="key=value", dest="settings")
     parser.add_argument("--out", type=Path, help="write the table to this file, as Markdown")
     options = parser.parse_args()
-    try:
-        done = run(load(options.config or usual(), options.settings))
-        page = "\n".join(described(done, options.changes)) + "\n"
-    except MserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
-    print(page, end="")
-    if options.out:
-        options.out.write_text(page, "utf-8")
 
+    def lines() -> list[str]:
+        done = run(load(options.config or usual("punctuation"), options.settings))
+        return described(done, options.changes)
 
-def usual() -> Path:
-    """The real corpus where it is at hand."""
-    known = data_root("emospeech").is_dir()
-    return CONFIGS / f"punctuation-{'emospeech' if known else 'demo'}.yaml"
+    tell(lines, options.out)
 
 
 def described(done: Run, changes: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 import fusions as defaults
+from pages import tell
 
 from multimodal_ser import components
 from multimodal_ser.claims import final, fresh_seeds
@@ -27,7 +28,7 @@ from multimodal_ser.config import load, with_fusion
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.side_by_side import side_by_side
 from multimodal_ser.tuning import Search, Settings, tune
-from multimodal_ser.types import ConfigError, MserError
+from multimodal_ser.types import ConfigError
 
 CONFIG = Path(__file__).parents[1] / "configs" / "tune-fusion.yaml"
 
@@ -42,13 +43,12 @@ def main() -> None:
     options = parser.parse_args()
     settings = Settings(trials=options.trials, workers=options.workers)
     names = options.fusions or components.names("fusion")
-    try:
-        experiment = load(options.config, options.changes)
-        found = searches(experiment, names, settings)
-        print("\n".join([*tried(found), "", *defaults.described(contest(found))]))
-    except MserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+
+    def lines() -> list[str]:
+        found = searches(load(options.config, options.changes), names, settings)
+        return [*tried(found), "", *defaults.described(contest(found))]
+
+    tell(lines)
 
 
 def searches(experiment: Experiment, names: list[str], settings: Settings) -> dict[str, Search]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import balancing
 import disagreement
 import numpy as np
+import pages
 import pandas as pd
 import punctuation
 import pytest
@@ -67,8 +68,8 @@ def test_the_real_corpus_is_taken_where_it_is_at_hand(corpus, script, tmp_path, 
     monkeypatch.setenv("MSER_DATA", str(tmp_path))
     if corpus == "emospeech":
         (tmp_path / corpus).mkdir()
-    assert script.usual().name == f"{script.__name__}-{corpus}.yaml"
-    assert script.usual().is_file()
+    assert script.usual(script.__name__).name == f"{script.__name__}-{corpus}.yaml"
+    assert script.usual(script.__name__).is_file()
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +162,7 @@ def test_a_way_that_cannot_be_is_said_before_anything_runs(uneven):
 
 
 def test_the_ways_of_one_document_config_are_its_other_configs():
-    seeds = balancing.CONFIGS / "seeds"
+    seeds = pages.CONFIGS / "seeds"
     arms = balancing.balanced(seeds / "e3-weights.yaml", balancing.WAYS[1:], [])
     assert [one.name for one in arms] == ["e3-none", "e3-truncate", "e3-weights", "e3-sampler"]
     for one in arms[1:]:
