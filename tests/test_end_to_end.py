@@ -93,6 +93,7 @@ def test_fusion_beats_the_best_single_arm_beyond_doubt_in_every_seed(study):
         assert found.p < 0.05
 
 
+@pytest.mark.slow
 def test_fusion_with_shuffled_audio_does_not_beat_the_text(shuffled):
     found = shuffled.contrasts[FUSED]
     assert shuffled.baseline == "text"

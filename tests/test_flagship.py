@@ -57,6 +57,7 @@ def test_the_flagship_runs_from_wav_to_transcript_to_label(changes):
     assert list(found["text"].fillna("")) == list(texts)
 
 
+@pytest.mark.slow
 def test_the_experiment_prints_a_table_of_each_study_and_the_test_between_the_fusions(
     changes, tmp_path
 ):
