@@ -11,7 +11,7 @@ is another one; nothing is written. `--only`: systems whose title has one of the
 written either. `--minutes`: what would take longer is left out, unless it was run before, and the
 page says so, as it does of a system that fails.
 
-Cost on 2 cores: 10 minutes `--quick`, three hours in all. Needs RAVDESS and the text of EmoSPeech
+Cost on 2 cores: half a minute `--quick`, three hours in all. Needs RAVDESS and EmoSPeech's text
 under MSER_DATA; what needs a missing corpus says so.
 """
 
