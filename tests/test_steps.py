@@ -70,6 +70,26 @@ def test_a_batch_in_pieces_gives_the_weights_of_the_whole(kind):
     assert_alike(trained(kind), trained(kind, accumulate=3))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_epoch_of_the_least_loss_on_dev_is_kept(kind):
+    learner = learner_of(kind, precision="fp32")
+    learner.loop.select, learner.loop.epochs, learner.loop.patience = "loss", 40, 3
+    dev = data_of(kind)
+    dev.targets["label"] = dev.targets["label"].roll(1, 0)  # what is learned is of no use here
+    learner.fit(data_of(kind), dev, seed=0)
+    lost = [row["dev_loss"] for row in learner.loop.curve]
+    assert learner.loop.best_epoch == int(np.argmin(lost))
+    assert len(lost) == learner.loop.best_epoch + 4, "patience is of the loss as well"
+    said, truth = learner.predict(dev)["label"], dev.targets["label"].numpy()
+    if kind != "ccc":
+        wanted = -np.log(said[truth == 1]).mean()
+    else:
+        apart = said.var() + truth.var() + (said.mean() - truth.mean()) ** 2
+        wanted = 1 - 2 * np.cov(said.T, truth.T, ddof=0)[0, 1] / apart
+    assert lost[learner.loop.best_epoch] == pytest.approx(wanted, abs=1e-5)
+    assert ("ccc" if kind == "ccc" else "macro_f1") in learner.loop.curve[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_processes_give_the_weights_of_one_after_20_steps(kind, tmp_path):

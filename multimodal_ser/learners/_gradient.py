@@ -25,11 +25,17 @@ from multimodal_ser.losses import Loss
 
 Positive = Annotated[int, Field(gt=0)]
 Select = Literal[
+    "loss",
     "macro_f1", "uar", "accuracy", "weighted_f1",
     "label_macro_f1", "label_micro_f1", "subset_accuracy",
     "ccc", "pearson", "mse",
 ]  # fmt: skip
 _ROWS = 256  # of cached features that are predicted at a time
+_TURNED: dict[str, Callable[[Tensor], Tensor]] = {
+    "classes": lambda said: said.softmax(-1),
+    "labels": torch.sigmoid,
+    "numbers": lambda said: said,
+}
 
 
 Watch = Callable[[int, int, float], None]  # epochs done, of how many, the best value so far
@@ -50,9 +56,10 @@ class Loop:
 
     losses: target → its loss and how much that counts. select: the metric on dev whose best epoch
     is kept (the first of equals; without a dev part the last epoch), averaged over the targets that
-    it fits; None: macro-F1 of classes and labels, CCC of numbers. Labels are scored at the
-    thresholds that are best on dev in that epoch, as the model will be. patience: epochs without
-    gain before training ends, None: never. Without an epoch the model stays as it is.
+    it fits; `loss`: the loss that trains, over all of dev; None: macro-F1 of classes and labels,
+    CCC of numbers. Labels are scored at the thresholds that are best on dev in that epoch, as the
+    model will be. patience: epochs without gain before training ends, None: never. Without an epoch
+    the model stays as it is.
     """
 
     def __init__(
@@ -124,6 +131,10 @@ class Loop:
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
         """Target → probabilities `[N, C]` (each label's own), or numbers `[N, 1]`."""
+        return self._turned(self._said(data))
+
+    def _said(self, data: Dataset) -> dict[str, Tensor]:
+        """Target → what its head says, `[N, C]` on the CPU."""
         self.model.eval()
         order = data.sorted()
         cached = all(isinstance(part, Ragged) for part in data.features.values())
@@ -138,14 +149,13 @@ class Loop:
                 found.append((rows, {name: one.float().cpu() for name, one in said.items()}))
         found = among.collect(found)
         back = torch.cat([rows for rows, _ in found]).argsort()
-        said = {name: torch.cat([one[name] for _, one in found])[back] for name in data.targets}
-        return {target: self._turned(target, one.double()).numpy() for target, one in said.items()}
+        return {name: torch.cat([one[name] for _, one in found])[back] for name in data.targets}
 
-    def _turned(self, target: str, said: Tensor) -> Tensor:
-        kind = self._kind(target, said)
-        if kind == "labels":
-            return torch.sigmoid(said)
-        return said.softmax(-1) if kind == "classes" else said
+    def _turned(self, said: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+        return {
+            target: _TURNED[self._kind(target, one)](one.double()).numpy()
+            for target, one in said.items()
+        }
 
     def _kind(self, target: str, said: Tensor | np.ndarray) -> str:
         if target in self.model.multiple:
@@ -179,11 +189,23 @@ class Loop:
         return total / seen
 
     def _score(self, dev: Dataset) -> tuple[float, dict[str, float]]:
-        """What selects (higher is better), and each metric's mean over the targets that it fits."""
+        """What selects (higher is better), and what the curve shows of dev."""
+        said = self._said(dev)
+        value, means = self._metrics(dev, said)
+        if self.select != "loss":
+            return value, means
+        lost = sum(
+            weight * loss(said[name], dev.targets[name], None).item()
+            for name, (loss, weight) in self.losses.items()
+        )
+        return -lost, {"dev_loss": lost, **means}
+
+    def _metrics(self, dev: Dataset, said: Mapping[str, Tensor]) -> tuple[float, dict[str, float]]:
+        """The mean over all targets (higher is better), and that of each metric."""
         found: dict[str, list[float]] = {}
-        for target, scores in self.predict(dev).items():
+        for target, scores in self._turned(said).items():
             kind = self._kind(target, scores)
-            name = self.select or metrics.DEFAULTS[kind][0]
+            name = metrics.DEFAULTS[kind][0] if self.select in (None, "loss") else self.select
             if metrics.kind(name) == kind:
                 sums = _sums(dev.targets[target].numpy(), scores, kind)
                 found.setdefault(name, []).append(float(metrics.find(name)(sums)))

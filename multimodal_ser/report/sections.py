@@ -191,6 +191,9 @@ def _classes(report: Report, what: str) -> Section:
     return Section("classes", title, lines, panels, found, grid=True)
 
 
+_LOSSES = {"loss": "training loss", "dev_loss": "loss on dev"}
+
+
 def _curves(report: Report) -> Section:
     panels = []
     for arm, record in report.arms.items():
@@ -199,7 +202,7 @@ def _curves(report: Report) -> Section:
                 [(row["epoch"], row[name]) for row in one if name in row] for one in record.curves
             ]
             lines = [line for line in lines if line]
-            what = "training loss" if name == "loss" else f"{name} on dev"
+            what = _LOSSES.get(name, f"{name} on dev")
             drawn = figures.curves(f"{what}: {arm}", lines, figures.mean_line(lines))
             panels.append(figures.captioned(drawn, f"{arm}: {what}, {len(lines)} models"))
     lines = ["A thin line a fold and seed, the mean over them bold."] if panels else []
