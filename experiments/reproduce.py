@@ -11,7 +11,7 @@ is another one; nothing is written. `--only`: systems whose title has one of the
 written either. `--minutes`: what would take longer is left out, unless it was run before, and the
 page says so, as it does of a system that fails.
 
-Cost on 2 cores: half a minute `--quick`, three hours in all. Needs RAVDESS and EmoSPeech's text
+Cost on 2 cores: two minutes `--quick`, three hours in all. Needs RAVDESS and EmoSPeech's text
 under MSER_DATA; what needs a missing corpus says so.
 """
 
@@ -74,7 +74,7 @@ def differences(found: dict[System, Measured], page: str) -> int:
     count = 0
     for system, one in found.items():
         if f"| {one.ours} |" not in page:
-            print(f"{system.title}: RESULTS.md has another number", file=sys.stderr)
+            print(f"{system.title}: RESULTS.md has no {one.ours}", file=sys.stderr)
             count += 1
     print(f"{len(found) - count} of {len(found)} as in RESULTS.md")
     return min(count, 1)

@@ -79,18 +79,18 @@ COGNICIC = (
         ("protocol={name: disjoint, dev: 0}",),
     ),
     System("A, word CNN (Park 2020), official split", "seeds/a-word_cnn.yaml", minutes=4),
-    System("A2, concat-MLP", "seeds/a2-concat-mlp.yaml", _DEMO, 2, _BUNDLED),
+    System("A2, concat-MLP", "seeds/a2-concat-mlp.yaml", _DEMO, 0.3, _BUNDLED),
     System("A3, attention in each", "seeds/a3-self_attention.yaml", _DEMO, 8, _BUNDLED),
     System("A4, multi-head attention in each", "seeds/a4-multihead.yaml", _DEMO, 8, _BUNDLED),
-    System("A5, 56 MFCC", "seeds/a5-mfcc56.yaml", _DEMO, 2, _BUNDLED),
-    System("A5, 256 MFCC", "seeds/a5-mfcc256.yaml", _DEMO, 2, _BUNDLED),
+    System("A5, 56 MFCC", "seeds/a5-mfcc56.yaml", _DEMO, 0.3, _BUNDLED),
+    System("A5, 256 MFCC", "seeds/a5-mfcc256.yaml", _DEMO, 0.3, _BUNDLED),
 )
 DEEP_FEELING = (
     System("B4, SVM, MFCC", "ravdess-svm.yaml", minutes=0.9, otherwise="RAVDESS, six folds"),
     System("B4, GMM, MFCC", "ravdess-gmm.yaml", minutes=2, otherwise="RAVDESS, six folds"),
-    System("B4, HMM, MFCC", "ravdess-hmm.yaml", minutes=6, otherwise="RAVDESS, six folds"),
-    System("B4, SVM, eGeMAPS", "ravdess-svm-egemaps.yaml", (), 4, "RAVDESS, six folds"),
-    System("B4, GMM, eGeMAPS", "ravdess-gmm-egemaps.yaml", (), 4, "RAVDESS, six folds"),
+    System("B4, HMM, MFCC", "ravdess-hmm.yaml", minutes=2, otherwise="RAVDESS, six folds"),
+    System("B4, SVM, eGeMAPS", "ravdess-svm-egemaps.yaml", (), 0.9, "RAVDESS, six folds"),
+    System("B4, GMM, eGeMAPS", "ravdess-gmm-egemaps.yaml", (), 0.9, "RAVDESS, six folds"),
 )
 ESCUCHANDO = (
     System("C1, M5, raw waveform, random split", "seeds/c1-m5.yaml", _RAW, 40, _CROPS),

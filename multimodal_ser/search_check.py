@@ -15,7 +15,7 @@ from multimodal_ser import components, search_config, ways
 from multimodal_ser.dotted import component_of, places
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.mistakes import nearest_path
-from multimodal_ser.search_space import ENDLESS, Assignment, Parameter, Range, Space, branch
+from multimodal_ser.search_space import Assignment, Parameter, Range, Space, branch
 
 Attempt = Callable[[Assignment], tuple[Experiment | None, list[str]]]
 
@@ -173,7 +173,10 @@ def _of_features(space: Space, base: Experiment, corner: _Corner) -> Iterator[st
     for name in ways.cached(experiment):
         for one in endless:
             if one.key.startswith(f"encoders.{name}.") and ".finetune." not in one.key:
-                yield f"search.{one.name}: {ENDLESS}"
+                yield (
+                    f"search.{one.name}: features would be computed anew in every trial; give a "
+                    "list or a step"
+                )
     for key in corner.values if experiment.augment.copies else ():
         if key.startswith("augment."):
             yield f"search.{key}: copies would be changed anew in every trial; unset augment.copies"

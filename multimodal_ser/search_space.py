@@ -14,7 +14,6 @@ from itertools import product
 from typing import Any
 
 from multimodal_ser.domains import Choice, Domain, Range, Trial
-from multimodal_ser.types import ConfigError
 
 Assignment = dict[str, Any]
 
@@ -83,21 +82,9 @@ class Space:
         """
         return self._joined(lambda domain: domain.ends, _in_turn)
 
-    def variants(self, prefix: str = "encoders.") -> list[Assignment]:
-        """Every combination of what is searched below a prefix; `[{}]` where that is nothing.
-
-        How an encoder learns (`finetune`) is left out: it changes no feature of a frozen one.
-        ConfigError where there is no end of them.
-        """
-        inside = tuple(
-            one
-            for one in self.parameters
-            if one.key.startswith(prefix) and ".finetune." not in one.key
-        )
-        endless = [f"search.{one.name}: {ENDLESS}" for one in inside if one.domain.continuous]
-        if endless:
-            raise ConfigError("\n".join(endless))
-        return Space(inside, self.fixed)._joined(lambda domain: domain.every(), _crossed)
+    def variants(self) -> list[Assignment]:
+        """Every combination, where no range is continuous; `[{}]` where nothing is searched."""
+        return self._joined(lambda domain: domain.every(), _crossed)
 
     def _joined(self, tried: Callable[[Domain], Sequence[Any]], join: Join) -> list[Assignment]:
         """The assignments of each parameter with those that depend on it, joined."""
@@ -146,7 +133,6 @@ class Space:
 
 
 Join = Callable[[Sequence[Sequence[Assignment]]], list[Assignment]]
-ENDLESS = "features would be computed anew in every trial; give a list or a step"
 
 
 def branch(place: str, name: str) -> str:

@@ -291,6 +291,11 @@ def test_the_variants_of_two_encoders_are_added_and_not_multiplied(tones):
         given.material(asked)  # 8 coefficients are no value of the space
 
 
+def test_what_changes_no_feature_makes_no_variant(tones):
+    space = {"encoders.hand.n_mfcc": [2, 4], "encoders.hand.normalize": ["none", "standard"]}
+    assert len(bench(tones, search=space).encoded) == 2
+
+
 def test_an_encoder_may_be_frozen_in_one_trial_and_learn_in_another(tones):
     choice = [
         {"name": "mfcc", "n_mfcc": [4, 8]},

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import wave
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -132,15 +132,17 @@ def sounds(folder: Path, endings: Collection[str], home: str) -> list[str]:
     return shown
 
 
-def named(
-    paths: Sequence[str], pattern: re.Pattern[str], folder: Path, form: str
-) -> list[re.Match[str]]:
-    """What the pattern finds in each path; DataError for those that are not named in that form."""
+def named(folder: Path, pattern: re.Pattern[str], form: str, home: str) -> Iterator[re.Match[str]]:
+    """What the pattern finds in the name of each recording under the folder, in their order.
+
+    DataError for those that are not named in that form.
+    """
+    paths = sounds(folder, (".flac", ".wav"), home)
     found = [pattern.fullmatch(path) for path in paths]
     unclear = [path for path, match in zip(paths, found, strict=True) if match is None]
     if unclear:
         raise DataError(listed(unclear, f"files under {folder} are not named {form}"))
-    return [match for match in found if match]
+    return (match for match in found if match)
 
 
 def _is_text(name: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from multimodal_ser.corpus import About, Corpus, build, data_root
-from multimodal_ser.datasets._tables import named, sounds, write_silence
+from multimodal_ser.datasets._tables import named, write_silence
 
 ABOUT = About(
     name="emodb",
@@ -56,10 +56,8 @@ _NAME = re.compile(
 def load(*, root: str = "emodb", allow_missing: bool = False) -> Corpus:
     """All recordings, in the order of their paths. allow_missing: drop those that are no audio."""
     folder = data_root(root)
-    paths = sounds(folder, (".flac", ".wav"), ABOUT.home)
-    found = named(paths, _NAME, folder, "like 03a01Fa.wav")
-    table = pd.DataFrame([_row(name) for name in found])
-    return build(table, ABOUT, root=folder, allow_missing=allow_missing)
+    found = named(folder, _NAME, "like 03a01Fa.wav", ABOUT.home)
+    return build(pd.DataFrame(map(_row, found)), ABOUT, root=folder, allow_missing=allow_missing)
 
 
 def _row(name: re.Match[str]) -> dict[str, str | int]:

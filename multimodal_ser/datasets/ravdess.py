@@ -18,7 +18,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from multimodal_ser.corpus import About, Corpus, build, data_root
-from multimodal_ser.datasets._tables import named, sounds, write_silence
+from multimodal_ser.datasets._tables import named, write_silence
 from multimodal_ser.types import DataError
 
 ABOUT = About(
@@ -62,9 +62,8 @@ def load(
     allow_missing: drop files that cannot be read as audio.
     """
     folder = data_root(root)
-    paths = sounds(folder, (".flac", ".wav"), ABOUT.home)
-    found = named(paths, _NAME, folder, "Actor_NN/03-CC-EE-II-SS-RR-NN")
-    table = pd.DataFrame([_row(name) for name in found])
+    found = named(folder, _NAME, "Actor_NN/03-CC-EE-II-SS-RR-NN", ABOUT.home)
+    table = pd.DataFrame(map(_row, found))
     absent = sorted(set(channels) - set(table["vocal_channel"]))
     if absent:
         counts = table["vocal_channel"].value_counts().to_dict()
