@@ -88,6 +88,36 @@ class Attended(nn.Module):
             yield name, self.attentions[name], Features(x, features[name].mask)
 
 
+class Placed(nn.ModuleDict):
+    """Each encoder's frames in one width, normed, with their positions: `[B, T, hidden]`."""
+
+    def __init__(self, dims: Mapping[str, int], hidden: int) -> None:
+        super().__init__(
+            {
+                name: nn.Sequential(nn.Linear(dims[name], hidden), nn.LayerNorm(hidden))
+                for name in sorted(dims)
+            }
+        )
+
+    def forward(self, features: Mapping[str, Features]) -> dict[str, Features]:
+        found = {}
+        for name, project in self.items():
+            x, mask = project(silenced(features[name])), features[name].mask
+            found[name] = Features(x + positions(mask, x), mask)
+        return found
+
+
+def feed(hidden: int, dropout: float) -> nn.Sequential:
+    """What follows attention in a pre-norm layer, frame by frame."""
+    return nn.Sequential(
+        nn.LayerNorm(hidden),
+        nn.Linear(hidden, 4 * hidden),
+        nn.GELU(),
+        nn.Dropout(dropout),
+        nn.Linear(4 * hidden, hidden),
+    )
+
+
 def silenced(features: Features) -> Tensor:
     """x `[B, T, D]` with zeros in place of whatever padding holds."""
     return features.x.masked_fill(~features.mask.unsqueeze(-1), 0.0)

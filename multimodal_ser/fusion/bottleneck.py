@@ -21,7 +21,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from multimodal_ser.fusion._attention import Attention, check_heads, positions, silenced
+from multimodal_ser.fusion._attention import Attention, Placed, check_heads, feed
 from multimodal_ser.pooling import Pool, Pooling, mean, width
 from multimodal_ser.types import Features
 
@@ -49,12 +49,7 @@ class Fusion(nn.Module):
         super().__init__()
         check_heads(hidden, heads)
         names = sorted(dims)
-        self.project = nn.ModuleDict(
-            {
-                name: nn.Sequential(nn.Linear(dims[name], hidden), nn.LayerNorm(hidden))
-                for name in names
-            }
-        )
+        self.project = Placed(dims, hidden)
         self.tokens = nn.Parameter(torch.randn(bottlenecks, hidden) * 0.02)
         self.first = nn.ModuleList(
             Exchange(names, hidden, heads, dropout) for _ in range(depth - 2)
@@ -96,12 +91,8 @@ class Fusion(nn.Module):
 
     def _before(self, features: Mapping[str, Features]) -> tuple[dict[str, Features], Tensor]:
         """The frames and tokens that the last exchange but one is given."""
-        rows = len(next(iter(features.values())).mask)
-        frames = {}
-        for name, project in self.project.items():
-            mask = features[name].mask
-            x = project(silenced(features[name]))
-            frames[name] = Features(x + positions(mask, x), mask)
+        frames = self.project(features)
+        rows = len(next(iter(frames.values())).mask)
         tokens = self.tokens.expand(rows, -1, -1)
         for exchange in self.first:
             frames, tokens = exchange(frames, tokens)
@@ -153,13 +144,7 @@ class Layer(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(hidden)
         self.attention = Attention(hidden, heads)
-        self.feed = nn.Sequential(
-            nn.LayerNorm(hidden),
-            nn.Linear(hidden, 4 * hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(4 * hidden, hidden),
-        )
+        self.feed = feed(hidden, dropout)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, joined: Features) -> Tensor:

@@ -19,7 +19,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from multimodal_ser.fusion._attention import Attention, check_heads, positions
+from multimodal_ser.fusion._attention import Attention, Placed, check_heads, feed
 from multimodal_ser.pooling import Pool, Pooling, width
 from multimodal_ser.types import Features
 
@@ -49,12 +49,7 @@ class Fusion(nn.Module):
         names = sorted(dims)
         self.pairs = [(one, other) for one in names for other in names if one != other]
         self.pairs = self.pairs or [(name, name) for name in names]
-        self.project = nn.ModuleDict(
-            {
-                name: nn.Sequential(nn.Linear(dims[name], hidden), nn.LayerNorm(hidden))
-                for name in names
-            }
-        )
+        self.project = Placed(dims, hidden)
         self.stacks = nn.ModuleList(Stack(hidden, heads, depth, dropout) for _ in self.pairs)
         self.pool = Pool(pool, hidden)
         self.mix = nn.Linear(len(self.pairs) * width(pool, hidden), hidden)
@@ -62,8 +57,7 @@ class Fusion(nn.Module):
         self.out_dim = hidden
 
     def forward(self, features: Mapping[str, Features]) -> Tensor:
-        frames = self._frames(features)
-        parts = [self.pool(stack(*asked)) for _, stack, *asked in self._asked(frames)]
+        parts = [self.pool(stack(*asked)) for _, stack, *asked in self._asked(features)]
         return self.dropout(torch.relu(self.mix(torch.cat(parts, dim=1))))
 
     @torch.no_grad()
@@ -73,8 +67,7 @@ class Fusion(nn.Module):
         The weights of a valid frame sum to 1 over the valid frames that it asks; rows and columns
         of padding and of what is missing are 0. To be called in eval mode.
         """
-        frames = self._frames(features)
-        return {pair: stack.weights(*asked) for pair, stack, *asked in self._asked(frames)}
+        return {pair: stack.weights(*asked) for pair, stack, *asked in self._asked(features)}
 
     @staticmethod
     def search_space() -> dict[str, Any]:
@@ -85,17 +78,9 @@ class Fusion(nn.Module):
             "dropout": {"low": 0.0, "high": 0.5},
         }
 
-    def _frames(self, features: Mapping[str, Features]) -> dict[str, Features]:
-        """Every encoder's frames in the common width, with their positions."""
-        found = {}
-        for name, project in self.project.items():
-            mask = features[name].mask
-            x = project(features[name].x.masked_fill(~mask.unsqueeze(-1), 0.0))
-            found[name] = Features(x + positions(mask, x), mask)
-        return found
-
-    def _asked(self, frames: Mapping[str, Features]) -> Iterator[tuple[Any, ...]]:
+    def _asked(self, features: Mapping[str, Features]) -> Iterator[tuple[Any, ...]]:
         """Each pair, its stack, the frames that ask, and those that answer; None: the same."""
+        frames = self.project(features)
         for (one, other), stack in zip(self.pairs, self.stacks, strict=True):
             yield (one, other), stack, frames[one], None if one == other else frames[other]
 
@@ -137,13 +122,7 @@ class Block(nn.Module):
         self.asking = nn.LayerNorm(hidden)
         self.answering = nn.LayerNorm(hidden)
         self.attention = Attention(hidden, heads)
-        self.feed = nn.Sequential(
-            nn.LayerNorm(hidden),
-            nn.Linear(hidden, 4 * hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(4 * hidden, hidden),
-        )
+        self.feed = feed(hidden, dropout)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, other: Features) -> Tensor:
