@@ -14,34 +14,9 @@ from multimodal_ser.fusion import attention_pooling, cross_attention
 from multimodal_ser.model import Model, head
 from multimodal_ser.types import ConfigError, Features
 
-DIMS = {"audio": 3, "hand": 2, "text": 4}
-LENGTHS = {"audio": (4, 2, 0, 3), "hand": (1, 1, 1, 0), "text": (2, 5, 3, 0)}
-FUSIONS = {
-    "cross_attention": {"hidden": 8, "heads": 2, "depth": 2},
-    "attention_pooling": {"hidden": 8},
-}
-each_fusion = pytest.mark.parametrize("name", FUSIONS)
+from .fusion_rows import DIMS, LENGTHS, features_of, made, parameters, valid
 
-
-def features_of(names=tuple(DIMS), padding=0.0, longest=5, lengths=LENGTHS):
-    """Rows of several lengths, float64; the third has no audio, the last has audio alone."""
-    found = {}
-    for number, name in enumerate(names):
-        generator = torch.Generator().manual_seed(number)
-        shape = len(lengths[name]), longest, DIMS[name]
-        x = torch.randn(shape, generator=generator, dtype=torch.float64)
-        mask = torch.arange(longest) < torch.tensor(lengths[name]).unsqueeze(1)
-        found[name] = Features(x.masked_fill(~mask.unsqueeze(-1), padding), mask)
-    return found
-
-
-def made(name, names=tuple(DIMS), **options):
-    """Every parameter drawn anew, so that none is 0 or 1 where the formula needs it."""
-    fusion = build("fusion", name, FUSIONS[name] | options, {one: DIMS[one] for one in names})
-    generator = torch.Generator().manual_seed(9)
-    for parameter in fusion.parameters():
-        parameter.data = torch.randn(parameter.shape, generator=generator) * 0.5
-    return fusion.double().eval()
+each_fusion = pytest.mark.parametrize("name", ["attention_pooling", "cross_attention"])
 
 
 def norm(layer, x):
@@ -56,10 +31,6 @@ def linear(layer, x):
 
 def gelu(x):
     return x * (1 + torch.erf(x / math.sqrt(2))) / 2
-
-
-def valid(part, row):
-    return part.x[row][part.mask[row]]
 
 
 def place(step, width):
@@ -148,61 +119,6 @@ def test_a_fusion_is_its_formula_on_the_valid_frames_of_each_row(name, names):
             assert told.sum().item() == pytest.approx(share.sum().item()), "padding weighs nothing"
 
 
-def padded(part, holds, longest):
-    """The same frames in `longest`, padding filled with what it is to hold."""
-    more = (0, longest - part.mask.shape[1])
-    mask = torch.nn.functional.pad(part.mask, more)
-    x = torch.nn.functional.pad(part.x, (0, 0, *more)).masked_fill(~mask[..., None], holds)
-    return Features(x.requires_grad_(), mask)
-
-
-@each_fusion
-@pytest.mark.parametrize("padding", [1e6, float("inf"), float("nan")])
-def test_padding_changes_no_value_and_no_gradient(name, padding):
-    results = []
-    for holds, longest in ((0.0, 5), (padding, 5), (padding, 9)):
-        fusion = made(name)
-        features = {key: padded(part, holds, longest) for key, part in features_of().items()}
-        found = fusion(features)
-        found.square().sum().backward()
-        assert all((part.x.grad[~part.mask] == 0).all() for part in features.values())
-        inner = [part.x.grad[:, :5] for part in features.values()]
-        results.append([found, *inner, *(one.grad for one in fusion.parameters())])
-    for other in results[1:]:
-        torch.testing.assert_close(other, results[0], rtol=1e-9, atol=1e-9)
-
-
-@each_fusion
-def test_it_does_not_matter_on_which_side_padding_stands(name):
-    fusion, features = made(name), features_of(lengths=dict.fromkeys(DIMS, (3, 3, 3, 3)))
-    turned = {
-        key: Features(part.x.roll(2, dims=1), part.mask.roll(2, dims=1))
-        for key, part in features.items()
-    }
-    torch.testing.assert_close(fusion(turned), fusion(features), rtol=1e-9, atol=1e-9)
-
-
-@each_fusion
-def test_a_row_without_a_modality_or_with_nothing_at_all_changes_no_other_row(name):
-    fusion, features = made(name), features_of()
-    whole = fusion(features)
-    for gone in (["text"], list(DIMS)):
-        part = dict(features)
-        for key in gone:
-            mask = part[key].mask.clone()
-            mask[1] = False
-            x = part[key].x.masked_fill(~mask[..., None], torch.nan)
-            part[key] = Features(x.requires_grad_(), mask)
-        found = fusion(part)
-        fusion.zero_grad()
-        found.square().sum().backward()
-        assert found.isfinite().all()
-        assert all(one.grad.isfinite().all() for one in fusion.parameters())
-        assert all((part[key].x.grad[1] == 0).all() for key in gone)
-        torch.testing.assert_close(found[[0, 2, 3]], whole[[0, 2, 3]], rtol=1e-9, atol=1e-9)
-        assert not torch.allclose(found[1], whole[1])
-
-
 def test_the_weights_of_all_frames_sum_to_one_over_the_encoders_that_are_there():
     features = features_of()
     weights = made("attention_pooling").explain(features)
@@ -271,24 +187,11 @@ def test_to_attention_pooling_one_encoder_says_nothing_of_where_to_look_in_anoth
     torch.testing.assert_close(*shares)
 
 
-def test_dropout_acts_in_training_alone():
-    for name in FUSIONS:
-        fusion, features = made(name, dropout=0.5), features_of()
-        assert torch.equal(fusion(features), fusion(features))
-        fusion.train()
-        assert not torch.equal(fusion(features), fusion(features))
-
-
 @pytest.mark.parametrize(("hidden", "near"), [(30, "28 or 32"), (3, "4")])
 def test_a_width_that_the_heads_cannot_share_is_refused(hidden, near):
     message = f"hidden {hidden} cannot be shared among 4 heads; take hidden: {near}$"
     with pytest.raises(ConfigError, match=message):
         cross_attention.Fusion(DIMS, hidden=hidden, heads=4)
-
-
-def parameters(fusion):
-    model = Model(fusion, {"label": head(fusion.out_dim, 6)}, {})
-    return sum(one.numel() for one in model.parameters())
 
 
 def test_cross_attention_of_768_and_128_dims_has_as_many_parameters_as_it_says():

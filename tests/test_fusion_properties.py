@@ -9,9 +9,10 @@ from multimodal_ser.components import build
 from multimodal_ser.fusion import coattention_cnn, concat, joint_cls, multihead
 from multimodal_ser.types import ConfigError, Features
 
-from .test_fusion_attention import DIMS, LENGTHS, accuracy, features_of, taught
-from .test_fusion_zoo import CLOSE, SMALL, each_fusion, made
+from .fusion_rows import CLOSE, DIMS, LENGTHS, SMALL, features_of, made, padded
+from .test_fusion_attention import accuracy, taught
 
+each_fusion = pytest.mark.parametrize("name", SMALL)
 FULL = dict.fromkeys(DIMS, (3, 5, 1, 2))
 
 
@@ -20,6 +21,22 @@ def without(features, name):
     mask = torch.zeros_like(features[name].mask)
     x = torch.full_like(features[name].x, torch.nan)
     return features | {name: Features(x, mask)}
+
+
+@each_fusion
+@pytest.mark.parametrize("padding", [1e6, float("inf"), float("nan")])
+def test_padding_changes_no_value_and_no_gradient(name, padding):
+    results = []
+    for holds, longest in ((0.0, 5), (padding, 5), (padding, 9)):
+        fusion = made(name)
+        features = {key: padded(part, holds, longest) for key, part in features_of().items()}
+        found = fusion(features)
+        found.square().sum().backward()
+        assert all((part.x.grad[~part.mask] == 0).all() for part in features.values())
+        inner = [part.x.grad[:, :5] for part in features.values()]
+        results.append([found, *inner, *(one.grad for one in fusion.parameters())])
+    for other in results[1:]:
+        torch.testing.assert_close(other, results[0], **CLOSE)
 
 
 @each_fusion
