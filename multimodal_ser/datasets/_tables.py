@@ -19,10 +19,16 @@ from multimodal_ser.validation import COLUMNS
 _LONGEST_CELL = 2**31 - 1  # characters; csv's own limit is 128 Ki
 
 
-def read(path: Path, what: str = "table", *, sniff: bool = False) -> pd.DataFrame:
+def not_there(what: str, home: str = "") -> DataError:
+    """To be raised where a corpus does not lie; home: where it is to be had."""
+    ask = f"; {home}" if home else ""
+    return DataError(f"no {what} (MSER_DATA and root: say where it lies{ask})")
+
+
+def read(path: Path, what: str = "table", *, sniff: bool = False, home: str = "") -> pd.DataFrame:
     """The table at `path`, by its ending; `what` is how an error calls it.
 
-    sniff: the cells of a `.csv` may stand between tabs or semicolons as well.
+    sniff: the cells of a `.csv` may stand between tabs or semicolons as well. home: `not_there`'s.
     """
     if path.suffix not in _READERS:
         raise DataError(f"{path}: a {what} is one of {', '.join(_READERS)}")
@@ -30,7 +36,7 @@ def read(path: Path, what: str = "table", *, sniff: bool = False) -> pd.DataFram
     try:
         return reader(path)
     except FileNotFoundError:
-        raise DataError(f"no {what} at {path} (MSER_DATA and root: say where it lies)") from None
+        raise not_there(f"{what} at {path}", home) from None
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8 ({_bad_byte(path)}); save it as UTF-8") from None
     except pd.errors.EmptyDataError:
@@ -113,7 +119,7 @@ def sounds(folder: Path, endings: Collection[str], home: str) -> list[str]:
     DataError, with where the corpus is to be had, when there are none.
     """
     if not folder.is_dir():
-        raise DataError(f"no folder at {folder} (MSER_DATA and root: say where it lies; {home})")
+        raise not_there(f"folder at {folder}", home)
     paths = [
         Path(top, name).relative_to(folder)
         for top, _, names in os.walk(folder, followlinks=True, onerror=_refuse)

@@ -32,7 +32,7 @@ def load(*, root: str = "emobank") -> Corpus:
     """All sentences of `emobank.csv`, in its order."""
     folder = data_root(root)
     path = folder / "emobank.csv"
-    theirs = read(path)
+    theirs = read(path, home=ABOUT.home)
     require(theirs, ["id", "split", "V", "A", "D", "text"], path)
     table = pd.DataFrame(
         {

@@ -89,7 +89,7 @@ def _beside(folder: Path, meacorpus: str | None) -> Path | None:
 
 
 def _part(path: Path, split: str) -> pd.DataFrame:
-    theirs = read(path)
+    theirs = read(path, home=ABOUT.home)
     require(theirs, ["id", "transcription", *(["label"] if split == "train" else [])], path)
     text = stripped(theirs["transcription"])
     table = pd.DataFrame({"id": stripped(theirs["id"]), "text": text, "split": split})
@@ -101,7 +101,7 @@ def _part(path: Path, split: str) -> pd.DataFrame:
 
 def _joined(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """With the video, the gender and, where there is none yet, the label that MEACorpus gives."""
-    theirs = read(path)
+    theirs = read(path, home=ABOUT.home)
     require(theirs, ["filename", "youtube_key", "label", "gender", "split"], path)
     names = stripped(theirs["filename"])
     twice = names[names.duplicated()].unique()

@@ -28,7 +28,15 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.corpus import About, Corpus, build, data_root
-from multimodal_ser.datasets._tables import numbers, read, recoded, sounds, stripped, write_silence
+from multimodal_ser.datasets._tables import (
+    not_there,
+    numbers,
+    read,
+    recoded,
+    sounds,
+    stripped,
+    write_silence,
+)
 from multimodal_ser.types import DataError, listed
 
 ABOUT = About(
@@ -87,7 +95,7 @@ def load(
     """
     folder = data_root(root)
     if not folder.is_dir():
-        raise DataError(f"no folder at {folder} (MSER_DATA and root: say where it lies)")
+        raise not_there(f"folder at {folder}", ABOUT.home)
     source = folder / labels if labels is not None else _experts_table(folder)
     named = {ours: (theirs,) for ours, theirs in (columns or {}).items()}
     ratings = _table(source, {**_RATINGS, **named})

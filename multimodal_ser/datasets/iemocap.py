@@ -24,7 +24,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from multimodal_ser.corpus import About, Corpus, build, data_root
-from multimodal_ser.datasets._tables import numbers, recoded, vote_columns, write_silence
+from multimodal_ser.datasets._tables import not_there, numbers, recoded, vote_columns, write_silence
 from multimodal_ser.types import DataError, listed
 
 ABOUT = About(
@@ -102,10 +102,7 @@ def _folder(root: Path) -> Path:
     for folder in (root, root / "IEMOCAP_full_release"):
         if any(folder.glob("Session[1-5]/dialog/EmoEvaluation")):
             return folder
-    raise DataError(
-        f"no Session1/dialog/EmoEvaluation under {root} (MSER_DATA and root: say where it lies; "
-        f"{ABOUT.home})"
-    )
+    raise not_there(f"Session1/dialog/EmoEvaluation under {root}", ABOUT.home)
 
 
 def _turns(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

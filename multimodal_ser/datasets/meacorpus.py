@@ -57,7 +57,7 @@ def load(
     """
     folder = data_root(root)
     source = folder / path
-    theirs = read(source)
+    theirs = read(source, home=ABOUT.home)
     require(theirs, ["label", "transcription", "split"], source)
     table = _ours(theirs, source)
     if audio_folder is not None:

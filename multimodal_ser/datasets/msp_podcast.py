@@ -21,6 +21,7 @@ import pandas as pd
 
 from multimodal_ser.corpus import About, Corpus, build, data_root
 from multimodal_ser.datasets._tables import (
+    not_there,
     numbers,
     read,
     recoded,
@@ -107,10 +108,7 @@ def _labels(folder: Path) -> Path:
     for place in places:
         if place.is_file():
             return place
-    raise DataError(
-        f"no Labels/{_LABELS[0]} under {folder} (MSER_DATA and root: say where it lies; "
-        f"{ABOUT.home})"
-    )
+    raise not_there(f"Labels/{_LABELS[0]} under {folder}", ABOUT.home)
 
 
 def _ours(theirs: pd.DataFrame, path: Path) -> pd.DataFrame:
