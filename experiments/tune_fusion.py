@@ -22,12 +22,12 @@ import fusions as defaults
 from pages import tell
 
 from multimodal_ser import components
-from multimodal_ser.claims import final, fresh_seeds
 from multimodal_ser.comparison import Comparison
 from multimodal_ser.config import load, with_fusion
 from multimodal_ser.experiment import Experiment
+from multimodal_ser.search.claims import final, fresh_seeds
+from multimodal_ser.search.tuning import Search, Settings, tune
 from multimodal_ser.side_by_side import side_by_side
-from multimodal_ser.tuning import Search, Settings, tune
 from multimodal_ser.types import ConfigError
 
 CONFIG = Path(__file__).parents[1] / "configs" / "tune-fusion.yaml"

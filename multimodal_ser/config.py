@@ -15,12 +15,13 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from multimodal_ser import components, search_check, search_config, splits
+from multimodal_ser import components, splits
 from multimodal_ser.contradictions import contradictions
 from multimodal_ser.dotted import put
 from multimodal_ser.experiment import EncoderPart, Experiment, Part
 from multimodal_ser.mistakes import explain
-from multimodal_ser.search_space import Space
+from multimodal_ser.search import checking, reading
+from multimodal_ser.search.space import Space
 from multimodal_ser.types import ConfigError
 
 _CONDITIONS = ("corpus", "labels", "protocol", "outputs")
@@ -56,7 +57,7 @@ def check(
         if experiment and not problems:
             problems = _searched(searched, experiment, how)[1]
         else:
-            problems += search_config.read(searched)[1]
+            problems += reading.read(searched)[1]
     if problems or experiment is None:
         raise _wrong(source, problems)
     return experiment
@@ -88,7 +89,7 @@ def applied(
 
 def space_of(experiment: Experiment, *, source: str = "config") -> Space:
     """What its section `search:` says, or else its components; ConfigError with every problem."""
-    section = experiment.search or search_check.own(experiment)
+    section = experiment.search or checking.own(experiment)
     space, problems = _searched(section, experiment, _How())
     if not section:
         problems = ["search: no component says what to search; name keys, such as learner.C"]
@@ -124,7 +125,7 @@ def _examined(raw: Mapping[str, Any], how: _How) -> tuple[Experiment | None, lis
 def _searched(
     section: Mapping[str, Any], experiment: Experiment, how: _How
 ) -> tuple[Space, list[str]]:
-    return search_check.examine(
+    return checking.examine(
         section, experiment, lambda values: _examined(_set(experiment, values), how)
     )
 

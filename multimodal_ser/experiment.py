@@ -54,8 +54,8 @@ class Experiment(BaseModel):
 
     folds: the numbers of those that are run, None: all. within: the test parts are never seen.
     refit: dev trains, too, and nothing is selected. balance_beta: β of `balance: effective`, None:
-    0.999. search: dotted key → what a search may try there, see `search_config`; without any key it
-    is what the components say of themselves.
+    0.999. search: dotted key → what a search may try there, see `search.reading`; without any key,
+    what the components say of themselves.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -16,7 +16,7 @@ from multimodal_ser.report.search import figures, findings, reading, sections, s
 from multimodal_ser.report.search import space as paper
 from multimodal_ser.report.search.space import shown
 from multimodal_ser.run_folder import as_csv, as_json
-from multimodal_ser.search_space import Space
+from multimodal_ser.search.space import Space
 from multimodal_ser.types import DataError
 
 from .test_report import BAD, Page, write_run

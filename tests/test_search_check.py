@@ -9,7 +9,7 @@ import yaml
 
 from multimodal_ser import components
 from multimodal_ser.config import applied, check, load, space_of, with_fusion
-from multimodal_ser.domains import Range
+from multimodal_ser.search.domains import Range
 from multimodal_ser.types import ConfigError
 
 from .conftest import tones_config

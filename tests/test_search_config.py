@@ -8,9 +8,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal_ser.domains import Choice, Range
-from multimodal_ser.search_config import read
-from multimodal_ser.search_space import Parameter
+from multimodal_ser.search.domains import Choice, Range
+from multimodal_ser.search.reading import read
+from multimodal_ser.search.space import Parameter
 
 EXAMPLE = """
 learner.optimizer.lr: {low: 1.0e-5, high: 1.0e-2, log: true}

@@ -17,12 +17,12 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
-from multimodal_ser import study_storage
 from multimodal_ser.engines import local
 from multimodal_ser.presence import is_present, present, tidy
-from multimodal_ser.studies import DONE, Ledger, create, trials
-from multimodal_ser.study_storage import Journal, opened, shown
-from multimodal_ser.study_workers import Progress, search, show, sweep, work
+from multimodal_ser.search import storage
+from multimodal_ser.search.storage import Journal, opened, shown
+from multimodal_ser.search.studies import DONE, Ledger, create, trials
+from multimodal_ser.search.workers import Progress, search, show, sweep, work
 from multimodal_ser.types import ConfigError, DataError, MissingError, MserError
 
 from .toy_study import (
@@ -363,13 +363,13 @@ def test_storages_that_cannot_be_opened_are_told_with_what_to_do(tmp_path, monke
     create(plan_at(tmp_path))
     with pytest.raises(MissingError, match="no study 'other'"):
         trials(plan_at(tmp_path, name="other"))
-    monkeypatch.setattr(study_storage, "find_spec", lambda name: None)
+    monkeypatch.setattr(storage, "find_spec", lambda name: None)
     with pytest.raises(MissingError, match=r"pip install 'multimodal_ser\[hpo\]'"):
         opened("postgresql://somebody:secret@host/db")
 
 
 def test_a_password_is_not_shown(monkeypatch):
-    monkeypatch.setattr(study_storage, "find_spec", lambda name: True)
+    monkeypatch.setattr(storage, "find_spec", lambda name: True)
     url = shown("postgresql://somebody:secret@host/db")
     assert url == "postgresql+psycopg://somebody:***@host/db"
 

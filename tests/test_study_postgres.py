@@ -17,9 +17,9 @@ from optuna.trial import TrialState, create_trial
 
 from multimodal_ser.engines import local
 from multimodal_ser.presence import present
-from multimodal_ser.studies import DONE, Ledger, create, trials
-from multimodal_ser.study_storage import opened
-from multimodal_ser.study_workers import search, sweep, work
+from multimodal_ser.search.storage import opened
+from multimodal_ser.search.studies import DONE, Ledger, create, trials
+from multimodal_ser.search.workers import search, sweep, work
 from multimodal_ser.types import MissingError
 
 from .study_kills import finish, kill_parents, kill_workers, start, wait_for

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from multimodal_ser import search_config
-from multimodal_ser.search_tables import importances
-from multimodal_ser.studies import create, trials
-from multimodal_ser.study_workers import work
+from multimodal_ser.search import reading
+from multimodal_ser.search.studies import create, trials
+from multimodal_ser.search.tables import importances
+from multimodal_ser.search.workers import work
 
 from .toy_study import plan_at
 
@@ -33,7 +33,7 @@ def planted(trial, space):
 
 
 def searched(folder, sampler, seed):
-    space, problems = search_config.read(SECTION)
+    space, problems = reading.read(SECTION)
     assert not problems
     plan = plan_at(folder, sampler=sampler, pruner="none", trials=TRIALS, seed=seed)
     create(plan)

@@ -9,14 +9,15 @@ import pytest
 import yaml
 from optuna.trial import FixedTrial
 
-from multimodal_ser import run, tuning
-from multimodal_ser.claims import final, fresh_seeds
+from multimodal_ser import run
 from multimodal_ser.cli._search import cost
 from multimodal_ser.config import check, load, space_of
 from multimodal_ser.preparation import prepare
 from multimodal_ser.sealing import sealed
-from multimodal_ser.trials import Objective, Reports, bench_of, objective_of
-from multimodal_ser.tuning import Settings, tune
+from multimodal_ser.search import tuning
+from multimodal_ser.search.claims import final, fresh_seeds
+from multimodal_ser.search.trials import Objective, Reports, bench_of, objective_of
+from multimodal_ser.search.tuning import Settings, tune
 from multimodal_ser.types import ConfigError, DataError, LeakError
 
 from .conftest import tones_config

@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmark import Rows, alternately
 from benchmark.bare import Named, Settings, one_frame, trainer
-from multimodal_ser import training, trials
+from multimodal_ser import training
 from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.config import applied, check, space_of
 from multimodal_ser.engines.local import one_thread
@@ -38,10 +38,11 @@ from multimodal_ser.fusion import concat
 from multimodal_ser.model import Model, head
 from multimodal_ser.preparation import prepare
 from multimodal_ser.sealing import sealed
-from multimodal_ser.studies import Plan, create
-from multimodal_ser.study_workers import search, work
+from multimodal_ser.search import trials
+from multimodal_ser.search.studies import Plan, create
+from multimodal_ser.search.trials import Bench, Objective
+from multimodal_ser.search.workers import search, work
 from multimodal_ser.trained import dataset
-from multimodal_ser.trials import Bench, Objective
 
 TRIALS, MANY, EPOCHS, BATCH, HIDDEN = 10, 400, 30, 32, 128
 _REPORTS = 10

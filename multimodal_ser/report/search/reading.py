@@ -13,7 +13,7 @@ import pandas as pd
 
 from multimodal_ser.report.files import json_of, lines_of, yaml_of
 from multimodal_ser.report.search import space as paper
-from multimodal_ser.search_space import Space
+from multimodal_ser.search.space import Space
 from multimodal_ser.types import DataError, listed
 
 SEARCH = "search.json"

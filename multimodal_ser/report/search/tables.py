@@ -18,7 +18,7 @@ from multimodal_ser.report.cells import (
 from multimodal_ser.report.search import space as paper
 from multimodal_ser.report.search.reading import Search, Study, Trial
 from multimodal_ser.report.search.space import shown
-from multimodal_ser.search_space import Parameter
+from multimodal_ser.search.space import Parameter
 
 SHOWN = 20
 

@@ -22,7 +22,7 @@ from multimodal_ser.label_sets import filed
 from multimodal_ser.material import Material, Source, source_of
 from multimodal_ser.preparation import Prepared, make_material
 from multimodal_ser.run import encode
-from multimodal_ser.search_space import Assignment, Space
+from multimodal_ser.search.space import Assignment, Space
 from multimodal_ser.sections import EncoderPart
 from multimodal_ser.targets import Target
 from multimodal_ser.trained import predict

@@ -15,12 +15,12 @@ import pandas as pd
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial
 
-from multimodal_ser.claims import Claim
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.preparation import Prepared
-from multimodal_ser.search_space import Space
-from multimodal_ser.studies import Plan
-from multimodal_ser.trials import REASON, Bench
+from multimodal_ser.search.claims import Claim
+from multimodal_ser.search.space import Space
+from multimodal_ser.search.studies import Plan
+from multimodal_ser.search.trials import REASON, Bench
 
 _FEWEST = 2  # different values, without which there is nothing to explain
 _COLUMNS = ("fold", "number", "state", "value", "cost", "seconds", "reason")

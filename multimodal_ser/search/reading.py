@@ -9,7 +9,7 @@
 A list is a choice; low and high are a range. A list at the place of a component has a branch in
 each of its entries, where a single value is set and not searched. A branch of the config's own
 component starts from its options, any other from its defaults, as with `fusion.name=…` in a
-command. What only an experiment can tell, such as whether a key is there, is for `search_check`.
+command. What only an experiment can tell, such as whether a key is there, is for `checking`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pydantic import (
 
 from multimodal_ser.dotted import COMPONENT, component_of
 from multimodal_ser.mistakes import explain
-from multimodal_ser.search_space import Choice, Parameter, Range, Space, branch
+from multimodal_ser.search.space import Choice, Parameter, Range, Space, branch
 
 _MEASURED = "it decides what is measured, not how it is learned"
 _SETTLED = "it is settled before a search begins; compare two configs"

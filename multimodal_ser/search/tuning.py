@@ -20,20 +20,21 @@ import pandas as pd
 import yaml
 from optuna.trial import FrozenTrial
 
-from multimodal_ser import metrics, search_tables, studies, study_workers
+from multimodal_ser import metrics
 from multimodal_ser.cache import write_atomically
-from multimodal_ser.claims import Claim, claim
 from multimodal_ser.config import applied, space_of
 from multimodal_ser.experiment import Experiment, Within
 from multimodal_ser.preparation import Prepared, prepare
 from multimodal_ser.run import as_experiment
 from multimodal_ser.run_folder import as_csv, as_json
 from multimodal_ser.sealing import sealed
-from multimodal_ser.search_space import Space
-from multimodal_ser.search_tables import Study, number_of
-from multimodal_ser.studies import Plan, refuse_mistakes
-from multimodal_ser.study_storage import shown
-from multimodal_ser.trials import SLOTS, Bench, Objective, bench_of
+from multimodal_ser.search import studies, tables, workers
+from multimodal_ser.search.claims import Claim, claim
+from multimodal_ser.search.space import Space
+from multimodal_ser.search.storage import shown
+from multimodal_ser.search.studies import Plan, refuse_mistakes
+from multimodal_ser.search.tables import Study, number_of
+from multimodal_ser.search.trials import SLOTS, Bench, Objective, bench_of
 from multimodal_ser.types import ConfigError, DataError
 
 _USUAL = "hyperband"  # stands for none where several objectives leave nothing to prune by
@@ -67,7 +68,7 @@ class Search:
 
     def table(self) -> pd.DataFrame:
         """One row a trial: state, value, cost, seconds, and what was tried."""
-        return search_tables.trials(self.studies)
+        return tables.trials(self.studies)
 
 
 def tune(
@@ -93,10 +94,10 @@ def tune(
         bench = bench_of(sealed(replace(prepared, experiment=inside)), space)
         plan = _plan(bench, intended, folder, fold)
         if search:
-            study_workers.search(plan, partial(Objective, bench), settings.workers)
+            workers.search(plan, partial(Objective, bench), settings.workers)
         done.append(_studied(fold, plan, bench))
-    write_atomically(folder / "trials.csv", as_csv(search_tables.trials(done)).encode())
-    write_atomically(folder / "reports.csv", as_csv(search_tables.reports(done)).encode())
+    write_atomically(folder / "trials.csv", as_csv(tables.trials(done)).encode())
+    write_atomically(folder / "reports.csv", as_csv(tables.reports(done)).encode())
     best = {one.fold: one.best for one in done}
     _write_configs(folder, "best", best)
     found = None
@@ -104,7 +105,7 @@ def tune(
         found = claim({one.fold: one.begun for one in done}, best)
         claimed = {fold: run.experiment for fold, run in found.best.items()}
         _write_configs(folder, "claim", claimed)
-    summary = search_tables.summary(folder, prepared, done, found)
+    summary = tables.summary(folder, prepared, done, found)
     write_atomically(folder / "search.json", as_json(summary).encode())
     return Search(folder, done, found, summary)
 

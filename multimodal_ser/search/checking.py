@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from multimodal_ser import components, search_config, ways
+from multimodal_ser import components, ways
 from multimodal_ser.dotted import component_of, places
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.mistakes import nearest_path
-from multimodal_ser.search_space import Assignment, Parameter, Range, Space, branch
+from multimodal_ser.search import reading
+from multimodal_ser.search.space import Assignment, Parameter, Range, Space, branch
 
 Attempt = Callable[[Assignment], tuple[Experiment | None, list[str]]]
 
@@ -58,7 +59,7 @@ def examine(
 
     attempt: the experiment that an assignment makes of this one, or what is wrong with that.
     """
-    space, problems = search_config.read(section)
+    space, problems = reading.read(section)
     strange = dict(_unknown(space, experiment))
     problems += [f"search.{name}: {what}" for name, what in strange.items()]
     space = _without(space, strange)

@@ -30,7 +30,7 @@ from optuna.storages._heartbeat import get_heartbeat_thread
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from multimodal_ser.components import nearest
-from multimodal_ser.study_storage import opened, shown
+from multimodal_ser.search.storage import opened, shown
 from multimodal_ser.types import ConfigError, DataError, MissingError, listed
 
 Objective = Callable[[optuna.Trial], float | Sequence[float]]

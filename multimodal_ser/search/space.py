@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import product
 from typing import Any
 
-from multimodal_ser.domains import Choice, Domain, Range, Trial
+from multimodal_ser.search.domains import Choice, Domain, Range, Trial
 
 Assignment = dict[str, Any]
 
