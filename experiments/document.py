@@ -38,8 +38,7 @@ def tell(
         sys.exit(error.exit_code)
     rest = [one for one in systems.elsewhere(chosen) if one.config.startswith(letter)]
     if rest:
-        lines = [(one.config, one.reported, one.needs, f"{one.hours:.1f}") for one in rest]
-        print("\n".join(["\nNot run here:\n", *table(REST, lines)]))
+        print("\n".join(["\nNot run here:\n", *table(REST, [one.cells for one in rest])]))
 
 
 def answers(family: Sequence[System], runs: Path) -> list[str]:

@@ -107,13 +107,7 @@ def page(found: dict[System, Measured], failed: dict[System, str]) -> list[str]:
         "Complete configs of `configs/seeds`, whose recordings or weights are not public or not on "
         "this machine. The hours are estimated for two cores; a GPU takes a small part of them.",
         "",
-        *table(
-            REST,
-            [
-                (one.config, one.reported, one.needs, f"{one.hours:.1f}")
-                for one in systems.elsewhere(found)
-            ],
-        ),
+        *table(REST, [one.cells for one in systems.elsewhere(found)]),
     ]
 
 

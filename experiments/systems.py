@@ -205,6 +205,11 @@ class Unrun:
     needs: str
     hours: float
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        hours = f"{self.hours:.1f}" if self.hours >= 0.1 else "< 0.1"
+        return self.config, self.reported, self.needs, hours
+
 
 def elsewhere(chosen: Iterable[System]) -> list[Unrun]:
     """What `configs/seeds` has besides, as far as this machine cannot run it."""
