@@ -94,7 +94,7 @@ class Plan:
 
 def refuse_mistakes(plan: Plan) -> Plan:
     if found := plan.mistakes():
-        raise ConfigError(listed(found, "wrong in the plan of the search"))
+        raise ConfigError(listed(found, "mistakes in the plan of the search"))
     return plan
 
 
