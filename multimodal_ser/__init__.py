@@ -7,12 +7,13 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from multimodal_ser.types import __version__
+
 if TYPE_CHECKING:
     from multimodal_ser.compare import compare
     from multimodal_ser.predict import load
     from multimodal_ser.run import run
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "compare", "load", "run"]
 
 

@@ -9,7 +9,6 @@ parameters of the component's signature are its config schema.
 from __future__ import annotations
 
 import ast
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -21,7 +20,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, create_model
 
 from multimodal_ser import known_corpora
-from multimodal_ser.types import ConfigError
+from multimodal_ser.types import ConfigError, nearest
 
 KINDS = {
     "datasets": "load",
@@ -49,12 +48,6 @@ def summary(kind: str, name: str) -> str:
     """The first line of a built-in component's docstring, read without importing it."""
     tree = ast.parse((_PACKAGE / kind / f"{name}.py").read_text("utf-8"))
     return (ast.get_docstring(tree) or "").partition("\n")[0]
-
-
-def nearest(name: str, allowed: list[str]) -> str:
-    """` (did you mean …?)`, or nothing when no allowed name is near."""
-    near = difflib.get_close_matches(name, allowed, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def module(kind: str, name: str, *, allow_code: bool = True) -> Any:

@@ -20,8 +20,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from multimodal_ser import __version__, evaluation, joined, members, metrics, roster
-from multimodal_ser.components import nearest
+from multimodal_ser import evaluation, joined, members, metrics, roster
 from multimodal_ser.contrast import Contrast, contrast, corrected
 from multimodal_ser.engines.local import one_thread
 from multimodal_ser.experiment import Experiment
@@ -31,7 +30,7 @@ from multimodal_ser.predictions import read
 from multimodal_ser.roster import Roster, Seat
 from multimodal_ser.run_folder import RunFolder, surroundings
 from multimodal_ser.submission import pack
-from multimodal_ser.types import ConfigError, DataError, listed
+from multimodal_ser.types import ConfigError, DataError, __version__, listed, nearest
 
 _NUMBERS = ("predictions.csv", "metrics.json")
 _OF_NUMBERS = ("mean", "weights", "stacking")

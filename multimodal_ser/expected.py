@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from multimodal_ser import components, metrics, splits
+from multimodal_ser import metrics, splits
 from multimodal_ser.sections import Expect
+from multimodal_ser.types import nearest
 
 if TYPE_CHECKING:
     from multimodal_ser.experiment import Experiment
@@ -79,11 +80,11 @@ def problems(experiment: Experiment) -> Iterator[str]:
     for place, told in enumerate(experiment.expect):
         key, target = f"expect.{place}", told.target or experiment.first
         if told.protocol not in (None, *splits.names()):
-            near = components.nearest(told.protocol, splits.names())
+            near = nearest(told.protocol, splits.names())
             known = ", ".join(splits.names())
             yield f"{key}.protocol: '{told.protocol}' is none{near} ({known}; null: not said)"
         if target not in experiment.outputs:
-            near = components.nearest(target, [*experiment.outputs])
+            near = nearest(target, [*experiment.outputs])
             yield f"{key}.target: no output is named '{target}'{near}"
             continue
         kind = experiment.outputs[target].kind

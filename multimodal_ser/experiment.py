@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from multimodal_ser import __version__, components, metrics
+from multimodal_ser import components, metrics
 from multimodal_ser.outputs import Output, kind_of, with_loss
 from multimodal_ser.sections import (
     Augment,
@@ -27,6 +27,7 @@ from multimodal_ser.sections import (
     Tune,
     Within,
 )
+from multimodal_ser.types import __version__, nearest
 
 TextSource = Literal["reference", "asr", "asr_where_missing"]
 Leak = Literal["speaker", "group", "audio", "overlap", "transcript"]
@@ -122,7 +123,7 @@ class Experiment(BaseModel):
     def _known(cls, chosen: list[str]) -> list[str]:
         for name in chosen:
             if name not in metrics.names():
-                near = components.nearest(name, metrics.names())
+                near = nearest(name, metrics.names())
                 raise ValueError(f"'{name}' is no metric{near} ({', '.join(metrics.names())})")
         return chosen
 

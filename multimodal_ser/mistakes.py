@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from multimodal_ser import components
+from multimodal_ser.types import nearest
 
 
 def explain(
@@ -33,7 +33,7 @@ def explain(
 
 def nearest_path(wrong: str, allowed: Sequence[str]) -> str:
     """` (did you mean …?)` for a dotted key: the last step counts first, then the whole path."""
-    last = components.nearest(wrong.rpartition(".")[2], sorted({_last(one) for one in allowed}))
+    last = nearest(wrong.rpartition(".")[2], sorted({_last(one) for one in allowed}))
     meant = last.removeprefix("; did you mean ").removesuffix("?")
     paths = [one for one in allowed if meant and _last(one) == meant]
     near = difflib.get_close_matches(wrong, paths, n=1, cutoff=0)
@@ -47,7 +47,7 @@ def _last(path: str) -> str:
 def _nearest(wrong: str, allowed: Sequence[str], above: Sequence[str]) -> str:
     """` (did you mean …?)` with the whole path, nothing where no last part is near."""
     by_last = {path.rpartition(".")[2]: path for path in reversed(allowed)}
-    near = components.nearest(wrong, list(by_last))
+    near = nearest(wrong, list(by_last))
     last = near.removeprefix("; did you mean ").removesuffix("?")
     return f"; did you mean {'.'.join([*above, by_last[last]])}?" if near else ""
 

@@ -16,14 +16,13 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from multimodal_ser import __version__
 from multimodal_ser.cache import write_atomically
 from multimodal_ser.corpus import Corpus
 from multimodal_ser.engines.together import together
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.material import Material
 from multimodal_ser.preparation import Prepared
-from multimodal_ser.types import Fold
+from multimodal_ser.types import Fold, __version__
 
 _LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "librosa", "soundfile", "soxr")
 

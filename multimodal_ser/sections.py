@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
-from multimodal_ser import components, metrics
+from multimodal_ser import metrics
+from multimodal_ser.types import nearest
 
 
 class _Section(BaseModel):
@@ -126,7 +127,7 @@ class Expect(_Section):
     def _known(cls, values: dict[str, float]) -> dict[str, float]:
         for name, value in values.items():
             if name not in metrics.names():
-                near = components.nearest(name, metrics.names())
+                near = nearest(name, metrics.names())
                 raise ValueError(f"'{name}' is no metric{near} ({', '.join(metrics.names())})")
             if value > 1 and name not in metrics.LOWER_IS_BETTER:
                 raise ValueError(f"{name} is at most 1; write {value / 100:g} for {value:g} %")

@@ -17,10 +17,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from multimodal_ser import components
 from multimodal_ser.clusters import clusters, deal
 from multimodal_ser.proofs import prove
-from multimodal_ser.types import ConfigError, DataError, Fold, listed
+from multimodal_ser.types import ConfigError, DataError, Fold, listed, nearest
 
 Parts = dict[str, np.ndarray]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -33,7 +32,7 @@ def names() -> list[str]:
 def find(name: str) -> Callable[..., list[Parts]]:
     """The protocol of that name, or ConfigError with the nearest one."""
     if name not in PROTOCOLS:
-        near = components.nearest(name, names())
+        near = nearest(name, names())
         raise ConfigError(f"no protocol is named '{name}'{near} (allowed: {', '.join(names())})")
     return PROTOCOLS[name]
 

@@ -10,12 +10,11 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from multimodal_ser import label_sets
-from multimodal_ser.components import nearest
 from multimodal_ser.corpus import Corpus
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.outputs import Output
 from multimodal_ser.target import Target
-from multimodal_ser.types import DataError, listed
+from multimodal_ser.types import DataError, listed, nearest
 
 _SETS = "label:sets"
 _FLAGS = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}

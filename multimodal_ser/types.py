@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     import numpy as np
     import torch
+
+__version__ = "0.1.0"
 
 
 class MserError(Exception):
@@ -56,6 +59,12 @@ def listed(problems: Sequence[str], what: str, limit: int = 20) -> str:
     if len(problems) > limit:
         lines.append(f"  … and {len(problems) - limit} more")
     return "\n".join(lines)
+
+
+def nearest(name: str, allowed: Sequence[str]) -> str:
+    """`; did you mean …?`, or nothing when no allowed name is near."""
+    near = difflib.get_close_matches(name, allowed, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 MODALITIES = ("audio", "text")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import components, explore, preparation
+from multimodal_ser import explore, preparation
 from multimodal_ser.cache import write_atomically
 from multimodal_ser.clusters import clusters
 from multimodal_ser.corpus import Corpus
@@ -17,7 +17,7 @@ from multimodal_ser.report.corpus import checks, sections, speech
 from multimodal_ser.report.corpus.sound import measure
 from multimodal_ser.report.corpus.view import View, cut
 from multimodal_ser.report.html import render
-from multimodal_ser.types import DataError, listed
+from multimodal_ser.types import DataError, listed, nearest
 
 _WITHOUT_LABELS, _MOST = 4, 16
 
@@ -80,7 +80,7 @@ def chosen(view: View, show: Sequence[str], players: int | None) -> list[int]:
     ids = pd.Index(known)
     unknown = [name for name in show if name not in ids]
     if unknown:
-        near = [f"{name}{components.nearest(name, known)}" for name in unknown]
+        near = [f"{name}{nearest(name, known)}" for name in unknown]
         raise DataError(listed(near, "ids to show are not in the corpus"))
     asked = [int(place) for place in ids.get_indexer(pd.Index(list(show)))]
     if players is None:
