@@ -11,8 +11,8 @@ from torch import nn
 from multimodal_ser import components, own_head, ways
 from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.experiment import Experiment, Part
+from multimodal_ser.losses import losses_of
 from multimodal_ser.model import Model, head
-from multimodal_ser.outputs import losses_of
 
 
 def shape_of(experiment: Experiment, train: Dataset, present: Mapping[str, bool]) -> dict[str, Any]:

@@ -1,14 +1,21 @@
-"""Rare classes among the rows that train: cut down, weighted or drawn alike. Never dev or test."""
+"""What makes up for rare classes: fewer, weighted or drawn rows in training; thresholds on dev.
+
+Dev and test rows are never cut down or weighted.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from multimodal_ser.batches import Dataset
+from multimodal_ser.label_sets import EVEN, THRESHOLD
 from multimodal_ser.losses import BETA, balanced_weights, effective_weights
+from multimodal_ser.metrics import best_thresholds
 from multimodal_ser.types import DataError
 
 
@@ -40,3 +47,23 @@ def balanced(train: Dataset, target: str, how: str, beta: float | None = None) -
         rows = truth @ balanced_weights(truth)
     rows = torch.where(truth.any(1), rows, torch.ones_like(rows))  # known for another target alone
     return replace(train, **{"sampling" if how == "sampler" else "weights": rows})
+
+
+def thresholds(
+    targets: Sequence[str], classes: Mapping[str, Sequence[str]], learner: Any, dev: Any
+) -> dict[str, list[float]]:
+    """Target of kind labels → the probability from which on each of its labels is one.
+
+    Chosen on dev, a `Dataset`; 0.5 without one. classes: target → its labels.
+    """
+    if dev is None or not targets:
+        return {name: [EVEN] * len(classes[name]) for name in targets}
+    scores = learner.predict(dev)
+    return {
+        name: best_thresholds(dev.targets[name].numpy(), scores[name]).tolist() for name in targets
+    }
+
+
+def filed(thresholds: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
+    """As they lie beside the scores of a part: `threshold:<target>` → `[C]`."""
+    return {THRESHOLD + name: np.array(values) for name, values in thresholds.items()}

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from multimodal_ser import components, emotion_space, expected, metrics, ways
+from multimodal_ser import components, metrics, splits, ways
+from multimodal_ser.emotion_space import DIMENSIONS
 from multimodal_ser.experiment import EncoderPart, Experiment
 from multimodal_ser.sections import Tuning
-from multimodal_ser.types import ConfigError
+from multimodal_ser.types import ConfigError, nearest
 
 
 def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
     """What each part allows and the whole does not."""
     yield from _of_outputs(experiment)
-    yield from expected.problems(experiment)
-    yield from emotion_space.problems(experiment)
+    yield from _of_expect(experiment)
+    yield from _of_labels(experiment)
     if experiment.refit and experiment.within:
         yield "refit, within: dev cannot train and be chosen by"
     if experiment.within and experiment.folds not in (None, [experiment.within.fold]):
@@ -23,6 +24,32 @@ def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
     if experiment.encoders or not card:
         yield from _of_learning(experiment)
         yield from _of_tuning(experiment)
+
+
+def _of_expect(experiment: Experiment) -> Iterator[str]:
+    """What a document reports must be a number of something that the config has."""
+    for place, told in enumerate(experiment.expect):
+        key, target = f"expect.{place}", told.target or experiment.first
+        if told.protocol not in (None, *splits.names()):
+            near = nearest(told.protocol, splits.names())
+            known = ", ".join(splits.names())
+            yield f"{key}.protocol: '{told.protocol}' is none{near} ({known}; null: not said)"
+        if target not in experiment.outputs:
+            near = nearest(target, [*experiment.outputs])
+            yield f"{key}.target: no output is named '{target}'{near}"
+            continue
+        kind = experiment.outputs[target].kind
+        for name in told.values:
+            if metrics.kind(name) != kind:
+                yield f"{key}: '{name}' scores {metrics.kind(name)}, and {target} is {kind}"
+
+
+def _of_labels(experiment: Experiment) -> Iterator[str]:
+    """Dimensions that no output would be taken from."""
+    columns = {output.column or name for name, output in experiment.outputs.items()}
+    if experiment.labels and experiment.labels.space and not columns & set(DIMENSIONS):
+        names = ", ".join(DIMENSIONS)
+        yield f"labels.space: no output is of {names}, so it would have no effect"
 
 
 def _of_outputs(experiment: Experiment) -> Iterator[str]:

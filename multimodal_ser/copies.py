@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from multimodal_ser import ways
+from multimodal_ser.augmentation import files_hash
 from multimodal_ser.contents import Content, text_content
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.extraction import augmentation_of
@@ -40,7 +40,7 @@ def extended(
     trained = np.unique(np.concatenate([fold.train for fold in folds])).tolist()
     parts = experiment.augment.steps
     steps = json.dumps([[one.name, one.options] for one in parts], sort_keys=True)
-    held = ways.files_hash(experiment)
+    held = files_hash(parts)
     for copy in range(experiment.augment.copies or 0):
         block = [Utterance(one.id) for one in utterances]
         sound: list[Content | None] = [None] * len(utterances)

@@ -201,7 +201,7 @@ def _material(
         return f"not known without {', '.join(unknown)}"
     encoded = {key: one.encoded for key, one in encodings.items() if one.encoded}
     sources = sources_of(experiment, lambda modality: _given(corpus, modality, site))
-    return material_of(corpus, folds, targets_of(experiment, corpus), encoded, sources)
+    return material_of(corpus, folds, targets_of(experiment.outputs, corpus), encoded, sources)
 
 
 def _encoding(

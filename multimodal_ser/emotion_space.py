@@ -10,8 +10,7 @@ the middle of the scales. Labels are understood as in `label_maps`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,9 +18,6 @@ import pandas as pd
 from multimodal_ser.corpus import Corpus
 from multimodal_ser.label_maps import canonical
 from multimodal_ser.types import DataError, listed
-
-if TYPE_CHECKING:
-    from multimodal_ser.experiment import Experiment
 
 DIMENSIONS = ("valence", "arousal", "dominance")
 POINTS = {
@@ -110,14 +106,6 @@ def placed(corpus: Corpus) -> Corpus:
         table=table.assign(**{name: points[name].to_numpy() for name in made}),
         about=dataclasses.replace(about, notice=f"{about.notice} {notice}".strip()),
     )
-
-
-def problems(experiment: Experiment) -> Iterator[str]:
-    """Dimensions that no output would be taken from."""
-    columns = {output.column or name for name, output in experiment.outputs.items()}
-    if experiment.labels and experiment.labels.space and not columns & set(DIMENSIONS):
-        names = ", ".join(DIMENSIONS)
-        yield f"labels.space: no output is of {names}, so it would have no effect"
 
 
 def _word(label: str) -> str:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from multimodal_ser import metrics, splits
 from multimodal_ser.sections import Expect
-from multimodal_ser.types import nearest
-
-if TYPE_CHECKING:
-    from multimodal_ser.experiment import Experiment
 
 NOT_MEASURED = "not among metrics"
 _ANOTHER_TEST = ("folds", "within", "shuffle")  # with these, others or other utterances are scored
@@ -73,21 +68,3 @@ def _differences(
     elif told.classes is not None and set(told.classes) != set(found["classes"]):
         there, here = sorted(told.classes), sorted(found["classes"])
         yield f"the classes differ ({', '.join(there)} there, {', '.join(here) or 'none'} here)"
-
-
-def problems(experiment: Experiment) -> Iterator[str]:
-    """What a document reports must be a number of something that the config has."""
-    for place, told in enumerate(experiment.expect):
-        key, target = f"expect.{place}", told.target or experiment.first
-        if told.protocol not in (None, *splits.names()):
-            near = nearest(told.protocol, splits.names())
-            known = ", ".join(splits.names())
-            yield f"{key}.protocol: '{told.protocol}' is none{near} ({known}; null: not said)"
-        if target not in experiment.outputs:
-            near = nearest(target, [*experiment.outputs])
-            yield f"{key}.target: no output is named '{target}'{near}"
-            continue
-        kind = experiment.outputs[target].kind
-        for name in told.values:
-            if metrics.kind(name) != kind:
-                yield f"{key}: '{name}' scores {metrics.kind(name)}, and {target} is {kind}"

@@ -6,13 +6,10 @@ blank cell is not known. Truth is `[N, C]` of 1, 0 and NaN (not known).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
-
-from multimodal_ser.metrics import best_thresholds
 
 MARK = "|"
 NONE = "-"
@@ -64,23 +61,3 @@ def rarest(cells: pd.Series, mark: str = MARK) -> pd.Series:
     names = cells.map(lambda cell: parsed(str(cell), mark) or [NONE], na_action="ignore")
     counts = names.dropna().explode().value_counts()
     return names.map(lambda some: min(some, key=lambda one: (counts[one], one)), na_action="ignore")
-
-
-def thresholds(
-    targets: Sequence[str], classes: Mapping[str, Sequence[str]], learner: Any, dev: Any
-) -> dict[str, list[float]]:
-    """Target of kind labels → the probability from which on each of its labels is one.
-
-    Chosen on dev, a `Dataset`; 0.5 without one. classes: target → its labels.
-    """
-    if dev is None or not targets:
-        return {name: [EVEN] * len(classes[name]) for name in targets}
-    scores = learner.predict(dev)
-    return {
-        name: best_thresholds(dev.targets[name].numpy(), scores[name]).tolist() for name in targets
-    }
-
-
-def filed(thresholds: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
-    """As they lie beside the scores of a part: `threshold:<target>` → `[C]`."""
-    return {THRESHOLD + name: np.array(values) for name, values in thresholds.items()}

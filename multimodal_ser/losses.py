@@ -1,7 +1,7 @@
 """Losses: pure functions of what a head says, the truth, and the weight of each row.
 
 A row without a truth for a target (all zeros for classes, NaN for labels and numbers) is left out
-of its loss. `FOR` names the losses that fit each kind of output, the first one being its default.
+of its loss. `outputs.FOR` says which losses fit each kind of output.
 
 The gradient of a row depends on the other rows through their truth and weights alone, never through
 what is said of them, so a batch may be cut over several devices; `BATCHWISE` names the losses of
@@ -10,12 +10,14 @@ which that is not true.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from multimodal_ser.outputs import FOR, Output
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 BATCHWISE = ("ccc",)
@@ -77,15 +79,16 @@ def ccc(guess: Tensor, truth: Tensor, weights: Tensor | None = None) -> Tensor:
     return 1 - 2 * (share * off_guess * off_truth).sum() / spread.clamp(min=_LEAST)
 
 
-FOR: dict[str, dict[str, Loss]] = {
-    "classes": {"cross_entropy": cross_entropy, "focal": focal},
-    "labels": {"binary_cross_entropy": binary_cross_entropy},
-    "numbers": {"ccc": ccc, "mse": mse},
+BY_NAME: dict[str, Loss] = {
+    "cross_entropy": cross_entropy,
+    "focal": focal,
+    "binary_cross_entropy": binary_cross_entropy,
+    "ccc": ccc,
+    "mse": mse,
 }
 
 
 def make(
-    kind: str,
     name: str,
     *,
     gamma: float | None = None,
@@ -93,17 +96,40 @@ def make(
     adjustment: float = 0.0,
     prior: Tensor | None = None,
 ) -> Loss:
-    """The loss of that name for a kind of output, with its options bound.
+    """The loss of that name, with its options bound.
 
     smoothing: `smoothed` truth. adjustment: τ of `adjusted` logits, whose prior `[C]` is that of
     the rows that train; a model that is only loaded to predict has no prior, and needs none.
     """
-    loss = FOR[kind][name]
+    loss = BY_NAME[name]
     if name == "focal" and gamma is not None:
         loss = partial(focal, gamma=gamma)
     if not smoothing and (not adjustment or prior is None):
         return loss
     return partial(_altered, loss, smoothing, adjustment, prior)
+
+
+def losses_of(
+    outputs: Mapping[str, Output], truth: Mapping[str, Tensor] | None = None
+) -> dict[str, tuple[Loss, float]]:
+    """Target → its loss and how much that counts.
+
+    truth: what the rows that train are taught, from which the shares of the classes are taken;
+    None: nothing will be trained.
+    """
+    return {
+        name: (
+            make(
+                output.loss or FOR[output.kind][0],
+                gamma=output.gamma,
+                smoothing=output.smoothing,
+                adjustment=output.adjustment,
+                prior=prior_of(truth[name]) if truth and output.adjustment else None,
+            ),
+            output.weight,
+        )
+        for name, output in outputs.items()
+    }
 
 
 def smoothed(truth: Tensor, smoothing: float) -> Tensor:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from multimodal_ser import components, ways
+from multimodal_ser.augmentation import files_hash
 from multimodal_ser.contents import Content
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded, recipe_of
@@ -95,7 +96,7 @@ def sources_of(
     for name in ways.in_every_step(experiment):
         part = experiment.encoders[name]
         held = contents(components.find("encoders", part.name).modality)
-        recipe = recipe_of(part.name, part.options).key() + ways.files_hash(experiment)
+        recipe = recipe_of(part.name, part.options).key() + files_hash(experiment.augment.steps)
         found[name] = source_of(held, recipe)
     return found
 

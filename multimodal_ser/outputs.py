@@ -7,10 +7,15 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from torch import Tensor
 
 from multimodal_ser.label_sets import can_stand
-from multimodal_ser.losses import FOR, Loss, make, prior_of
+
+FOR = {
+    "classes": ("cross_entropy", "focal"),
+    "labels": ("binary_cross_entropy",),
+    "numbers": ("ccc", "mse"),
+}
+"""Kind of output → the names of its losses, the usual one first; see `losses`."""
 
 
 class _Section(BaseModel):
@@ -106,7 +111,7 @@ class Output(_Section):
         return [name for name in names if getattr(self, name) is not None]
 
     def _of_loss(self) -> Iterator[str]:
-        allowed = list(FOR[self.kind])
+        allowed = FOR[self.kind]
         if self.loss is not None and self.loss not in allowed:
             yield f"kind {self.kind} has the losses {', '.join(allowed)}"
         if self.gamma is not None and self.loss != "focal":
@@ -127,30 +132,6 @@ class Output(_Section):
         return layers.model_dump() if isinstance(layers, Head) else {}
 
 
-def losses_of(
-    outputs: Mapping[str, Output], truth: Mapping[str, Tensor] | None = None
-) -> dict[str, tuple[Loss, float]]:
-    """Target → its loss and how much that counts.
-
-    truth: what the rows that train are taught, from which the shares of the classes are taken;
-    None: nothing will be trained.
-    """
-    return {
-        name: (
-            make(
-                output.kind,
-                output.loss or next(iter(FOR[output.kind])),
-                gamma=output.gamma,
-                smoothing=output.smoothing,
-                adjustment=output.adjustment,
-                prior=prior_of(truth[name]) if truth and output.adjustment else None,
-            ),
-            output.weight,
-        )
-        for name, output in outputs.items()
-    }
-
-
 def _falls(edges: Sequence[float]) -> bool:
     return any(low >= high for low, high in pairwise(edges))
 
@@ -167,4 +148,4 @@ def with_loss(output: Any) -> Any:
     known = FOR.get(kind_of(output)) if isinstance(output, Mapping) else None
     if not known or output.get("loss"):
         return output
-    return {**output, "loss": next(iter(known))}
+    return {**output, "loss": known[0]}

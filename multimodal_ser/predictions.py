@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 from multimodal_ser import label_sets, metrics
 from multimodal_ser.label_sets import THRESHOLD
+from multimodal_ser.target import Target
 from multimodal_ser.types import DataError, listed
 
 SCORE = "score:"
@@ -104,7 +106,30 @@ def answers(predictions: pd.DataFrame) -> list[Any]:
     if kind == "labels":
         return label_sets.written(sets(predictions)[1], classes)
     scores = predictions[[SCORE + name for name in classes]].to_numpy()
-    return [classes[code] for code in scores.argmax(1)]
+    return _likeliest(scores, classes)
+
+
+def columns_of(
+    target: Target, rows: np.ndarray, scores: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """The columns of a table of predictions that are about this target, of some rows.
+
+    scores: target → scores of those rows, and of labels their thresholds (see `label_sets`).
+    """
+    own, classes = scores[target.name], target.classes
+    about = {"target": target.name, "truth": target.written.to_numpy()[rows]}
+    if not classes:
+        return {**about, "value": [f"{number:.8g}" for number in own[:, 0]]}
+    columns = {SCORE + name: own[:, at] for at, name in enumerate(classes)}
+    if target.kind == "classes":
+        return {**about, "value": _likeliest(own, classes), **columns}
+    cuts = scores[THRESHOLD + target.name]
+    columns |= {THRESHOLD + name: cut for name, cut in zip(classes, cuts, strict=True)}
+    return {**about, "value": label_sets.written(own >= cuts, classes), **columns}
+
+
+def _likeliest(scores: np.ndarray, classes: Sequence[str]) -> list[str]:
+    return np.array(classes)[scores.argmax(1)].tolist()
 
 
 def right(predictions: pd.DataFrame) -> np.ndarray:

@@ -101,7 +101,7 @@ def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
     corpus, said = with_text(experiment, corpus)
     corpus = shuffled(experiment, corpus)
     alike = texts.begin(corpus.table["text"])
-    targets = targets_of(experiment, corpus)
+    targets = targets_of(experiment.outputs, corpus)
     folds, split = cut(experiment, corpus)
     if own_head.used(experiment):
         folds = own_head.without_unknown(experiment, targets, folds)
@@ -166,7 +166,7 @@ def load_corpus(experiment: Experiment) -> Corpus:
     unknown = [column for column in experiment.breakdown if column not in corpus.table.columns]
     if unknown:
         raise DataError(f"breakdown: the corpus has no column {', '.join(unknown)}")
-    return stratified(experiment, corpus)
+    return stratified(experiment.outputs, corpus)
 
 
 def with_text(experiment: Experiment, corpus: Corpus) -> tuple[Corpus, pd.DataFrame | None]:

@@ -34,6 +34,7 @@ from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import find_device
 from multimodal_ser.features import Encoded
 from multimodal_ser.material import Material
+from multimodal_ser.predictions import columns_of
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.sealing import sealed
@@ -217,7 +218,7 @@ def _collect(
                 for target in prepared.targets.values():
                     frame = pd.DataFrame({"id": ids[rows], "cluster": cluster[rows], "part": part})
                     frame[["repeat", "fold", "seed"]] = fold.repeat, fold.number, seed
-                    frames.append(frame.assign(**target.answers(rows, scores)))
+                    frames.append(frame.assign(**columns_of(target, rows, scores)))
     order = ["target", "part", "repeat", "fold", "seed", "id"]
     return pd.concat(frames).sort_values(order, ignore_index=True)
 

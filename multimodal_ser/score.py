@@ -48,7 +48,7 @@ def score(
     """
     experiment = load(Path(task), card=True) if isinstance(task, str | Path) else task
     corpus = load_corpus(experiment)
-    target = targets_of(experiment, corpus)[experiment.first]
+    target = targets_of(experiment.outputs, corpus)[experiment.first]
     folds = splits.make(corpus.table, experiment.protocol.name, experiment.protocol.options)
     if part not in folds[0].parts:
         raise ConfigError(f"the task has no part '{part}' (has: {', '.join(folds[0].parts)})")

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from multimodal_ser import label_sets
-from multimodal_ser.label_sets import THRESHOLD
-from multimodal_ser.predictions import SCORE
 
 
 @dataclass(frozen=True)
@@ -60,24 +54,6 @@ class Target:
             written=self.written.iloc[rows].reset_index(drop=True),
             taught=None if self.taught is None else self.taught[rows],
         )
-
-    def answers(self, rows: np.ndarray, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """The columns of a table of predictions that are about this target, of some rows.
-
-        found: target → scores of those rows, and of labels their thresholds (see `label_sets`).
-        """
-        scores = found[self.name]
-        known = {"target": self.name, "truth": self.written.to_numpy()[rows]}
-        if not self.classes:
-            return {**known, "value": [f"{number:.8g}" for number in scores[:, 0]]}
-        columns = {SCORE + name: scores[:, at] for at, name in enumerate(self.classes)}
-        if self.kind == "labels":
-            cuts = found[THRESHOLD + self.name]
-            columns |= {THRESHOLD + name: cut for name, cut in zip(self.classes, cuts, strict=True)}
-            value = label_sets.written(scores >= cuts, self.classes)
-        else:
-            value = np.array(self.classes)[scores.argmax(1)]
-        return {**known, "value": value, **columns}
 
     @property
     def numbers(self) -> np.ndarray:

@@ -1,9 +1,10 @@
-"""What is to be predicted: a column of the corpus as the classes or numbers of one output."""
+"""What is to be predicted: a column of the corpus as the classes or numbers of one spec."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,6 @@ from pandas.api.types import is_numeric_dtype
 
 from multimodal_ser import label_sets
 from multimodal_ser.corpus import Corpus
-from multimodal_ser.experiment import Experiment
-from multimodal_ser.outputs import Output
 from multimodal_ser.target import Target
 from multimodal_ser.types import DataError, listed, nearest
 
@@ -20,9 +19,30 @@ _SETS = "label:sets"
 _FLAGS = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}
 
 
-def targets_of(experiment: Experiment, corpus: Corpus) -> dict[str, Target]:
-    """Every output of the experiment, in its order."""
-    return {name: _target(name, output, corpus) for name, output in experiment.outputs.items()}
+class TargetSpec(Protocol):
+    """Where the truth of one target stands in the table of a corpus; see `outputs.Output`."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def column(self) -> str | None: ...
+    @property
+    def columns(self) -> list[str] | None: ...
+    @property
+    def votes(self) -> float | None: ...
+    @property
+    def separator(self) -> str | None: ...
+    @property
+    def classes(self) -> list[str] | None: ...
+    @property
+    def edges(self) -> list[float] | None: ...
+    @property
+    def soft(self) -> bool: ...
+
+
+def targets_of(specs: Mapping[str, TargetSpec], corpus: Corpus) -> dict[str, Target]:
+    """The target of every spec, in their order."""
+    return {name: _target(name, spec, corpus) for name, spec in specs.items()}
 
 
 def of_classes(name: str, labels: pd.Series, classes: Sequence[str]) -> Target:
@@ -56,22 +76,22 @@ def of_numbers(name: str, numbers: pd.Series) -> Target:
     return Target(name, (), codes, found[:, None].astype(np.float32), written)
 
 
-def _target(name: str, output: Output, corpus: Corpus) -> Target:
-    if output.kind == "labels":
-        return _labels(name, output, corpus)
-    column = output.column or name
+def _target(name: str, spec: TargetSpec, corpus: Corpus) -> Target:
+    if spec.kind == "labels":
+        return _labels(name, spec, corpus)
+    column = spec.column or name
     values = _column(name, column, corpus)
-    if output.kind == "numbers":
+    if spec.kind == "numbers":
         return of_numbers(name, _numbers(name, values, corpus))
-    if output.edges:
-        classes = output.classes or []
-        values = _cut(_numbers(name, values, corpus), output.edges, classes)
+    if spec.edges:
+        classes = spec.classes or []
+        values = _cut(_numbers(name, values, corpus), spec.edges, classes)
         return of_classes(name, values, classes)
-    classes = output.classes or _own_classes(column, values, corpus)
+    classes = spec.classes or _own_classes(column, values, corpus)
     words = values.astype("str")
     _check_labels(words, classes, corpus)
     target = of_classes(name, words, classes)
-    return _with_votes(target, corpus.table, output.soft) if column == "label" else target
+    return _with_votes(target, corpus.table, spec.soft) if column == "label" else target
 
 
 def _column(name: str, column: str, corpus: Corpus) -> pd.Series:
@@ -84,16 +104,16 @@ def _column(name: str, column: str, corpus: Corpus) -> pd.Series:
     return corpus.table[column]
 
 
-def stratified(experiment: Experiment, corpus: Corpus) -> Corpus:
+def stratified(specs: Mapping[str, TargetSpec], corpus: Corpus) -> Corpus:
     """Where `label` holds sets, its rarest label stands there instead, by which splits are cut.
 
     The sets go to a column of their own, where their target reads them.
     """
     wanted = [
-        output
-        for name, output in experiment.outputs.items()
-        if output.kind == "labels" and not output.columns and not output.votes
-        if (output.column or name) == "label"
+        spec
+        for name, spec in specs.items()
+        if spec.kind == "labels" and not spec.columns and not spec.votes
+        if (spec.column or name) == "label"
     ]
     if not wanted:
         return corpus
@@ -103,27 +123,27 @@ def stratified(experiment: Experiment, corpus: Corpus) -> Corpus:
     return replace(corpus, table=table, labels=tuple(sorted(table["label"].dropna().unique())))
 
 
-def _labels(name: str, output: Output, corpus: Corpus) -> Target:
+def _labels(name: str, spec: TargetSpec, corpus: Corpus) -> Target:
     """Labels of a column of sets, of columns of 0 and 1, or of the raters' votes."""
-    if output.columns:
-        columns = [_flags(name, _column(name, column, corpus), corpus) for column in output.columns]
-        truth, classes = np.stack(columns, axis=1), output.columns
-    elif output.votes:
-        truth, classes = _voted(name, output, corpus.table)
+    if spec.columns:
+        columns = [_flags(name, _column(name, column, corpus), corpus) for column in spec.columns]
+        truth, classes = np.stack(columns, axis=1), spec.columns
+    elif spec.votes:
+        truth, classes = _voted(name, spec, corpus.table)
     else:
-        truth, classes = _sets(name, output, corpus)
+        truth, classes = _sets(name, spec, corpus)
     if np.isnan(truth).all():
         raise DataError(f"outputs.{name}: no row of the corpus has a label")
     return of_labels(name, truth, classes)
 
 
-def _sets(name: str, output: Output, corpus: Corpus) -> tuple[np.ndarray, Sequence[str]]:
-    column, mark = output.column or name, output.separator or label_sets.MARK
+def _sets(name: str, spec: TargetSpec, corpus: Corpus) -> tuple[np.ndarray, Sequence[str]]:
+    column, mark = spec.column or name, spec.separator or label_sets.MARK
     moved = column == "label" and _SETS in corpus.table
     cells = _column(name, _SETS if moved else column, corpus).astype("str").str.strip()
     cells = cells.mask(cells == "")
     found = {one for cell in cells.dropna() for one in label_sets.parsed(cell, mark)}
-    classes = output.classes or sorted(found)
+    classes = spec.classes or sorted(found)
     allowed = [one for one in classes if label_sets.can_stand(one)]
     odd = label_sets.strangers(cells, allowed, mark)
     if len(odd):
@@ -147,10 +167,10 @@ def _flags(name: str, values: pd.Series, corpus: Corpus) -> np.ndarray:
     return flags.to_numpy()
 
 
-def _voted(name: str, output: Output, table: pd.DataFrame) -> tuple[np.ndarray, Sequence[str]]:
+def _voted(name: str, spec: TargetSpec, table: pd.DataFrame) -> tuple[np.ndarray, Sequence[str]]:
     """True is a label with its share of all votes of the row, those for no class among them."""
     columns = [column for column in map(str, table) if column.startswith("votes:")]
-    classes = output.classes or [column.removeprefix("votes:") for column in columns]
+    classes = spec.classes or [column.removeprefix("votes:") for column in columns]
     absent = [one for one in classes if f"votes:{one}" not in columns]
     if absent or len(classes) < 2:
         wanted = ", ".join(f"votes:{one}" for one in absent) or "votes:<label>"
@@ -158,7 +178,7 @@ def _voted(name: str, output: Output, table: pd.DataFrame) -> tuple[np.ndarray, 
     total = table[columns].fillna(0).sum(axis=1).to_numpy(dtype=float)[:, None]
     votes = table[[f"votes:{one}" for one in classes]].fillna(0).to_numpy(dtype=float)
     shares = np.divide(votes, total, out=np.full_like(votes, np.nan), where=total > 0)
-    return np.where(np.isnan(shares), np.nan, shares >= (output.votes or 0)), classes
+    return np.where(np.isnan(shares), np.nan, shares >= (spec.votes or 0)), classes
 
 
 def _numbers(name: str, values: pd.Series, corpus: Corpus) -> pd.Series:

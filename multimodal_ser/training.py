@@ -18,13 +18,13 @@ from safetensors.numpy import load_file, save
 
 from multimodal_ser import components, own_head, ways
 from multimodal_ser.assembly import learning_encoders, make_learner, shape_of, with_encoders
-from multimodal_ser.balance import balanced, truncated
+from multimodal_ser.augmentation import of_every_epoch
+from multimodal_ser.balance import balanced, filed, thresholds, truncated
 from multimodal_ser.batches import Dataset, Scaling
 from multimodal_ser.copies import with_copies
 from multimodal_ser.engines.together import together
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.extraction import find_device
-from multimodal_ser.label_sets import filed, thresholds
 from multimodal_ser.live import Changes
 from multimodal_ser.material import Material
 from multimodal_ser.model_folder import Checkpoint, is_finished, read_files, write, write_scores
@@ -127,7 +127,7 @@ def _training_data(
         name: all(material.sources[name].keys[row] for row in chosen) for name in start.encoders
     }
     shape = shape_of(experiment, train, whole) | {"classes": dict(material.classes)}
-    steps = ways.augmentation(experiment)
+    steps = of_every_epoch(experiment.augment)
     if steps is not None:
         train = dataset(experiment, teaching, start, chosen, Changes(steps, seed))
     if experiment.balance != "none":

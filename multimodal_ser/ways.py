@@ -11,7 +11,6 @@ from collections.abc import Collection
 from typing import Any
 
 from multimodal_ser import components
-from multimodal_ser.augmentation import Augmentation
 from multimodal_ser.experiment import Augment, EncoderPart, Experiment
 from multimodal_ser.types import Finetune
 
@@ -41,45 +40,21 @@ def cached(experiment: Experiment) -> list[str]:
 
 
 def fresh(experiment: Experiment) -> list[str]:
-    steps = announced(experiment)
+    """Those that must read every utterance anew in every epoch, because a step changes it."""
+    if experiment.augment.copies:
+        return []
+    steps = [components.find("augment", step.name) for step in experiment.augment.steps]
+    changed = {step.modality for step in steps if step.STAGE == "input"}
     others = learning(experiment)
     return [
         name
         for name, part in experiment.encoders.items()
-        if name not in others
-        and steps is not None
-        and steps.touches_input(components.find("encoders", part.name).modality)
+        if name not in others and changed & {None, components.find("encoders", part.name).modality}
     ]
 
 
 def in_every_step(experiment: Experiment) -> list[str]:
     return [*learning(experiment), *fresh(experiment)]
-
-
-def announced(experiment: Experiment) -> Augmentation | None:
-    """What the steps of `augment` say of themselves, before any is built; None without steps."""
-    steps = [(one.name, components.find("augment", one.name)) for one in experiment.augment.steps]
-    return Augmentation(steps) if steps and not experiment.augment.copies else None
-
-
-def files_hash(experiment: Experiment) -> str:
-    """Of the files that augmentation reads, wherever they lie; nothing where it reads none."""
-    found = [
-        components.find("augment", one.name).files_hash(one.options)
-        for one in experiment.augment.steps
-        if hasattr(components.find("augment", one.name), "files_hash")
-    ]
-    return "/".join(found)
-
-
-def augmentation(experiment: Experiment) -> Augmentation | None:
-    """The steps that change what is trained on in every epoch; None without any."""
-    if announced(experiment) is None:
-        return None
-    parts = experiment.augment.steps
-    return Augmentation(
-        [(one.name, components.build("augment", one.name, one.options)) for one in parts]
-    )
 
 
 def touches(experiment: Experiment, name: str) -> bool:

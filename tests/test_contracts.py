@@ -13,6 +13,7 @@ from multimodal_ser import components, losses, pooling
 from multimodal_ser.batches import Batch, Dataset, Ragged
 from multimodal_ser.components import build, module, names, schema
 from multimodal_ser.model import Model, head
+from multimodal_ser.outputs import FOR
 from multimodal_ser.types import Features, Input, MissingError
 
 LENGTHS = (0.4, 0.05, 1.1, 0.7, 0.2)
@@ -416,7 +417,7 @@ def make_learner(name, folder, fusion="concat", kind="classes", **options):
     options = example("learners", name, folder) | options
     if find.WANTS != "batches":
         return build("learners", name, options)
-    loss = next(iter(losses.FOR[kind].values()))
+    loss = losses.make(FOR[kind][0])
     model = make_model(fusion, folder, width=3 if kind == "classes" else 1)
     return build("learners", name, options, model, {"label": (loss, 1.0)})
 

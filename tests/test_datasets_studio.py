@@ -154,7 +154,7 @@ def test_votes_teach_a_turn_without_agreement(tmp_path):
     corpus = load(tmp_path, keep_no_agreement=True, votes=True)
     named = {"name": "iemocap", "root": str(tmp_path)}
     raw = {"name": "soft", "corpus": named, "encoders": {"a": {"name": "mfcc"}}}
-    target = targets_of(check({**raw, "outputs": {"label": {}}}), corpus)["label"]
+    target = targets_of(check({**raw, "outputs": {"label": {}}}).outputs, corpus)["label"]
     assert target.codes.tolist() == [3, -1]
     assert target.learned[1].tolist() == [0, 0.5, 0.25, 0.25]
 

@@ -87,7 +87,7 @@ def test_one_model_can_be_taught_category_valence_and_arousal(authors):
     encoders = {"audio": {"name": "mfcc"}}
     named = {"name": "emovome", **authors[1]}
     raw = {"name": "three", "corpus": named, "encoders": encoders, "outputs": outputs}
-    targets = targets_of(check(raw), corpus)
+    targets = targets_of(check(raw).outputs, corpus)
     assert targets["category"].classes == corpus.labels
     assert targets["valence"].codes.tolist() == [2, 0, 1, 0]
     assert targets["arousal"].codes.tolist() == [2, 0, 1, 2]
@@ -401,7 +401,7 @@ def test_votes_teach_a_turn_without_agreement(tmp_path):
     named = {"name": "msp_podcast", "root": str(tmp_path)}
     outputs = {"label": {"soft": True}}
     raw = {"name": "soft", "corpus": named, "encoders": {"a": {"name": "mfcc"}}, "outputs": outputs}
-    target = targets_of(check(raw), corpus)["label"]
+    target = targets_of(check(raw).outputs, corpus)["label"]
     assert target.codes.tolist() == [corpus.labels.index("neutral"), -1]
     assert target.taught is not None
     assert target.taught[0].tolist() == [0, 0.5, 0, 0, 0, 0, 0, 0.5]

@@ -243,7 +243,7 @@ def schooled(fusion, dims, train, *, seed=0, epochs=20, rate=3e-3):
     classes = train.targets["label"].shape[1]
     model = Model(fusion, {"label": head(fusion.out_dim, classes)}, dims)
     schooling = {"epochs": epochs, "batch_size": 50, "optimizer": {"lr": rate}}
-    loss = {"label": (losses.FOR["classes"]["cross_entropy"], 1.0)}
+    loss = {"label": (losses.cross_entropy, 1.0)}
     learner = build("learners", "neural", schooling, model, loss)
     learner.fit(train, None, seed=seed)
     return learner

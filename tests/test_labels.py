@@ -57,7 +57,9 @@ def target(folder, output, name="mood", **columns):
     table = pd.DataFrame({"id": list("abcd"), "text": ["uno", "dos", "tres", "seis"]})
     corpus = build(table.assign(**columns), ABOUT, root=folder)
     raw = {"name": "four", "corpus": {"name": "demo"}, "encoders": {"text": {"name": "hashing"}}}
-    return targets_of(check(raw | {"outputs": {name: {"kind": "labels", **output}}}), corpus)[name]
+    return targets_of(
+        check(raw | {"outputs": {name: {"kind": "labels", **output}}}).outputs, corpus
+    )[name]
 
 
 def test_a_column_of_sets_is_a_target(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 import soundfile
 import torch
 
-from multimodal_ser import compare, run, training, ways
+from multimodal_ser import compare, run, training
+from multimodal_ser.augmentation import of_every_epoch
 from multimodal_ser.batches import Ragged
 from multimodal_ser.components import build, module
 from multimodal_ser.config import check
@@ -34,7 +35,7 @@ def changed_rows(config):
     experiment, fold = prepared.experiment, prepared.folds[0]
     material = make_material(prepared, encode(prepared))
     trained = training.fit(experiment, material, fold, 0)
-    steps = ways.augmentation(experiment)
+    steps = of_every_epoch(experiment.augment)
     plain = dataset(experiment, material, trained, fold.train)
     changed = dataset(experiment, material, trained, fold.train, Changes(steps, 0))
     rows = torch.arange(len(fold.train))

@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from multimodal_ser.losses import (
     BATCHWISE,
-    FOR,
     adjusted,
     balanced_weights,
     binary_cross_entropy,
@@ -18,12 +17,13 @@ from multimodal_ser.losses import (
     cross_entropy,
     effective_weights,
     focal,
+    losses_of,
     make,
     mse,
     prior_of,
     smoothed,
 )
-from multimodal_ser.outputs import Output, losses_of
+from multimodal_ser.outputs import FOR, Output
 
 CODES = torch.tensor([0, 2, 1, 2, 2, 0])
 
@@ -217,9 +217,7 @@ def test_focal_of_a_sure_answer_has_a_finite_gradient(gamma):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 @pytest.mark.parametrize("weights", [None, ROWS])
 def test_smoothing_is_pytorchs(smoothing, weights):
-    found = make("classes", "cross_entropy", smoothing=smoothing)(
-        double(), one_hot(CODES).double(), weights
-    )
+    found = make("cross_entropy", smoothing=smoothing)(double(), one_hot(CODES).double(), weights)
     each = functional.cross_entropy(double(), CODES, label_smoothing=smoothing, reduction="none")
     weigh = torch.ones(6, dtype=torch.float64) if weights is None else weights
     torch.testing.assert_close(found, (weigh * each).sum() / weigh.sum())
@@ -235,7 +233,7 @@ def test_adjusted_logits_are_the_formula_and_a_class_without_rows_is_left_alone(
     prior = torch.tensor([0.75, 0.25, 0.0])
     expected = double() + 1.5 * torch.tensor([np.log(0.75), np.log(0.25), 0.0])
     torch.testing.assert_close(adjusted(double(), prior.double(), 1.5), expected)
-    loss = make("classes", "cross_entropy", adjustment=1.5, prior=prior.double())
+    loss = make("cross_entropy", adjustment=1.5, prior=prior.double())
     torch.testing.assert_close(loss(double(), SOFT, ROWS), cross_entropy(expected, SOFT, ROWS))
 
 
@@ -256,7 +254,7 @@ def test_adjustment_learns_the_answer_that_is_right_if_all_classes_were_as_frequ
     counts = truth.sum(1)
     table = torch.zeros(2, 2, dtype=torch.float64, requires_grad=True)
     options = {"adjustment": adjustment, "prior": truth.sum(0) / truth.sum()}
-    loss = make("classes", "cross_entropy", **options)
+    loss = make("cross_entropy", **options)
     descent = torch.optim.LBFGS([table], max_iter=200, line_search_fn="strong_wolfe")
 
     def step():
@@ -305,7 +303,7 @@ ROWWISE = {
     "cross_entropy": (cross_entropy, SOFT),
     "focal": (partial(focal, gamma=1.5), SOFT),
     "altered": (
-        make("classes", "focal", gamma=2, smoothing=0.2, adjustment=1, prior=PRIOR),
+        make("focal", gamma=2, smoothing=0.2, adjustment=1, prior=PRIOR),
         one_hot(CODES).double(),
     ),
     "binary_cross_entropy": (binary_cross_entropy, (SOFT > 0.3).double()),
@@ -338,7 +336,7 @@ def test_a_row_does_not_feel_what_is_said_of_the_others_but_for_those_named(name
 
 
 def test_every_loss_is_either_known_to_go_by_rows_or_named():
-    known = {name for losses in FOR.values() for name in losses}
+    known = {name for names in FOR.values() for name in names}
     assert known == {name for name in ROWWISE if name != "altered"} | set(BATCHWISE)
 
 

@@ -21,7 +21,7 @@ def targets(folder, outputs, **columns):
     corpus = build(table, ABOUT, root=folder)
     encoders = {"text": {"name": "hashing"}}
     raw = {"name": "four", "corpus": {"name": "demo"}, "encoders": encoders, "outputs": outputs}
-    return targets_of(check(raw), corpus)
+    return targets_of(check(raw).outputs, corpus)
 
 
 def test_a_label_is_one_of_the_classes_or_unknown(tmp_path):

@@ -9,8 +9,6 @@ import numpy as np
 
 from multimodal_ser.types import Input
 
-MARK = re.compile(r"(?:\.{2,}|[.,;:!?…»”\")\]])(?!\w)|(?<!\w)[¿¡«“\"(\[]")
-
 
 def said(one: Input) -> str | None:
     """The text; None where there is nothing to change."""

@@ -10,11 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from multimodal_ser.augment._draws import Share, happens
-from multimodal_ser.augment._words import MARK, said, with_text
+from multimodal_ser.augment._words import said, with_text
 from multimodal_ser.types import Input
 
 Kind = Literal["dropped", "exchanged"]
 
+MARK = re.compile(r"(?:\.{2,}|[.,;:!?…»”\")\]])(?!\w)|(?<!\w)[¿¡«“\"(\[]")
 _EXCHANGED = {".": ",", ",": "."}
 
 
