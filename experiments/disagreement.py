@@ -25,14 +25,13 @@ from pathlib import Path
 import pandas as pd
 
 from multimodal_ser import components
-from multimodal_ser.cache import write_atomically
 from multimodal_ser.config import load
 from multimodal_ser.disagreement import CASES, SIDES, SURE, cases, summary
 from multimodal_ser.experiment import Experiment
+from multimodal_ser.files import as_csv, write_atomically
 from multimodal_ser.report import collect, disagreement_page
 from multimodal_ser.report.players import clips_of
 from multimodal_ser.run import Run, run
-from multimodal_ser.run_folder import as_csv
 from multimodal_ser.types import ConfigError, DataError, MserError
 from multimodal_ser.ways import subset
 

@@ -45,8 +45,8 @@ from multimodal_ser.assembly import learning_encoders, make_learner, shape_of, w
 from multimodal_ser.batches import Batch, Dataset
 from multimodal_ser.config import check
 from multimodal_ser.datasets import demo
+from multimodal_ser.distributed import World, first_then_others, world
 from multimodal_ser.encoders._hf import quiet
-from multimodal_ser.engines.together import Together, first_then_others, together
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.extraction import find_device
 from multimodal_ser.learners._steps import Steps
@@ -83,7 +83,7 @@ def main() -> None:
             measure(options)
         else:
             found = run(config(options, {"voice": options.voice, "words": options.words}))
-            if together().first:
+            if world().first:
                 print(found.table().round(3).to_string(), found.folder, sep="\n")
     except MserError as error:
         print(error, file=sys.stderr)
@@ -114,7 +114,7 @@ def config(options: argparse.Namespace, models: dict[str, str]) -> dict[str, Any
 
 def measure(options: argparse.Namespace) -> None:
     """Steps of random models, and what they cost."""
-    among = together(cpu=find_device().type == "cpu")
+    among = world(cpu=find_device().type == "cpu")
     home = Path(among.collect([tempfile.mkdtemp()])[0])
     try:
         if among.first:
@@ -160,7 +160,7 @@ class Speed:
         return "\n".join(f"{name:28} {value}" for name, value in lines.items())
 
 
-def step(experiment: Experiment, wanted: int, among: Together) -> Speed:
+def step(experiment: Experiment, wanted: int, among: World) -> Speed:
     """Steps on the first fold's train part, as `training.fit` takes them; the first is not timed.
 
     Every clip is read and prepared before, as it is from the second epoch on.
@@ -192,7 +192,7 @@ def step(experiment: Experiment, wanted: int, among: Together) -> Speed:
     )
 
 
-def begin(experiment: Experiment, wanted: int, among: Together) -> tuple[Steps, Dataset]:
+def begin(experiment: Experiment, wanted: int, among: World) -> tuple[Steps, Dataset]:
     """A model before its first step, and the rows that train."""
     with first_then_others():
         prepared = prepare(experiment)

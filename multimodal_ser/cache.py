@@ -17,7 +17,6 @@ import time
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,26 +26,14 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from multimodal_ser.types import DataError, MissingError
+from multimodal_ser.files import write_atomically
+from multimodal_ser.types import MissingError
 
 
 def default_root() -> Path:
     """`MSER_CACHE`, else the user's cache folder."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(os.environ.get("MSER_CACHE") or home / "multimodal_ser")
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """The whole file or none of it, whatever happens."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise DataError(f"cannot write {path}: {error.strerror}") from None
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ import torch
 from multimodal_ser import components
 from multimodal_ser.cache import default_root
 from multimodal_ser.corpus import About, data_root
-from multimodal_ser.engines.local import cores
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import find_device
+from multimodal_ser.parallel import cores
 from multimodal_ser.types import ConfigError, DataError, MissingError, MserError
 
 _PACKAGE = "multimodal_ser"

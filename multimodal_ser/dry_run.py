@@ -20,13 +20,13 @@ from multimodal_ser.cache import Store
 from multimodal_ser.contents import UNHEARD, Content
 from multimodal_ser.corpus import Corpus
 from multimodal_ser.doctor import free, missing
-from multimodal_ser.engines.local import cores
 from multimodal_ser.estimates import Shape, distinct, few, length_of, shape_of
 from multimodal_ser.experiment import Augment, Experiment, Part
 from multimodal_ser.extraction import Batch, find_device, plan
 from multimodal_ser.features import Encoded, is_light, recipe_of, stored_form
 from multimodal_ser.material import Material, sources_of
 from multimodal_ser.outlook import Outlook, Stage
+from multimodal_ser.parallel import cores
 from multimodal_ser.preparation import (
     cache_root,
     cut,

@@ -22,10 +22,10 @@ import yaml
 
 from multimodal_ser import evaluation, joined, members, metrics, roster
 from multimodal_ser.contrast import Contrast, contrast, corrected
-from multimodal_ser.engines.local import one_thread
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.members import Member
 from multimodal_ser.merging import HOW, LEARNED
+from multimodal_ser.parallel import one_thread
 from multimodal_ser.predictions import read
 from multimodal_ser.roster import Roster, Seat
 from multimodal_ser.run_folder import RunFolder, surroundings

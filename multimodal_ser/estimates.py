@@ -19,11 +19,11 @@ import numpy as np
 from multimodal_ser import audio, components, training
 from multimodal_ser.cache import Store
 from multimodal_ser.contents import Content
-from multimodal_ser.engines.local import one_thread
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import Batch, read_input, run_encoder
 from multimodal_ser.features import Encoded
 from multimodal_ser.material import Material, Source
+from multimodal_ser.parallel import one_thread
 from multimodal_ser.trained import Trained, dataset
 from multimodal_ser.types import Fold, Utterance
 

@@ -22,7 +22,7 @@ from multimodal_ser import audio, components
 from multimodal_ser.augmentation import Augmentation
 from multimodal_ser.cache import Store
 from multimodal_ser.contents import Content
-from multimodal_ser.engines.local import spread
+from multimodal_ser.parallel import spread
 from multimodal_ser.types import ConfigError, DataError, Features, Input, Utterance, listed
 
 _BATCH = (16, None)

@@ -20,8 +20,8 @@ from torch import Tensor
 from multimodal_ser import audio
 from multimodal_ser.augmentation import Augmentation
 from multimodal_ser.batches import Batch, Ragged, Scaling
-from multimodal_ser.engines.local import cores
 from multimodal_ser.extraction import read_input
+from multimodal_ser.parallel import cores
 from multimodal_ser.types import Features, Input, Utterance
 
 Prepared = dict[str, Tensor]

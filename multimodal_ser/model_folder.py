@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 from safetensors.torch import save as save_tensors
 
-from multimodal_ser.cache import write_atomically
+from multimodal_ser.files import write_atomically
 from multimodal_ser.types import DataError
 
 

@@ -17,9 +17,9 @@ import yaml
 
 from multimodal_ser import roster, training
 from multimodal_ser.config import check
-from multimodal_ser.engines.local import spread
 from multimodal_ser.ensemble_predictor import EnsemblePredictor
 from multimodal_ser.extraction import find_device
+from multimodal_ser.parallel import spread
 from multimodal_ser.predictor import Predictor
 from multimodal_ser.questions import Answer, Question
 from multimodal_ser.types import ConfigError

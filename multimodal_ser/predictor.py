@@ -15,11 +15,11 @@ import torch
 
 from multimodal_ser import components, trained, ways
 from multimodal_ser.batches import Part, Ragged, scale_by_speaker
-from multimodal_ser.engines.local import one_thread
 from multimodal_ser.experiment import EncoderPart, Experiment
 from multimodal_ser.extraction import read_input, run_encoder
 from multimodal_ser.features import stored_form
 from multimodal_ser.live import Calls, at_rate
+from multimodal_ser.parallel import one_thread
 from multimodal_ser.questions import Answer, Question, answered, as_table, questions
 from multimodal_ser.transcripts import called
 from multimodal_ser.types import (

@@ -28,12 +28,12 @@ from multimodal_ser import (
 )
 from multimodal_ser.clusters import cluster_names
 from multimodal_ser.config import check, load
-from multimodal_ser.engines.local import spread
-from multimodal_ser.engines.together import first_then_others, together
+from multimodal_ser.distributed import first_then_others, world
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import find_device
 from multimodal_ser.features import Encoded
 from multimodal_ser.material import Material
+from multimodal_ser.parallel import spread
 from multimodal_ser.predictions import columns_of
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
 from multimodal_ser.run_folder import RunFolder
@@ -82,7 +82,7 @@ def run(
     final: when all is scored, also train a model a seed on every row, for `load` and no score.
     """
     experiment = as_experiment(config)
-    among = together(cpu=training.place_of(experiment).type == "cpu")
+    among = world(cpu=training.place_of(experiment).type == "cpu")
     with first_then_others():
         prepared = sealed(prepare(experiment, encoding=experiment.within is None))
     if prepared.experiment.submission is not None:
@@ -165,7 +165,7 @@ def _do(jobs: Sequence[tuple[Any, ...]], experiment: Experiment, label: str) -> 
     """Spread the trainings over the cores; one after the other where several processes share each,
     or an accelerator is there for one alone.
     """
-    if together().size > 1:
+    if world().size > 1:
         for job in jobs:
             training.job(*job)
         return

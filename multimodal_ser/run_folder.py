@@ -16,10 +16,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from multimodal_ser.cache import write_atomically
 from multimodal_ser.corpus import Corpus
-from multimodal_ser.engines.together import together
+from multimodal_ser.distributed import world
 from multimodal_ser.experiment import Experiment
+from multimodal_ser.files import as_csv, as_json, write_atomically
 from multimodal_ser.material import Material
 from multimodal_ser.preparation import Prepared
 from multimodal_ser.types import Fold, __version__
@@ -45,7 +45,7 @@ class RunFolder:
     def of_corpus(cls, experiment: Experiment, corpus: Corpus) -> RunFolder:
         """corpus: with its transcripts, as it would be cut."""
         fingerprint = experiment.fingerprint(corpus.table_hash())
-        return cls(experiment.runs_dir / experiment.name / fingerprint, together().first)
+        return cls(experiment.runs_dir / experiment.name / fingerprint, world().first)
 
     def model(self, fold: Fold, seed: int) -> Path:
         return self.path / "models" / f"{fold.number}-{seed}"
@@ -154,16 +154,6 @@ def audited(prepared: Prepared) -> dict[str, Any]:
         "heard": prepared.heard,
         **prepared.audit.plain(),
     }
-
-
-def as_json(what: Any) -> str:
-    """Equal content, equal text."""
-    return json.dumps(what, indent=1, ensure_ascii=False, sort_keys=True)
-
-
-def as_csv(table: pd.DataFrame) -> str:
-    """Equal content, equal text."""
-    return table.to_csv(index=False, float_format="%.8g", lineterminator="\n")
 
 
 def _now() -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.engines.local import alongside
 from multimodal_ser.near_duplicates import near_duplicates
+from multimodal_ser.parallel import alongside
 
 _LARGE = 100_000  # rows
 _MARKS = re.compile(r"[^\w\s]")

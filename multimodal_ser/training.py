@@ -22,7 +22,7 @@ from multimodal_ser.augmentation import of_every_epoch
 from multimodal_ser.balance import balanced, filed, thresholds, truncated
 from multimodal_ser.batches import Dataset, Scaling
 from multimodal_ser.copies import with_copies
-from multimodal_ser.engines.together import together
+from multimodal_ser.distributed import world
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.extraction import find_device
 from multimodal_ser.live import Changes
@@ -47,18 +47,18 @@ def job(
     features = material.hash()
     kept = None
     if ways.in_every_step(experiment):
-        kept = Checkpoint(folder, features, writes=together().first)
+        kept = Checkpoint(folder, features, writes=world().first)
     if is_finished(folder, features):
         trained = load(experiment, folder, place_of(experiment))
     else:
         trained = fit(experiment, material, fold, seed, kept)
-        if together().first:
+        if world().first:
             write(_contents(experiment, trained, features), folder, features)
     if kept is not None:
         kept.remove()
     for part in parts:
         scores = predict(experiment, material, trained, fold.parts[part]).scores
-        if together().first:
+        if world().first:
             write_scores(folder, part, {**scores, **filed(trained.thresholds)})
 
 

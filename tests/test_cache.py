@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from multimodal_ser import cache
-from multimodal_ser.cache import Recipe, Store, inventory, prune, verify, write_atomically
+from multimodal_ser.cache import Recipe, Store, inventory, prune, verify
+from multimodal_ser.files import write_atomically
 from multimodal_ser.transcripts import TranscriptStore
 from multimodal_ser.transcripts import damaged as damaged_transcripts
 from multimodal_ser.types import DataError, Transcript

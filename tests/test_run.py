@@ -8,8 +8,7 @@ import pytest
 import soundfile
 import yaml
 
-from multimodal_ser import compare, run
-from multimodal_ser.engines import local
+from multimodal_ser import compare, parallel, run
 from multimodal_ser.types import DataError, LeakError
 
 from .conftest import RATE, tones_config
@@ -274,6 +273,6 @@ def test_a_plan_is_written_before_anything_is_trained(tones):
 
 def test_workers_are_kept_and_can_be_ended(tones):
     run(tones_config(tones))
-    assert local._pools
-    local.shut_down()
-    assert not local._pools
+    assert parallel._pools
+    parallel.shut_down()
+    assert not parallel._pools

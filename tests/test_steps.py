@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from multimodal_ser import losses
 from multimodal_ser.batches import Dataset, Ragged
-from multimodal_ser.engines.together import Together
+from multimodal_ser.distributed import World
 from multimodal_ser.fusion import concat
 from multimodal_ser.learners._optimizer import Optimizer, Rates, Schedule, build
 from multimodal_ser.learners._steps import Steps, ahead
@@ -112,14 +112,14 @@ def test_batch_norm_is_refused_where_processes_share_a_cpu():
     with pytest.raises(
         ConfigError, match=r"batch norm \(fusion.mix.1\) cannot be shared by processes"
     ):
-        Together(0, 2).wrap(model)
-    assert Together().wrap(model) is model
+        World(0, 2).wrap(model)
+    assert World().wrap(model) is model
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
 def test_the_shares_of_all_processes_are_the_batch_and_as_long(size):
     rows = torch.arange(10, 20)
-    shares = [Together(rank, size).share(rows) for rank in range(size)]
+    shares = [World(rank, size).share(rows) for rank in range(size)]
     assert len({len(mine) for mine, _ in shares}) == 1
     kept = [row for mine, fill in shares for row in mine.tolist()[: len(mine) - fill]]
     assert sorted(kept) == rows.tolist()
@@ -127,7 +127,7 @@ def test_the_shares_of_all_processes_are_the_batch_and_as_long(size):
 
 def steps_of(learner):
     learner.model.train()
-    return Steps(learner.model, learner.loop.losses, learner.loop.optimizer, 20, Together())
+    return Steps(learner.model, learner.loop.losses, learner.loop.optimizer, 20, World())
 
 
 class Hungry(torch.nn.Module):
@@ -250,9 +250,9 @@ def test_fp16_is_refused_without_a_gpu():
 def main(kind, folder):
     from safetensors.torch import save_file
 
-    from multimodal_ser.engines.together import together
+    from multimodal_ser.distributed import world
 
-    among = together(cpu=True)
+    among = world(cpu=True)
     weights = trained(kind)
     if among.first:
         save_file(weights, Path(folder) / "weights.safetensors")

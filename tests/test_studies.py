@@ -17,7 +17,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
-from multimodal_ser.engines import local
+from multimodal_ser import parallel
 from multimodal_ser.presence import is_present, present, tidy
 from multimodal_ser.search import storage
 from multimodal_ser.search.storage import Journal, opened, shown
@@ -194,7 +194,7 @@ def test_several_objectives(tmp_path):
 def test_processes_that_create_the_same_new_study_at_once_all_succeed(tmp_path, kind):
     plan = plan_at(tmp_path, None if kind == "journal" else f"sqlite:///{tmp_path / 'study.db'}")
     jobs = [(time.time() + 0.3, plan)] * 2
-    assert list(local.spread(create_at, jobs, workers=2)) == [None, None]
+    assert list(parallel.spread(create_at, jobs, workers=2)) == [None, None]
     assert optuna.get_all_study_names(opened(plan.storage)) == ["toy"]
     Ledger(plan)
 

@@ -15,7 +15,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from multimodal_ser.engines import local
+from multimodal_ser import parallel
 from multimodal_ser.presence import present
 from multimodal_ser.search.storage import opened
 from multimodal_ser.search.studies import DONE, Ledger, create, trials
@@ -116,7 +116,7 @@ def test_two_workers_do_exactly_the_trials_that_were_asked_for(tmp_path, databas
 def test_processes_that_create_the_schema_at_once_all_succeed(tmp_path, database):
     plan = plan_at(tmp_path, database)
     jobs = [(time.time() + 0.5, plan)] * 2
-    assert list(local.spread(create_at, jobs, workers=2)) == [None, None]
+    assert list(parallel.spread(create_at, jobs, workers=2)) == [None, None]
     assert optuna.get_all_study_names(opened(database)) == ["toy"]
 
 

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser import config, preparation, texts
-from multimodal_ser.engines import local
+from multimodal_ser import config, parallel, preparation, texts
 
 from .conftest import tones_config
 
@@ -94,7 +93,7 @@ def test_few_texts_are_compared_here_once_they_are_asked_for(monkeypatch):
 def few_is_many(monkeypatch):
     monkeypatch.setattr(texts, "_LARGE", len(SENTENCES))
     yield
-    local.shut_down()
+    parallel.shut_down()
 
 
 def test_many_texts_are_compared_in_another_process(few_is_many, monkeypatch):
@@ -102,7 +101,7 @@ def test_many_texts_are_compared_in_another_process(few_is_many, monkeypatch):
 
     def alongside(function, *job):
         begun.append(function)
-        return local.alongside(function, *job)
+        return parallel.alongside(function, *job)
 
     monkeypatch.setattr(texts, "alongside", alongside)
     expected = texts.compare(SENTENCES)
@@ -119,14 +118,14 @@ def test_one_text_less_is_few(few_is_many, monkeypatch):
 
 def test_an_answer_may_be_asked_for_late_and_twice(few_is_many):
     ask = texts.begin(SENTENCES)
-    local.alongside(os.getpid)()  # whatever else the worker does in the meantime
+    parallel.alongside(os.getpid)()  # whatever else the worker does in the meantime
     assert same(ask(), ask())
 
 
 def test_an_answer_outlives_the_workers_that_other_stages_start(few_is_many):
     """Sound is decoded by more workers while the texts are compared, which ends the first ones."""
     ask = texts.begin(SENTENCES)
-    assert list(local.spread(len, [("ab",), ("c",)], workers=2)) == [2, 1]
+    assert list(parallel.spread(len, [("ab",), ("c",)], workers=2)) == [2, 1]
     assert same(ask(), texts.compare(SENTENCES))
 
 
@@ -135,5 +134,5 @@ def test_a_corpus_of_many_texts_is_audited_as_one_of_few(tones, monkeypatch):
     few = preparation.prepare(experiment).audit.plain()
     monkeypatch.setattr(texts, "_LARGE", 1)
     many = preparation.prepare(experiment).audit.plain()
-    local.shut_down()
+    parallel.shut_down()
     assert many == few

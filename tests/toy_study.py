@@ -9,7 +9,7 @@ from pathlib import Path
 
 import optuna
 
-from multimodal_ser.engines.local import spread
+from multimodal_ser.parallel import spread
 from multimodal_ser.search.studies import Plan, create
 from multimodal_ser.search.workers import search
 from multimodal_ser.types import ConfigError

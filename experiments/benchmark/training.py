@@ -25,13 +25,13 @@ from benchmark.bare import Named, Ready, Settings, loop, one_frame, trainer
 from multimodal_ser import components, run
 from multimodal_ser.augmentation import Augmentation
 from multimodal_ser.batches import Dataset, Ragged
-from multimodal_ser.engines.local import one_thread
 from multimodal_ser.fusion import concat, join
 from multimodal_ser.learners._optimizer import Optimizer
 from multimodal_ser.learners.neural import Learner
 from multimodal_ser.live import Calls, Changes, Utterances
 from multimodal_ser.losses import cross_entropy
 from multimodal_ser.model import Model, head
+from multimodal_ser.parallel import one_thread
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.types import Input, Utterance
 

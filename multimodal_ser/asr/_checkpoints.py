@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
+from multimodal_ser.files import file_hash
 from multimodal_ser.types import ConfigError, MissingError
-from multimodal_ser.weights import file_hash
 
 
 def load(name: str) -> Any:

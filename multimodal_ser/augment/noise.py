@@ -14,8 +14,8 @@ from scipy import fft
 from multimodal_ser import audio
 from multimodal_ser.augment._draws import Decibels, Share, between, happens, ordered
 from multimodal_ser.augment._sound import heard, power, repeated, with_samples
+from multimodal_ser.files import file_hash
 from multimodal_ser.types import ConfigError, DataError, Input, Utterance, listed
-from multimodal_ser.weights import file_hash
 
 _SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au"}
 _MOMENT = 0.05  # seconds; has a sample at any rate, and no file is too short for it

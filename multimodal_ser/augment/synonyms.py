@@ -12,8 +12,8 @@ import numpy as np
 
 from multimodal_ser.augment._draws import Share, happens
 from multimodal_ser.augment._words import said, with_text
+from multimodal_ser.files import file_hash
 from multimodal_ser.types import ConfigError, DataError, Input, MissingError
-from multimodal_ser.weights import file_hash
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 

@@ -46,7 +46,7 @@ def predict(
     Answers come as they are found. What cannot be answered stops nothing: it is listed at the end,
     with exit code 4 (or 5 where something must be installed or given first).
     """
-    from multimodal_ser.engines.local import warm_up
+    from multimodal_ser.parallel import warm_up
     from multimodal_ser.types import ConfigError, listed
 
     if as_json and as_csv:
@@ -125,10 +125,9 @@ def transcribe(config: ConfigPath, overrides: Overrides = None) -> None:
     Goes on where it was stopped. `text_source=asr` transcribes what has a text, too.
     """
     experiment = load_experiment(config, overrides)
-    from multimodal_ser.cache import write_atomically
     from multimodal_ser.cli import _tables
+    from multimodal_ser.files import as_csv, write_atomically
     from multimodal_ser.preparation import load_corpus, with_text
-    from multimodal_ser.run_folder import as_csv
     from multimodal_ser.transcripts import error_rates
     from multimodal_ser.types import ConfigError
 

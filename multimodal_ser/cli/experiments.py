@@ -24,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 def load_experiment(config: Path, overrides: list[str] | None, *, card: bool = False) -> Experiment:
     """Before the heavy imports, so that a mistake is said at once and the workers start early."""
-    from multimodal_ser.engines.local import warm_up
+    from multimodal_ser.parallel import warm_up
 
     warm_up()
     from multimodal_ser.config import load
@@ -50,7 +50,7 @@ def run(
     experiment = load_experiment(config, overrides)
     from multimodal_ser import report as reports
     from multimodal_ser.cli import _tables
-    from multimodal_ser.engines.together import together
+    from multimodal_ser.distributed import world
     from multimodal_ser.run import run as run_experiment
 
     if final and dev_only:
@@ -58,7 +58,7 @@ def run(
 
         raise ConfigError("--final trains on the test part, too, which --dev-only keeps sealed")
     done = run_experiment(experiment, open_test=not dev_only, final=final)
-    if not together().first:
+    if not world().first:
         return
     _tables.show_run(done)
     if done.metrics:  # else no part has labels, and there is nothing to report
@@ -187,11 +187,11 @@ def audit(
     A task card (a config without encoders) is searched in all that its corpus has.
     """
     experiment = load_experiment(config, overrides, card=True)
-    from multimodal_ser.cache import write_atomically
     from multimodal_ser.cli import _tables
+    from multimodal_ser.files import as_json, write_atomically
     from multimodal_ser.preparation import prepare
     from multimodal_ser.report import audit_page
-    from multimodal_ser.run_folder import RunFolder, as_json, audited
+    from multimodal_ser.run_folder import RunFolder, audited
 
     prepared = prepare(experiment)
     found = audited(prepared) | {"seen": RunFolder.of(prepared).seen()}

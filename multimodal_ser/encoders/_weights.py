@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from multimodal_ser.encoders import _hf
-from multimodal_ser.weights import file_hash
+from multimodal_ser.files import file_hash
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_ser.encoders._vectors import VectorFile, way_out
+from multimodal_ser.files import file_hash
 from multimodal_ser.types import Features, Input
-from multimodal_ser.weights import file_hash
 
 _WORDS = re.compile(r"\w+")
 

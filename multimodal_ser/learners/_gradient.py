@@ -17,7 +17,7 @@ from torch import Tensor
 
 from multimodal_ser import metrics
 from multimodal_ser.batches import Dataset, Ragged
-from multimodal_ser.engines.together import together
+from multimodal_ser.distributed import world
 from multimodal_ser.learners._optimizer import Optimizer
 from multimodal_ser.learners._progress import Progress
 from multimodal_ser.learners._steps import HALVES, Steps
@@ -139,7 +139,7 @@ class Loop:
         order = data.sorted()
         cached = all(isinstance(part, Ragged) for part in data.features.values())
         size = _ROWS if cached else self.batch_size
-        among = together()
+        among = world()
         device = next(self.model.parameters(), torch.empty(0)).device
         found = []
         half = HALVES.get(self.optimizer.precision)
@@ -177,7 +177,7 @@ class Loop:
 
     def _steps(self, rows: int) -> Steps:
         total = (self.optimizer.schedule.over or self.epochs) * math.ceil(rows / self.batch_size)
-        return Steps(self.model, self.losses, self.optimizer, total, together())
+        return Steps(self.model, self.losses, self.optimizer, total, world())
 
     def _epoch(self, train: Dataset, order: Tensor, steps: Steps, epoch: int) -> float:
         """The mean loss over all batches."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_ser.batches import Batch, Dataset
-from multimodal_ser.engines.together import Together, refuse_batch_norm
+from multimodal_ser.distributed import World, refuse_batch_norm
 from multimodal_ser.learners._optimizer import Optimizer, Rates, build
 from multimodal_ser.losses import BATCHWISE, Loss
 from multimodal_ser.types import ConfigError, DivergedError, Features, MserError
@@ -35,7 +35,7 @@ class Steps:
         losses: Mapping[str, tuple[Loss, float]],
         settings: Optimizer,
         steps: int,
-        together: Together,
+        together: World,
     ) -> None:
         self.model = model
         self.losses = losses

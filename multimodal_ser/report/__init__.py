@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from multimodal_ser import roster
-from multimodal_ser.cache import write_atomically
+from multimodal_ser.files import write_atomically
 from multimodal_ser.report import collect, ensembles, html, sections, text
 from multimodal_ser.report.collect import Report
 from multimodal_ser.report.search import page, reading

@@ -21,12 +21,11 @@ import yaml
 from optuna.trial import FrozenTrial
 
 from multimodal_ser import metrics
-from multimodal_ser.cache import write_atomically
 from multimodal_ser.config import applied, space_of
 from multimodal_ser.experiment import Experiment, Within
+from multimodal_ser.files import as_csv, as_json, write_atomically
 from multimodal_ser.preparation import Prepared, prepare
 from multimodal_ser.run import as_experiment
-from multimodal_ser.run_folder import as_csv, as_json
 from multimodal_ser.sealing import sealed
 from multimodal_ser.search import studies, tables, workers
 from multimodal_ser.search.claims import Claim, claim

@@ -18,7 +18,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.trial import FrozenTrial, TrialState
 
-from multimodal_ser.engines import local
+from multimodal_ser import parallel
 from multimodal_ser.presence import is_present, present, tidy
 from multimodal_ser.search.storage import shown
 from multimodal_ser.search.studies import DONE, HELD, Ledger, Objective, Plan, create, patiently
@@ -172,7 +172,7 @@ class _Worker:
 
     def __init__(self, plan: Plan, make: Callable[[], Objective], ends: float) -> None:
         self.errors, far_end = Pipe(duplex=False)
-        self.process = local.process(_work, plan, make, ends, far_end)
+        self.process = parallel.process(_work, plan, make, ends, far_end)
         far_end.close()
 
     def was_killed(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from multimodal_ser.cache import write_atomically
+from multimodal_ser.files import write_atomically
 from multimodal_ser.report import html, text
 from multimodal_ser.report.search import findings
 from multimodal_ser.report.search.reading import Search

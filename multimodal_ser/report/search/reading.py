@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from multimodal_ser.report.files import json_of, lines_of, yaml_of
+from multimodal_ser.files import json_of, lines_of, yaml_of
 from multimodal_ser.report.search import space as paper
 from multimodal_ser.search.space import Space
 from multimodal_ser.types import DataError, listed

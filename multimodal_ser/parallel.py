@@ -35,7 +35,7 @@ _ENVIRONMENT = dict.fromkeys((*_THREADS, "WORLD_SIZE"), "1") | {
     # a command that was interrupted leaves its semaphores to the tracker, which need not be told
     "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker"
 }
-_PRELOAD = ["multimodal_ser.training"]
+_preloaded: list[str] = []  # what every worker imports before its first job
 _pools: dict[tuple[int, tuple[str, ...]], ProcessPoolExecutor] = {}
 
 
@@ -94,6 +94,11 @@ def process(function: Callable[..., Any], *job: Any) -> BaseProcess:
     return begun
 
 
+def preload(*modules: str) -> None:
+    """Let every worker that starts from now on import these first, once for all of them."""
+    _preloaded.extend(name for name in modules if name not in _preloaded)
+
+
 def warm_up() -> None:
     """Begin to import what the workers need, beside what this process still has to import."""
     if sys.platform != "win32":
@@ -128,7 +133,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 def _context() -> BaseContext:
     context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
     if sys.platform != "win32":
-        context.set_forkserver_preload(_PRELOAD)
+        context.set_forkserver_preload(_preloaded)
     return context
 
 

@@ -22,7 +22,7 @@ from multimodal_ser.types import ConfigError
 
 
 @dataclass(frozen=True)
-class Together:
+class World:
     """This process among those that train one model; alone, all of it costs nothing."""
 
     rank: int = 0
@@ -87,15 +87,15 @@ _PATIENCE = timedelta(days=2)  # while the first one decodes, transcribes and en
 
 
 @lru_cache(maxsize=1)
-def together(cpu: bool = False) -> Together:
+def world(cpu: bool = False) -> World:
     """The processes that `torchrun` started, or this one alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        return Together()
+        return World()
     from accelerate import PartialState
 
     state = PartialState(cpu=cpu, timeout=_PATIENCE)
     atexit.register(_leave, state)
-    return Together(state.process_index, state.num_processes)
+    return World(state.process_index, state.num_processes)
 
 
 def _leave(state: Any) -> None:
@@ -107,7 +107,7 @@ def _leave(state: Any) -> None:
 @contextmanager
 def first_then_others() -> Iterator[None]:
     """The first process does it and the others after it, who find what it has left on disk."""
-    if together().size == 1:
+    if world().size == 1:
         yield
         return
     from accelerate import PartialState
