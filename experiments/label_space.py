@@ -2,7 +2,7 @@
 turned back into the nearest word?
 
 Each utterance has a label and ratings, both by its listeners; the ratings lie nearest to the point
-of some label in the table of Russell & Mehrabian 1977 (`multimodal_ser.emotion_space`). Rows are
+of some label in the table of Russell & Mehrabian 1977 (`corpus/emotion_space.py`). Rows are
 the corpus's labels, columns the nearest ones; below stands what always answering the commonest
 label scores. Both are taken on −1 to 1, where means of ratings keep to the middle, so neutral is
 often the nearest. Some seconds, no model. Any config or task card of a corpus with both will do,
@@ -23,7 +23,7 @@ import numpy as np
 
 from multimodal_ser import metrics
 from multimodal_ser.config import load
-from multimodal_ser.emotion_space import DIMENSIONS, round_trip
+from multimodal_ser.corpus.emotion_space import DIMENSIONS, round_trip
 from multimodal_ser.preparation import load_corpus
 from multimodal_ser.types import DataError, MserError
 

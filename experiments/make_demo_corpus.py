@@ -15,7 +15,7 @@ of one channel fails on it, and a model of both has to weigh them against each o
 formant synthesis (espeak-ng); an emotion moves its settings and a few filters, and random noise on
 all of them makes the emotions overlap. Nothing here stands for how people sound.
 
-    python experiments/make_demo_corpus.py multimodal_ser/datasets/_demo
+    python experiments/make_demo_corpus.py multimodal_ser/corpus/datasets/_demo
     … --check    also renders some utterances again and compares the samples
 
 Cost: about 40 seconds on one core and 3 MB. One seed decides everything, so another run gives the

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from multimodal_ser.corpus import data_root
+from multimodal_ser.corpus.corpus import data_root
 from multimodal_ser.types import MserError
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -1,6 +1,6 @@
 """Find components by name: the file name is the registry.
 
-A component is a module in `datasets/`, `asr/`, `augment/`, `encoders/`, `fusion/` or `learners/`
+A component is a module on the shelf of its kind (`features/encoders/`, `training/fusion/` …)
 that holds the one name its kind agrees on. Code outside the package joins by an entry point in the
 group `multimodal_ser.<kind>` or by a dotted name (`my_package.my_module`). The keyword-only
 parameters of the component's signature are its config schema.
@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from multimodal_ser import known_corpora
+from multimodal_ser.corpus import known
 from multimodal_ser.types import ConfigError, nearest
 
 KINDS = {
@@ -30,12 +30,21 @@ KINDS = {
     "fusion": "Fusion",
     "learners": "Learner",
 }
+_SHELVES = {
+    "datasets": "corpus.datasets",
+    "asr": "asr",
+    "augment": "augment",
+    "encoders": "encoders",
+    "fusion": "fusion",
+    "learners": "learners",
+}
+"""Kind → the folder of its built-in components, as a package."""
 _PACKAGE = Path(__file__).parent
 
 
 def names(kind: str) -> list[str]:
     """The built-in components of a kind, by their files."""
-    files = (_PACKAGE / kind).glob("*.py")
+    files = _folder(kind).glob("*.py")
     return sorted(file.stem for file in files if not file.stem.startswith("_"))
 
 
@@ -46,28 +55,32 @@ def outside(kind: str) -> dict[str, str]:
 
 def summary(kind: str, name: str) -> str:
     """The first line of a built-in component's docstring, read without importing it."""
-    tree = ast.parse((_PACKAGE / kind / f"{name}.py").read_text("utf-8"))
+    tree = ast.parse((_folder(kind) / f"{name}.py").read_text("utf-8"))
     return (ast.get_docstring(tree) or "").partition("\n")[0]
 
 
 def module(kind: str, name: str, *, allow_code: bool = True) -> Any:
     """The module of a component; ConfigError with the nearest name if there is none."""
     if name in names(kind):
-        return import_module(f"multimodal_ser.{kind}.{name}")
-    known = outside(kind)
-    if "." not in name and name not in known:
-        raise ConfigError(_absent(kind, name, [*names(kind), *known]))
+        return import_module(f"multimodal_ser.{_SHELVES[kind]}.{name}")
+    announced = outside(kind)
+    if "." not in name and name not in announced:
+        raise ConfigError(_absent(kind, name, [*names(kind), *announced]))
     if not allow_code:
         raise ConfigError(f"'{name}' is code from outside the package; pass allow_code to trust it")
-    return _import_outside(known.get(name, name))
+    return _import_outside(announced.get(name, name))
+
+
+def _folder(kind: str) -> Path:
+    return _PACKAGE.joinpath(*_SHELVES[kind].split("."))
 
 
 def _absent(kind: str, name: str, allowed: list[str]) -> str:
     """Why there is no such component; of a corpus that is known, how to come by it."""
-    meant = known_corpora.find(name) if kind == "datasets" else None
+    meant = known.find(name) if kind == "datasets" else None
     if meant and meant.name not in allowed:
         return meant.advice()
-    further = [*known_corpora.table()] if kind == "datasets" else []
+    further = [*known.table()] if kind == "datasets" else []
     near = f"; did you mean {meant.name}?" if meant else nearest(name, [*allowed, *further])
     return (
         f"no {kind} component is named '{name}'{near} "

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from multimodal_ser import audio
+from multimodal_ser.corpus import audio
 from multimodal_ser.files import write_atomically
 from multimodal_ser.parallel import spread
 from multimodal_ser.types import DataError, Utterance, listed

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from multimodal_ser import components, metrics, splits, ways
-from multimodal_ser.emotion_space import DIMENSIONS
+from multimodal_ser.corpus.emotion_space import DIMENSIONS
 from multimodal_ser.experiment import EncoderPart, Experiment
 from multimodal_ser.sections import Tuning
 from multimodal_ser.types import ConfigError, nearest

@@ -20,7 +20,7 @@ import torch
 
 from multimodal_ser import components
 from multimodal_ser.cache import default_root
-from multimodal_ser.corpus import About, data_root
+from multimodal_ser.corpus.corpus import About, data_root
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import find_device
 from multimodal_ser.parallel import cores

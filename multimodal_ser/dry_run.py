@@ -18,7 +18,8 @@ import torch
 from multimodal_ser import components, contents, estimates, model_folder, splits, ways
 from multimodal_ser.cache import Store
 from multimodal_ser.contents import UNHEARD, Content
-from multimodal_ser.corpus import Corpus
+from multimodal_ser.corpus.corpus import Corpus
+from multimodal_ser.corpus.targets import targets_of
 from multimodal_ser.doctor import free, missing
 from multimodal_ser.estimates import Shape, distinct, few, length_of, shape_of
 from multimodal_ser.experiment import Augment, Experiment, Part
@@ -37,7 +38,6 @@ from multimodal_ser.preparation import (
 )
 from multimodal_ser.run import as_experiment
 from multimodal_ser.run_folder import RunFolder
-from multimodal_ser.targets import targets_of
 from multimodal_ser.transcripts import called, filled, recalled, to_hear
 from multimodal_ser.types import DataError, Fold, MissingError, Transcript, Utterance
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from multimodal_ser import audio, components, training
+from multimodal_ser import components, training
 from multimodal_ser.cache import Store
 from multimodal_ser.contents import Content
+from multimodal_ser.corpus import audio
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import Batch, read_input, run_encoder
 from multimodal_ser.features import Encoded

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from multimodal_ser import audio, components
+from multimodal_ser import components
 from multimodal_ser.augmentation import Augmentation
 from multimodal_ser.cache import Store
 from multimodal_ser.contents import Content
+from multimodal_ser.corpus import audio
 from multimodal_ser.parallel import spread
 from multimodal_ser.types import ConfigError, DataError, Features, Input, Utterance, listed
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser import predictions
-from multimodal_ser.label_sets import THRESHOLD
+from multimodal_ser.corpus.label_sets import THRESHOLD
 from multimodal_ser.learned_merging import cross_fitted, fit
 from multimodal_ser.members import Member
 from multimodal_ser.merging import LEARNED, Fit, Said, merged

@@ -14,7 +14,7 @@ from scipy.optimize import minimize, nnls
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from multimodal_ser.clusters import deal
+from multimodal_ser.corpus.clusters import deal
 from multimodal_ser.merging import LEAST, Fit, Regression, Said, logs, merged, odds
 from multimodal_ser.metrics import best_thresholds
 from multimodal_ser.types import DataError

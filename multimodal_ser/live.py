@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from multimodal_ser import audio
 from multimodal_ser.augmentation import Augmentation
 from multimodal_ser.batches import Batch, Ragged, Scaling
+from multimodal_ser.corpus import audio
 from multimodal_ser.extraction import read_input
 from multimodal_ser.parallel import cores
 from multimodal_ser.types import Features, Input, Utterance

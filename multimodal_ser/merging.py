@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.special import softmax
 
-from multimodal_ser.label_sets import EVEN
+from multimodal_ser.corpus.label_sets import EVEN
 
 LEARNED = ("weights", "stacking")
 _LEAN = 1e-3  # of a vote, towards the mean: it settles ties and can turn no vote

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from multimodal_ser.corpus import Corpus
+from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.types import Fold
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from multimodal_ser.label_sets import can_stand
+from multimodal_ser.corpus.label_sets import can_stand
 
 FOR = {
     "classes": ("cross_entropy", "focal"),

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_ser import components
+from multimodal_ser.corpus.targets import Target
 from multimodal_ser.experiment import Experiment
-from multimodal_ser.targets import Target
 from multimodal_ser.types import ConfigError, DataError, Fold, nearest
 
 _NEVER = -1e4  # of a class that the checkpoint does not know: its probability is 0 exactly

@@ -10,18 +10,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import cache, components, contents, emotion_space, own_head, splits, texts
-from multimodal_ser import corpus as corpora
+from multimodal_ser import cache, components, contents, own_head, splits, texts
 from multimodal_ser.audit import Audit, audit
-from multimodal_ser.clusters import clusters
 from multimodal_ser.contents import Content
 from multimodal_ser.copies import extended
-from multimodal_ser.corpus import Corpus
+from multimodal_ser.corpus import corpus as corpora
+from multimodal_ser.corpus import emotion_space
+from multimodal_ser.corpus.clusters import clusters
+from multimodal_ser.corpus.corpus import Corpus
+from multimodal_ser.corpus.relabel import relabel
+from multimodal_ser.corpus.targets import Target, stratified, targets_of
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded, Hearing
-from multimodal_ser.label_maps import relabel
 from multimodal_ser.material import Material, Source, repeated, sources_of
-from multimodal_ser.targets import Target, stratified, targets_of
 from multimodal_ser.transcripts import transcribed
 from multimodal_ser.types import MODALITIES, ConfigError, DataError, Fold, Utterance, listed
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.datasets._tables import read
-from multimodal_ser.label_sets import cell
+from multimodal_ser.corpus.label_sets import cell
+from multimodal_ser.corpus.tables import read
 from multimodal_ser.types import ConfigError, DataError, MserError, Transcript, Utterance
 
 _SCORE = "score:"

@@ -26,8 +26,8 @@ from multimodal_ser import (
     training,
     ways,
 )
-from multimodal_ser.clusters import cluster_names
 from multimodal_ser.config import check, load
+from multimodal_ser.corpus.clusters import cluster_names
 from multimodal_ser.distributed import first_then_others, world
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import find_device

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from multimodal_ser.corpus import Corpus
+from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.distributed import world
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.files import as_csv, as_json, write_atomically

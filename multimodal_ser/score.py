@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from multimodal_ser import evaluation, label_sets, splits
-from multimodal_ser.clusters import cluster_names
+from multimodal_ser import evaluation, splits
 from multimodal_ser.config import load
 from multimodal_ser.contrast import Contrast, contrast
-from multimodal_ser.corpus import Corpus
+from multimodal_ser.corpus import label_sets
+from multimodal_ser.corpus.clusters import cluster_names
+from multimodal_ser.corpus.corpus import Corpus
+from multimodal_ser.corpus.targets import Target, targets_of
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.predictions import SCORE, read
 from multimodal_ser.preparation import load_corpus
-from multimodal_ser.targets import Target, targets_of
 from multimodal_ser.types import ConfigError, DataError, listed
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from multimodal_ser.clusters import clusters, deal
+from multimodal_ser.corpus.clusters import clusters, deal
 from multimodal_ser.proofs import prove
 from multimodal_ser.types import ConfigError, DataError, Fold, listed, nearest
 

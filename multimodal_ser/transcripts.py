@@ -22,11 +22,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from multimodal_ser import audio, components, statistics, word_errors
+from multimodal_ser import components, statistics, word_errors
 from multimodal_ser.cache import Recipe, sign
-from multimodal_ser.clusters import clusters
 from multimodal_ser.contents import Content, audio_contents
-from multimodal_ser.corpus import Corpus
+from multimodal_ser.corpus import audio
+from multimodal_ser.corpus.clusters import clusters
+from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.extraction import Batch, find_device, plan, read_input
 from multimodal_ser.features import recipe_of
 from multimodal_ser.files import write_atomically

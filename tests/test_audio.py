@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal_ser.audio import content_hash, read, resample
+from multimodal_ser.corpus.audio import content_hash, read, resample
 from multimodal_ser.types import DataError, Utterance
 
 RATE = 8000

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal_ser.clusters import cluster_names, clusters
+from multimodal_ser.corpus.clusters import cluster_names, clusters
 
 
 def people(pairs):

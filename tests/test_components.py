@@ -15,7 +15,7 @@ from .conftest import tones_config
 DATASET = '''"""A scratch corpus."""
 from pathlib import Path
 import pandas as pd
-from multimodal_ser.corpus import About, build
+from multimodal_ser.corpus.corpus import About, build
 
 ABOUT = About(name="scratch", licence="mine", citation="me", home="here")
 

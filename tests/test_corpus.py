@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from multimodal_ser.clusters import clusters
-from multimodal_ser.corpus import About, build, data_root, join
+from multimodal_ser.corpus.clusters import clusters
+from multimodal_ser.corpus.corpus import About, build, data_root, join
+from multimodal_ser.corpus.validation import COLUMNS
 from multimodal_ser.types import DataError
-from multimodal_ser.validation import COLUMNS
 
 ABOUT = About(name="toy", licence="MIT", citation="Nobody 2026", home="here")
 

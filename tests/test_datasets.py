@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from multimodal_ser import audit, probes, splits
-from multimodal_ser.corpus import join
-from multimodal_ser.datasets import (
+from multimodal_ser.corpus.corpus import join
+from multimodal_ser.corpus.datasets import (
     audiofolder,
     emobank,
     emospeech,
@@ -18,7 +18,7 @@ from multimodal_ser.datasets import (
     meacorpus,
     ravdess,
 )
-from multimodal_ser.targets import of_classes
+from multimodal_ser.corpus.targets import of_classes
 from multimodal_ser.types import DataError, MserError
 
 LABELS = ("anger", "disgust", "fear", "joy", "neutral", "sadness")

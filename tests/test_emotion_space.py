@@ -13,8 +13,15 @@ import yaml
 
 from multimodal_ser import report
 from multimodal_ser.config import check
-from multimodal_ser.corpus import About, build
-from multimodal_ser.emotion_space import DIMENSIONS, POINTS, nearest, placed, round_trip, to_space
+from multimodal_ser.corpus.corpus import About, build
+from multimodal_ser.corpus.emotion_space import (
+    DIMENSIONS,
+    POINTS,
+    nearest,
+    placed,
+    round_trip,
+    to_space,
+)
 from multimodal_ser.preparation import load_corpus
 from multimodal_ser.run import run
 from multimodal_ser.types import ConfigError, DataError

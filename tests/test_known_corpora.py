@@ -2,13 +2,14 @@
 
 import pytest
 
-from multimodal_ser import components, known_corpora
+from multimodal_ser import components
 from multimodal_ser.cli.inventory import Kind, list_components
 from multimodal_ser.config import check
+from multimodal_ser.corpus import known
+from multimodal_ser.corpus.validation import COLUMNS
 from multimodal_ser.types import ConfigError
-from multimodal_ser.validation import COLUMNS
 
-TABLE = known_corpora.table()
+TABLE = known.table()
 NAMES = {
     "EMO-DB", "SAVEE", "RECOLA", "SEMAINE", "eNTERFACE'05", "IEMOCAP", "FAU Aibo", "BAUM-1",
     "Oriya", "PDREC", "Assamese", "Chinese Readers Digest", "SAFE", "LEGO", "UUDB",
@@ -29,15 +30,15 @@ def config(name, **changes):
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_corpus_is_found_as_it_is_usually_written(name):
-    assert known_corpora.find(name) is known_corpora.find(name.casefold())
-    assert known_corpora.find(name) in TABLE.values()
+    assert known.find(name) is known.find(name.casefold())
+    assert known.find(name) in TABLE.values()
 
 
 def test_different_names_are_different_corpora_and_none_is_forgotten():
-    assert len({known_corpora.find(name) for name in NAMES}) == len(NAMES) == len(TABLE)
-    spellings = [one for known in TABLE.values() for one in known.spellings]
+    assert len({known.find(name) for name in NAMES}) == len(NAMES) == len(TABLE)
+    spellings = [one for entry in TABLE.values() for one in entry.spellings]
     assert len(spellings) == len(set(spellings))
-    assert known_corpora.find("an unheard-of corpus") is None
+    assert known.find("an unheard-of corpus") is None
 
 
 @pytest.mark.parametrize("one", TABLE.values(), ids=lambda one: one.name)
@@ -92,12 +93,12 @@ def test_the_list_shows_every_known_corpus_in_100_columns(capsys, monkeypatch):
     monkeypatch.setattr(components, "summary", lambda kind, name: "")
     monkeypatch.setattr(components, "names", lambda kind: own)
     list_components(Kind.datasets)
-    known = capsys.readouterr().out.partition("known corpora:\n")[2]
-    assert max(map(len, known.splitlines())) <= 100
-    marks = dict(line.split(maxsplit=1) for line in known.splitlines() if line[2] != " ")
+    listing = capsys.readouterr().out.partition("known corpora:\n")[2]
+    assert max(map(len, listing.splitlines())) <= 100
+    marks = dict(line.split(maxsplit=1) for line in listing.splitlines() if line[2] != " ")
     assert list(marks) == sorted(TABLE)
     assert {name for name, mark in marks.items() if mark == "(its own loader)"} == {*TABLE} & {*own}
-    words = " ".join(known.split())
+    words = " ".join(listing.split())
     for one in TABLE.values():
         assert f"labels: {one.labels} licence: {one.licence}; ask: {one.ask}" in words
 

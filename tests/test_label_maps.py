@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from multimodal_ser.config import check
-from multimodal_ser.corpus import About, build
-from multimodal_ser.label_maps import MAPS, canonical, relabel
+from multimodal_ser.corpus.corpus import About, build
+from multimodal_ser.corpus.relabel import MAPS, canonical, relabel
 from multimodal_ser.types import ConfigError, DataError
 
 ABOUT = About(name="toy", licence="mine", citation="me", home="here")

@@ -9,17 +9,18 @@ import torch
 import yaml
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
-from multimodal_ser import compare, label_sets, load, metrics, run
+from multimodal_ser import compare, load, metrics, run
 from multimodal_ser.config import check
 from multimodal_ser.contrast import contrast
-from multimodal_ser.corpus import About, build
+from multimodal_ser.corpus import label_sets
+from multimodal_ser.corpus.corpus import About, build
+from multimodal_ser.corpus.targets import targets_of
 from multimodal_ser.evaluation import evaluate, tallies
 from multimodal_ser.model import merge_labels
 from multimodal_ser.predictions import ensemble, kind_of
 from multimodal_ser.report import write
 from multimodal_ser.run import as_experiment
 from multimodal_ser.score import score
-from multimodal_ser.targets import targets_of
 from multimodal_ser.types import ConfigError, DataError
 
 NAMES = ("joy", "sadness", "surprise")

@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal_ser.datasets.manifest import load
+from multimodal_ser.corpus.datasets.manifest import load
 from multimodal_ser.types import DataError, MserError
 
 FORMATS = ["csv", "tsv", "jsonl", "parquet"]

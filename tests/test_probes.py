@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from multimodal_ser.corpus.targets import of_classes, of_numbers
 from multimodal_ser.probes import (
     NOTHING,
     gain,
@@ -14,7 +15,6 @@ from multimodal_ser.probes import (
     siblings,
     tie_range,
 )
-from multimodal_ser.targets import of_classes, of_numbers
 from multimodal_ser.types import Fold
 
 

@@ -12,8 +12,8 @@ import typer
 from typer.testing import CliRunner
 
 from multimodal_ser import components, config
-from multimodal_ser.audio import read
 from multimodal_ser.cli import pictures
+from multimodal_ser.corpus.audio import read
 from multimodal_ser.report.corpus import figures, page, sound
 from multimodal_ser.types import DataError, Utterance
 

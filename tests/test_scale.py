@@ -17,7 +17,7 @@ STAGES = """
 import json, resource, sys, time
 began = time.perf_counter()
 from multimodal_ser import audit, splits, targets
-from multimodal_ser.datasets import manifest
+from multimodal_ser.corpus.datasets import manifest
 corpus = manifest.load(root=sys.argv[1], path="table.csv")
 folds = splits.make(corpus.table, "kfold", {"folds": 5})
 target = targets.of_classes("label", corpus.table["label"], corpus.labels)

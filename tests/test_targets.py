@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from multimodal_ser.config import check
-from multimodal_ser.corpus import About, build
-from multimodal_ser.targets import of_classes, of_numbers, targets_of
+from multimodal_ser.corpus.corpus import About, build
+from multimodal_ser.corpus.targets import of_classes, of_numbers, targets_of
 from multimodal_ser.types import DataError
 
 ABOUT = About(name="four", licence="none", citation="none", home="here")

@@ -16,8 +16,8 @@ from multimodal_ser import components, config, contents, run, transcripts
 from multimodal_ser.asr import _checkpoints
 from multimodal_ser.asr.whisper import Recognizer
 from multimodal_ser.cache import Recipe
-from multimodal_ser.corpus import About, Corpus
-from multimodal_ser.datasets import manifest
+from multimodal_ser.corpus.corpus import About, Corpus
+from multimodal_ser.corpus.datasets import manifest
 from multimodal_ser.extraction import plan
 from multimodal_ser.features import recipe_of
 from multimodal_ser.preparation import load_corpus, with_text

@@ -17,10 +17,11 @@ from whisper.decoding import DecodingResult
 from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import get_tokenizer
 
-from multimodal_ser import audio, components
+from multimodal_ser import components
 from multimodal_ser.asr import _checkpoints
 from multimodal_ser.asr.whisper import Limits, Recognizer
-from multimodal_ser.datasets import demo
+from multimodal_ser.corpus import audio
+from multimodal_ser.corpus.datasets import demo
 from multimodal_ser.types import ConfigError, Input, MissingError
 
 RATE = 16000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from multimodal_ser.corpus import Corpus, data_root
-from multimodal_ser.datasets import demo, emospeech, ravdess
+from multimodal_ser.corpus.corpus import Corpus, data_root
+from multimodal_ser.corpus.datasets import demo, emospeech, ravdess
 from multimodal_ser.types import Utterance
 
 Rows = dict[str, tuple[float, float]]

@@ -18,7 +18,7 @@ import psutil
 
 from benchmark import Rows, best
 from multimodal_ser import load, run
-from multimodal_ser.datasets import demo
+from multimodal_ser.corpus.datasets import demo
 
 FILES, FEW = 10_000, 500
 

@@ -28,8 +28,9 @@ from transformers import (
 
 from benchmark import Rows, alternately, clips
 from benchmark.bare import Settings, trainer
-from multimodal_ser import audio, components
+from multimodal_ser import components
 from multimodal_ser.batches import Dataset
+from multimodal_ser.corpus import audio
 from multimodal_ser.fusion import join
 from multimodal_ser.learners._optimizer import Optimizer
 from multimodal_ser.learners.neural import Learner

@@ -23,8 +23,8 @@ from transformers import (
 )
 
 from benchmark import Rows, best, clips, transcripts
-from multimodal_ser import audio
 from multimodal_ser.contents import audio_contents, text_content
+from multimodal_ser.corpus import audio
 from multimodal_ser.features import encode
 from multimodal_ser.types import Utterance
 

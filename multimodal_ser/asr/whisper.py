@@ -18,7 +18,7 @@ from pydantic import Field
 
 from multimodal_ser.asr import _checkpoints
 from multimodal_ser.asr._loops import collapse, compression_ratio, loop
-from multimodal_ser.audio import resample
+from multimodal_ser.corpus.audio import resample
 from multimodal_ser.types import ConfigError, Input, Transcript
 
 _RATE = 16000

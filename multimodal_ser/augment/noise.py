@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from scipy import fft
 
-from multimodal_ser import audio
 from multimodal_ser.augment._draws import Decibels, Share, between, happens, ordered
 from multimodal_ser.augment._sound import heard, power, repeated, with_samples
+from multimodal_ser.corpus import audio
 from multimodal_ser.files import file_hash
 from multimodal_ser.types import ConfigError, DataError, Input, Utterance, listed
 

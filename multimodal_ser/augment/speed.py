@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from multimodal_ser import audio
 from multimodal_ser.augment._draws import Share, between, happens, ordered
 from multimodal_ser.augment._sound import heard, with_samples
+from multimodal_ser.corpus import audio
 from multimodal_ser.types import Input
 
 Factor = Annotated[float, Field(ge=0.1, le=10)]

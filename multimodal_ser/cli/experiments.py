@@ -171,7 +171,7 @@ def report(
 
 def demo(overrides: Overrides = None) -> None:
     """The study on the bundled corpus: voice, handcrafted features, words, and all together."""
-    from multimodal_ser.datasets import demo as bundled
+    from multimodal_ser.corpus.datasets import demo as bundled
 
     compare(bundled.config(), overrides)
 

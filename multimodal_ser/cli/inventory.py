@@ -50,15 +50,16 @@ def list_components(
 
 def _known(*, whole: bool) -> None:
     """Corpora that are known by name, with or without a loader."""
-    from multimodal_ser import components, known_corpora
+    from multimodal_ser import components
+    from multimodal_ser.corpus import known
 
     loaders = {*components.names("datasets"), *components.outside("datasets")}
     if not whole:
-        others = [name for name in known_corpora.table() if name not in loaders]
+        others = [name for name in known.table() if name not in loaders]
         print(f"  and {len(others)} more through manifest; what is known: mser list datasets")
         return
     print("known corpora:")
-    for name, one in known_corpora.table().items():
+    for name, one in known.table().items():
         print(one.paragraph(shipped=name in loaders))
 
 

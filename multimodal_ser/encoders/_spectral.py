@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from multimodal_ser.audio import resample
+from multimodal_ser.corpus.audio import resample
 from multimodal_ser.types import Input
 
 

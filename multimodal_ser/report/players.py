@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from multimodal_ser import audio, config, preparation
+from multimodal_ser import config, preparation
+from multimodal_ser.corpus import audio
 from multimodal_ser.report.collect import Record
 from multimodal_ser.report.sections import Clip
 from multimodal_ser.types import MserError, Utterance

@@ -17,6 +17,7 @@ import pandas as pd
 from multimodal_ser import components, evaluation, metrics, training, ways
 from multimodal_ser.balance import filed
 from multimodal_ser.config import applied
+from multimodal_ser.corpus.targets import Target
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded
 from multimodal_ser.material import Material, Source, source_of
@@ -25,7 +26,6 @@ from multimodal_ser.preparation import Prepared, make_material
 from multimodal_ser.run import encode
 from multimodal_ser.search.space import Assignment, Space
 from multimodal_ser.sections import EncoderPart
-from multimodal_ser.targets import Target
 from multimodal_ser.trained import predict
 from multimodal_ser.types import ConfigError, DivergedError, Fold
 

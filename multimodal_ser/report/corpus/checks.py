@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from multimodal_ser import explore, targets
+from multimodal_ser import explore
+from multimodal_ser.corpus import targets
+from multimodal_ser.corpus.targets import Target
 from multimodal_ser.explore import Ceiling
 from multimodal_ser.probes import probes
 from multimodal_ser.report.cells import Cell, Table, number
@@ -12,7 +14,6 @@ from multimodal_ser.report.corpus import figures
 from multimodal_ser.report.corpus.view import View
 from multimodal_ser.report.figures import captioned
 from multimodal_ser.report.sections import Section
-from multimodal_ser.targets import Target
 
 _VOTES = "votes:"
 _NUMBERS = ("arousal", "dominance", "valence")

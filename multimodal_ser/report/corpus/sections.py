@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser import explore
+from multimodal_ser.corpus.validation import COLUMNS
 from multimodal_ser.explore import MISSING
 from multimodal_ser.report.cells import Cell, Cells, Table, number
 from multimodal_ser.report.corpus.figures import counts_figure, histogram_figure
 from multimodal_ser.report.corpus.view import View
 from multimodal_ser.report.sections import Section
-from multimodal_ser.validation import COLUMNS
 
 _WIDE = 12  # columns that a table of counts may have before it is turned round
 _FILES = 10

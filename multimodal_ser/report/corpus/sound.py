@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import audio
+from multimodal_ser.corpus import audio
 from multimodal_ser.parallel import spread
 from multimodal_ser.report.players import wav
 from multimodal_ser.types import DataError, Utterance, listed

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser import explore, splits
-from multimodal_ser.corpus import Corpus
+from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.experiment import Part
 from multimodal_ser.explore import MISSING
 from multimodal_ser.types import DataError, Fold

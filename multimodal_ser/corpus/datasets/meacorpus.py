@@ -20,8 +20,8 @@ from typing import Any
 
 import pandas as pd
 
-from multimodal_ser.corpus import About, Corpus, build, data_root
-from multimodal_ser.datasets._tables import read, recoded, require, seconds, stripped
+from multimodal_ser.corpus.corpus import About, Corpus, build, data_root
+from multimodal_ser.corpus.tables import read, recoded, require, seconds, stripped
 from multimodal_ser.types import DataError
 
 _LABELS = ("anger", "disgust", "fear", "joy", "neutral", "sadness")

@@ -27,8 +27,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.corpus import About, Corpus, build, data_root
-from multimodal_ser.datasets._tables import (
+from multimodal_ser.corpus.corpus import About, Corpus, build, data_root
+from multimodal_ser.corpus.tables import (
     not_there,
     numbers,
     read,

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.corpus import Corpus
-from multimodal_ser.label_maps import canonical
+from multimodal_ser.corpus.corpus import Corpus
+from multimodal_ser.corpus.relabel import canonical
 from multimodal_ser.types import DataError, listed
 
 DIMENSIONS = ("valence", "arousal", "dominance")

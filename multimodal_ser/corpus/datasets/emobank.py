@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from multimodal_ser.corpus import About, Corpus, build, data_root
-from multimodal_ser.datasets._tables import read, recoded, require
+from multimodal_ser.corpus.corpus import About, Corpus, build, data_root
+from multimodal_ser.corpus.tables import read, recoded, require
 
 ABOUT = About(
     name="emobank",

@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from multimodal_ser.corpus import About, Corpus, build, data_root
-from multimodal_ser.datasets._tables import read, recoded, require, stripped
+from multimodal_ser.corpus.corpus import About, Corpus, build, data_root
+from multimodal_ser.corpus.tables import read, recoded, require, stripped
 from multimodal_ser.types import DataError, listed
 
 _LABELS = {one: one for one in ("anger", "disgust", "fear", "joy", "neutral", "sadness")}

@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
+from multimodal_ser.corpus.validation import COLUMNS
 from multimodal_ser.types import DataError, MissingError, listed
-from multimodal_ser.validation import COLUMNS
 
 _LONGEST_CELL = 2**31 - 1  # characters; csv's own limit is 128 Ki
 

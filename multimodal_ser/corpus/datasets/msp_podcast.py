@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from multimodal_ser.corpus import About, Corpus, build, data_root
-from multimodal_ser.datasets._tables import (
+from multimodal_ser.corpus.corpus import About, Corpus, build, data_root
+from multimodal_ser.corpus.tables import (
     not_there,
     numbers,
     read,

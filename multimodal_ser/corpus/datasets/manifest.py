@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from multimodal_ser.corpus import About, Corpus, build, data_root
-from multimodal_ser.datasets._tables import read, renamed
+from multimodal_ser.corpus.corpus import About, Corpus, build, data_root
+from multimodal_ser.corpus.tables import read, renamed
 
 ABOUT = About(
     name="manifest",

@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from multimodal_ser.corpus import About, Corpus, build, data_root
-from multimodal_ser.datasets._tables import named, write_silence
+from multimodal_ser.corpus.corpus import About, Corpus, build, data_root
+from multimodal_ser.corpus.tables import named, write_silence
 
 ABOUT = About(
     name="savee",

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from multimodal_ser.corpus import About, Corpus, build
+from multimodal_ser.corpus.corpus import About, Corpus, build
 
 ABOUT = About(
     name="demo",
@@ -35,7 +35,7 @@ def load() -> Corpus:
 def config() -> Path:
     """The study over this corpus: in the wheel beside the audio, in a checkout `configs/`."""
     shipped = _FOLDER / "demo.yaml"
-    return shipped if shipped.exists() else Path(__file__).parents[2] / "configs" / "demo.yaml"
+    return shipped if shipped.exists() else Path(__file__).parents[3] / "configs" / "demo.yaml"
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

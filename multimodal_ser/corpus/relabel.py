@@ -10,7 +10,7 @@ import dataclasses
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from multimodal_ser.corpus import Corpus
+from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.types import DataError
 
 _SYNONYMS = {

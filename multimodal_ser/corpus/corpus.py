@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_object_dtype
 
+from multimodal_ser.corpus.validation import check_files, check_inside, check_times, complete
 from multimodal_ser.types import DataError, Utterance
-from multimodal_ser.validation import check_files, check_inside, check_times, complete
 
 _SOUND = ["audio", "channel", "start", "end"]
 

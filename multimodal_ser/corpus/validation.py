@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from multimodal_ser.audio import has_sound
+from multimodal_ser.corpus.audio import has_sound
 from multimodal_ser.types import DataError, listed
 
 TEXT_COLUMNS = (
