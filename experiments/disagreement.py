@@ -26,7 +26,7 @@ import pandas as pd
 
 from multimodal_ser import components
 from multimodal_ser.config import load
-from multimodal_ser.disagreement import CASES, SIDES, SURE, cases, summary
+from multimodal_ser.evaluation.disagreement import CASES, SIDES, SURE, cases, summary
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.files import as_csv, write_atomically
 from multimodal_ser.report import collect, disagreement_page

@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from multimodal_ser.config import load
-from multimodal_ser.contrast import contrast
+from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.run import run
 
 CONFIG = Path(__file__).parents[1] / "configs" / "emospeech-task1-tfidf.yaml"

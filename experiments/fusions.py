@@ -30,8 +30,8 @@ from multimodal_ser import components
 from multimodal_ser.compare import Comparison, compare
 from multimodal_ser.config import load, with_fusion
 from multimodal_ser.dry_run import dry_run
+from multimodal_ser.evaluation.metrics import LOWER_IS_BETTER
 from multimodal_ser.experiment import Experiment
-from multimodal_ser.metrics import LOWER_IS_BETTER
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.types import ConfigError
 

@@ -28,8 +28,8 @@ import pandas as pd
 from pages import tell, usual
 
 from multimodal_ser.config import load
-from multimodal_ser.contrast import Contrast, contrast, corrected
-from multimodal_ser.evaluation import value_of
+from multimodal_ser.evaluation.contrast import Contrast, contrast, corrected
+from multimodal_ser.evaluation.evaluate import value_of
 from multimodal_ser.run import Run, run
 from multimodal_ser.stress import moves, retold
 from multimodal_ser.text_changes import CHANGES

@@ -16,8 +16,8 @@ import pandas as pd
 from multimodal_ser import leaks, texts
 from multimodal_ser.corpus.clusters import clusters
 from multimodal_ser.corpus.targets import Target
+from multimodal_ser.evaluation.statistics import mean_interval
 from multimodal_ser.probes import NOTHING, gain, guessed, probes, siblings, tie_range
-from multimodal_ser.statistics import mean_interval
 from multimodal_ser.texts import Alike
 from multimodal_ser.types import Fold, LeakError
 

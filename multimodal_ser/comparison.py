@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from multimodal_ser import metrics
-from multimodal_ser.contrast import Contrast
+from multimodal_ser.evaluation import metrics
+from multimodal_ser.evaluation.contrast import Contrast
 from multimodal_ser.run import Run
 from multimodal_ser.run_folder import RunFolder
 

@@ -20,13 +20,14 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from multimodal_ser import evaluation, joined, members, metrics, roster
-from multimodal_ser.contrast import Contrast, contrast, corrected
+from multimodal_ser import joined, members, roster
+from multimodal_ser.evaluation import evaluate, metrics
+from multimodal_ser.evaluation.contrast import Contrast, contrast, corrected
+from multimodal_ser.evaluation.predictions import read
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.members import Member
 from multimodal_ser.merging import HOW, LEARNED
 from multimodal_ser.parallel import one_thread
-from multimodal_ser.predictions import read
 from multimodal_ser.roster import Roster, Seat
 from multimodal_ser.run_folder import RunFolder, surroundings
 from multimodal_ser.submission import pack
@@ -125,7 +126,7 @@ def _make(runs: Sequence[Member], plan: Roster, card: Mapping[str, Any], folder:
     if experiment.submission is not None and experiment.submission.part in plan.parts:
         folder.write("submission.zip", pack(first, experiment.submission))
     chosen = {name: experiment.metrics_of(name) for name in experiment.outputs}
-    measured = evaluation.measure(written, chosen)
+    measured = evaluate.measure(written, chosen)
     compared = _compared(runs, plan, first, measured)
     whole = plan.model_copy(update={"fits": fits, "comparison": compared})
     folder.write_json(roster.FILE, whole.model_dump(mode="json", exclude_defaults=True))

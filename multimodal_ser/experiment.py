@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from multimodal_ser import components, metrics
+from multimodal_ser import components
+from multimodal_ser.evaluation import metrics
 from multimodal_ser.outputs import Output, kind_of, with_loss
 from multimodal_ser.sections import (
     Augment,

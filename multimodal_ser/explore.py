@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from multimodal_ser import metrics
 from multimodal_ser.corpus.validation import TEXT_COLUMNS
+from multimodal_ser.evaluation import metrics
 from multimodal_ser.texts import normalized
 
 FEW = 30  # distinct values that can still be told apart in a picture

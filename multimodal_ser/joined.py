@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import predictions
 from multimodal_ser.corpus.label_sets import THRESHOLD
+from multimodal_ser.evaluation import predictions
+from multimodal_ser.evaluation.predictions import SCORE, answers, kind_of
 from multimodal_ser.learned_merging import cross_fitted, fit
 from multimodal_ser.members import Member
 from multimodal_ser.merging import LEARNED, Fit, Said, merged
-from multimodal_ser.predictions import SCORE, answers, kind_of
 from multimodal_ser.types import DataError, listed
 
 Fits = dict[int, dict[int, Fit]]

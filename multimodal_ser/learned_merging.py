@@ -15,8 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from multimodal_ser.corpus.clusters import deal
+from multimodal_ser.evaluation.metrics import best_thresholds
 from multimodal_ser.merging import LEAST, Fit, Regression, Said, logs, merged, odds
-from multimodal_ser.metrics import best_thresholds
 from multimodal_ser.types import DataError
 
 PARTS = 5

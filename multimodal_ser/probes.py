@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import metrics
 from multimodal_ser.corpus.targets import Target
+from multimodal_ser.evaluation import metrics
 from multimodal_ser.types import Fold
 
 Ties = Literal["first seen", "last seen", "first class", "last class"]

@@ -17,24 +17,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import (
-    components,
-    evaluation,
-    features,
-    model_folder,
-    own_head,
-    training,
-    ways,
-)
+from multimodal_ser import components, features, model_folder, own_head, training, ways
 from multimodal_ser.config import check, load
 from multimodal_ser.corpus.clusters import cluster_names
 from multimodal_ser.distributed import first_then_others, world
+from multimodal_ser.evaluation import evaluate
+from multimodal_ser.evaluation.predictions import columns_of
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import find_device
 from multimodal_ser.features import Encoded
 from multimodal_ser.material import Material
 from multimodal_ser.parallel import spread
-from multimodal_ser.predictions import columns_of
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.sealing import sealed
@@ -232,7 +225,7 @@ def _measure(
     if prepared.audit.siblings:
         breakdown |= {"group in train": _seen(prepared, predictions)}
     chosen = {name: experiment.metrics_of(name) for name in experiment.outputs}
-    measured = evaluation.measure(predictions, chosen, breakdown)
+    measured = evaluate.measure(predictions, chosen, breakdown)
     if own_head.used(experiment):
         known = own_head.notices(experiment, prepared.targets)
         for numbers in measured.values():

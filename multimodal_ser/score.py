@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from multimodal_ser import evaluation, splits
+from multimodal_ser import splits
 from multimodal_ser.config import load
-from multimodal_ser.contrast import Contrast, contrast
 from multimodal_ser.corpus import label_sets
 from multimodal_ser.corpus.clusters import cluster_names
 from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.corpus.targets import Target, targets_of
+from multimodal_ser.evaluation import evaluate
+from multimodal_ser.evaluation.contrast import Contrast, contrast
+from multimodal_ser.evaluation.predictions import SCORE, read
 from multimodal_ser.experiment import Experiment
-from multimodal_ser.predictions import SCORE, read
 from multimodal_ser.preparation import load_corpus
 from multimodal_ser.types import ConfigError, DataError, listed
 
@@ -57,7 +58,7 @@ def score(
     rows = _predictions(Path(predictions), corpus, owner, target).assign(part=part)
     if rows["truth"].isna().all():
         raise DataError(f"the {part} part of the task has no labels to score against")
-    found = evaluation.evaluate(rows, experiment.metrics_of(target.name))[part]
+    found = evaluate.evaluate(rows, experiment.metrics_of(target.name))[part]
     split_hash = splits.split_hash(splits.split_table(corpus.table, folds))
     difference = None
     if against is not None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
-from multimodal_ser import metrics
+from multimodal_ser.evaluation import metrics
 from multimodal_ser.types import nearest
 
 

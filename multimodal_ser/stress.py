@@ -8,8 +8,8 @@ from itertools import chain
 
 import pandas as pd
 
+from multimodal_ser.evaluation.predictions import SCORE, answers, classes_of, codes
 from multimodal_ser.predict import stream
-from multimodal_ser.predictions import SCORE, answers, classes_of, codes
 from multimodal_ser.questions import Question
 from multimodal_ser.run import Run
 from multimodal_ser.types import ConfigError, MissingError

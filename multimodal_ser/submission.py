@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from multimodal_ser import predictions as tables
+from multimodal_ser.evaluation import predictions as tables
 from multimodal_ser.experiment import Submission
 from multimodal_ser.types import DataError
 

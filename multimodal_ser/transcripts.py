@@ -22,18 +22,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from multimodal_ser import components, statistics, word_errors
+from multimodal_ser import components
 from multimodal_ser.cache import Recipe, sign
 from multimodal_ser.contents import Content, audio_contents
 from multimodal_ser.corpus import audio
 from multimodal_ser.corpus.clusters import clusters
 from multimodal_ser.corpus.corpus import Corpus
+from multimodal_ser.evaluation import statistics, word_errors
+from multimodal_ser.evaluation.word_errors import rate
 from multimodal_ser.extraction import Batch, find_device, plan, read_input
 from multimodal_ser.features import recipe_of
 from multimodal_ser.files import write_atomically
 from multimodal_ser.parallel import spread
 from multimodal_ser.types import Input, Transcript, Utterance
-from multimodal_ser.word_errors import rate
 
 FOLDER = "transcripts"
 _SAID_EVERY = 30.0  # seconds between two lines of progress where there is no terminal

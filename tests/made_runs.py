@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from multimodal_ser import evaluation
+from multimodal_ser.evaluation import evaluate
 from multimodal_ser.splits import split_hash
 
 CLASSES = ["joy", "neutral", "sadness"]
@@ -113,7 +113,7 @@ def _write(folder, plain, table, split, targets):
         "unused": 0, "missing": {}, "heard": {}, "notice": "", "remarks": [], "leaks": [],
         "probes": {"majority": {"macro_f1": 0.1, "accuracy": 0.3}}, "languages": [],
     }  # fmt: skip
-    measured = evaluation.measure(pd.read_csv(folder / "predictions.csv"), chosen)
+    measured = evaluate.measure(pd.read_csv(folder / "predictions.csv"), chosen)
     numbers = {"split": digits, "leaks allowed": plain["allow_leak"], "parts": measured}
     (folder / "metrics.json").write_text(json.dumps(numbers))
     (folder / "audit.json").write_text(json.dumps(audit))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser.contrast import Contrast, contrast, corrected
+from multimodal_ser.evaluation.contrast import Contrast, contrast, corrected
 from multimodal_ser.types import DataError
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from multimodal_ser.disagreement import cases, summary
+from multimodal_ser.evaluation.disagreement import cases, summary
 from multimodal_ser.report.disagreement_page import page, verdict
 from multimodal_ser.report.sections import Clip
 from multimodal_ser.types import DataError

@@ -8,8 +8,8 @@ import pytest
 
 from multimodal_ser import compare
 from multimodal_ser.config import load
-from multimodal_ser.contrast import contrast
 from multimodal_ser.corpus.datasets import demo
+from multimodal_ser.evaluation.contrast import contrast
 
 CONFIG = Path(__file__).parents[1] / "configs" / "demo.yaml"
 FUSED = "audio+handcrafted+text"

@@ -11,8 +11,8 @@ import yaml
 from sklearn.metrics import f1_score
 
 from multimodal_ser import config, report
-from multimodal_ser.contrast import contrast
 from multimodal_ser.ensemble import ensemble
+from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.merging import HOW, LEARNED
 from multimodal_ser.roster import Roster
 from multimodal_ser.types import DataError

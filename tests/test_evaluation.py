@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser.evaluation import evaluate, notices
-from multimodal_ser.predictions import classes_of, confusion
+from multimodal_ser.evaluation.evaluate import evaluate, notices
+from multimodal_ser.evaluation.predictions import classes_of, confusion
 from multimodal_ser.types import DataError
 
 # seed, fold, id, truth, score of anger: the guess is anger above 0.5

@@ -9,15 +9,16 @@ import torch
 import yaml
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
-from multimodal_ser import compare, load, metrics, run
+from multimodal_ser import compare, load, run
 from multimodal_ser.config import check
-from multimodal_ser.contrast import contrast
 from multimodal_ser.corpus import label_sets
 from multimodal_ser.corpus.corpus import About, build
 from multimodal_ser.corpus.targets import targets_of
-from multimodal_ser.evaluation import evaluate, tallies
+from multimodal_ser.evaluation import metrics
+from multimodal_ser.evaluation.contrast import contrast
+from multimodal_ser.evaluation.evaluate import evaluate, tallies
+from multimodal_ser.evaluation.predictions import ensemble, kind_of
 from multimodal_ser.model import merge_labels
-from multimodal_ser.predictions import ensemble, kind_of
 from multimodal_ser.report import write
 from multimodal_ser.run import as_experiment
 from multimodal_ser.score import score
@@ -322,7 +323,7 @@ def test_two_models_of_labels_are_told_apart_by_the_swap_test_and_two_equal_ones
     found = contrast(good, bad, "label_macro_f1")
     assert found.gap > 0 and found.p < 0.01 and found.low > 0
     whole = [(one["truth"] == one["value"])[one["seed"] == 0] for one in (good, bad)]
-    from multimodal_ser.statistics import mcnemar
+    from multimodal_ser.evaluation.statistics import mcnemar
 
     assert found.mcnemar == mcnemar(*(one.to_numpy() for one in whole))
     same = contrast(good, good, "label_micro_f1")

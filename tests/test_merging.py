@@ -7,9 +7,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from multimodal_ser import learned_merging
+from multimodal_ser.evaluation.metrics import best_thresholds
 from multimodal_ser.learned_merging import PARTS, cross_fitted, fit
 from multimodal_ser.merging import HOW, LEARNED, Fit, Said, merged
-from multimodal_ser.metrics import best_thresholds
 from multimodal_ser.types import DataError
 
 # Two members, three utterances, classes a and b and c

@@ -15,7 +15,7 @@ from sklearn.metrics import (
 )
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
-from multimodal_ser import metrics
+from multimodal_ser.evaluation import metrics
 
 CLASSES = 4
 ORACLES = {

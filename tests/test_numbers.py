@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from multimodal_ser import compare, run, training
-from multimodal_ser.contrast import contrast
-from multimodal_ser.evaluation import evaluate
+from multimodal_ser.evaluation.contrast import contrast
+from multimodal_ser.evaluation.evaluate import evaluate
 from multimodal_ser.preparation import make_material, prepare
 from multimodal_ser.report import write
 from multimodal_ser.run import as_experiment, encode

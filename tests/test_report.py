@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from multimodal_ser import evaluation, report, types
+from multimodal_ser import report, types
 from multimodal_ser.compare import compare
+from multimodal_ser.evaluation import evaluate
 from multimodal_ser.report import collect, figures, findings, text
 
 from .conftest import WORDS, tones_config, write_tones
@@ -84,7 +85,7 @@ def write_run(folder, *, classes=("joy", "calm"), clusters=12, name="hand", part
     table.to_csv(folder / "predictions.csv", index=False)
     metrics = ["macro_f1", "accuracy"]
     label = {one: classes[n % 2] for n, one in enumerate(dict.fromkeys(table["id"]))}
-    found = evaluation.evaluate(table, metrics, {"planted": table["id"].map(label)})
+    found = evaluate.evaluate(table, metrics, {"planted": table["id"].map(label)})
     for numbers in found.values():
         numbers["others"] = {}
     scores = {"macro_f1": 0.1, "uar": 0.2, "accuracy": 0.3}

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from multimodal_ser import report as reports
-from multimodal_ser import statistics
 from multimodal_ser.cli import _study
-from multimodal_ser.contrast import apart, contrast
+from multimodal_ser.evaluation import statistics
+from multimodal_ser.evaluation.contrast import apart, contrast
 from multimodal_ser.side_by_side import side_by_side
 from multimodal_ser.types import ConfigError, DataError
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from multimodal_ser import metrics
-from multimodal_ser.statistics import (
+from multimodal_ser.evaluation import metrics
+from multimodal_ser.evaluation.statistics import (
     confusion_tallies,
     holm,
     interval,

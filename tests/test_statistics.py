@@ -12,8 +12,8 @@ from sklearn.metrics import confusion_matrix, f1_score
 from statsmodels.stats import contingency_tables
 from statsmodels.stats.multitest import multipletests
 
-from multimodal_ser import metrics
-from multimodal_ser.statistics import (
+from multimodal_ser.evaluation import metrics
+from multimodal_ser.evaluation.statistics import (
     confusion_tallies,
     equivalence,
     holm,

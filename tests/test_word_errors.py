@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal_ser import word_errors
+from multimodal_ser.evaluation import word_errors
 
 short = st.text("abñ", max_size=9)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import Trainer, TrainingArguments
 
-from multimodal_ser import metrics
+from multimodal_ser.evaluation import metrics
 from multimodal_ser.types import Features
 
 _DEV = 256  # rows of dev at a time, as many as the learner takes

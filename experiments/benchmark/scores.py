@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.metrics import f1_score
 
 from benchmark import Rows, best
-from multimodal_ser import metrics
+from multimodal_ser.evaluation import metrics
 
 
 def rows() -> Rows:

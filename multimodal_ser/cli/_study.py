@@ -8,8 +8,8 @@ from typing import Any
 
 from multimodal_ser.cli._tables import interval, rows_of, show_head, show_table, spread
 from multimodal_ser.comparison import Comparison
-from multimodal_ser.contrast import Contrast
 from multimodal_ser.ensemble import Ensemble
+from multimodal_ser.evaluation.contrast import Contrast
 
 
 def show_comparison(study: Comparison) -> None:

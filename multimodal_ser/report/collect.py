@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.corpus.label_sets import THRESHOLD, matrix, written
+from multimodal_ser.evaluation.metrics import LOWER_IS_BETTER
+from multimodal_ser.evaluation.predictions import SCORE, classes_of
 from multimodal_ser.files import json_of, lines_of, yaml_of
-from multimodal_ser.metrics import LOWER_IS_BETTER
-from multimodal_ser.predictions import SCORE, classes_of
 from multimodal_ser.roster import Roster
 from multimodal_ser.types import DataError, listed
 

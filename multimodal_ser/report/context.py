@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multimodal_ser import expected
+from multimodal_ser.evaluation.metrics import LOWER_IS_BETTER
 from multimodal_ser.expected import NOT_MEASURED, Beside
-from multimodal_ser.metrics import LOWER_IS_BETTER
 from multimodal_ser.report.cells import NONE, Cell, Cells, Table, interval, number, ranged
 from multimodal_ser.report.collect import Record, Report
 

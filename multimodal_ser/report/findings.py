@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from multimodal_ser.evaluation import FEW_CLUSTERS
-from multimodal_ser.metrics import LOWER_IS_BETTER
+from multimodal_ser.evaluation.evaluate import FEW_CLUSTERS
+from multimodal_ser.evaluation.metrics import LOWER_IS_BETTER
 from multimodal_ser.report.cells import interval, spread
 from multimodal_ser.report.collect import Record, Report
 

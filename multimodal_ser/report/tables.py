@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from multimodal_ser.evaluation import FEW_CLUSTERS
+from multimodal_ser.evaluation.evaluate import FEW_CLUSTERS
 from multimodal_ser.report import contrasts
 from multimodal_ser.report.cells import (
     NONE,

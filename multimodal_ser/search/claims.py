@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from multimodal_ser import components, evaluation, model_folder
-from multimodal_ser.contrast import Contrast, contrast
+from multimodal_ser import components, model_folder
+from multimodal_ser.evaluation import evaluate
+from multimodal_ser.evaluation.contrast import Contrast, contrast
 from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.run import Run, run
 from multimodal_ser.run_folder import RunFolder
@@ -63,7 +64,7 @@ def claim(default: Mapping[int, Experiment], best: Mapping[int, Experiment]) -> 
         best=chosen,
         default=usual,
         contrast=contrast(rows, others, metric),
-        tested=evaluation.evaluate(rows, [metric])[_TEST]["metrics"][metric],
+        tested=evaluate.evaluate(rows, [metric])[_TEST]["metrics"][metric],
         fresh=sum(values) / len(values) if values else None,
     )
 

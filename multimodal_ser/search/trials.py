@@ -14,14 +14,15 @@ import numpy as np
 import optuna
 import pandas as pd
 
-from multimodal_ser import components, evaluation, metrics, training, ways
+from multimodal_ser import components, training, ways
 from multimodal_ser.balance import filed
 from multimodal_ser.config import applied
 from multimodal_ser.corpus.targets import Target
+from multimodal_ser.evaluation import evaluate, metrics
+from multimodal_ser.evaluation.predictions import columns_of
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded
 from multimodal_ser.material import Material, Source, source_of
-from multimodal_ser.predictions import columns_of
 from multimodal_ser.preparation import Prepared, make_material
 from multimodal_ser.run import encode
 from multimodal_ser.search.space import Assignment, Space
@@ -166,7 +167,7 @@ class Objective:
             found = {**found, **filed(trained.thresholds)}
             rows = pd.DataFrame({"id": bench.ids[fold.dev]})
             rows = rows.assign(**columns_of(bench.target, fold.dev, found))
-            scores.append(evaluation.value_of(rows, bench.metric))
+            scores.append(evaluate.value_of(rows, bench.metric))
             parameters = training.learned_numbers(trained)
             if len(scores) < len(jobs):
                 reports.job()

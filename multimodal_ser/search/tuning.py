@@ -20,8 +20,8 @@ import pandas as pd
 import yaml
 from optuna.trial import FrozenTrial
 
-from multimodal_ser import metrics
 from multimodal_ser.config import applied, space_of
+from multimodal_ser.evaluation import metrics
 from multimodal_ser.experiment import Experiment, Within
 from multimodal_ser.files import as_csv, as_json, write_atomically
 from multimodal_ser.preparation import Prepared, prepare

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from multimodal_ser.evaluation import FEW_CLUSTERS
+from multimodal_ser.evaluation.evaluate import FEW_CLUSTERS
 from multimodal_ser.report.cells import interval, spread
 from multimodal_ser.report.findings import shared
 from multimodal_ser.report.search.reading import Search, Study

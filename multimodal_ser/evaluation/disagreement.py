@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.predictions import SCORE, classes_of, ensemble, kind_of
+from multimodal_ser.evaluation.predictions import SCORE, classes_of, ensemble, kind_of
 from multimodal_ser.types import DataError
 
 SIDES = ("voice", "words", "fused")

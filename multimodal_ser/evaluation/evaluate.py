@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import metrics, statistics
-from multimodal_ser.predictions import (
+from multimodal_ser.evaluation import metrics, statistics
+from multimodal_ser.evaluation.predictions import (
     classes_of,
     codes,
     confusion,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import evaluation, metrics, statistics
-from multimodal_ser.predictions import classes_of, right
+from multimodal_ser.evaluation import evaluate, metrics, statistics
+from multimodal_ser.evaluation.predictions import classes_of, right
 from multimodal_ser.types import DataError
 
 LEVEL = 0.05
@@ -41,7 +41,7 @@ class Contrast:
 
     @property
     def few(self) -> bool:
-        return self.clusters < evaluation.FEW_CLUSTERS
+        return self.clusters < evaluate.FEW_CLUSTERS
 
     @property
     def shown(self) -> bool:
@@ -86,15 +86,15 @@ def contrast(
     one, other = (_aligned(rows) for rows in (one, other))
     classes = classes_of(one)
     _refuse_unlike(one, other)
-    first, second = evaluation.tallies(one), evaluation.tallies(other)
+    first, second = evaluate.tallies(one), evaluate.tallies(other)
     if len(first) != len(second):
         first, second = _paired(first, second)
-    score = evaluation.score_of(one, metric)
+    score = evaluate.score_of(one, metric)
     sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
     gap = sign * float((score(first.sum(1)) - score(second.sum(1))).mean())
     drawn = sign * (statistics.resampled(first, score) - statistics.resampled(second, score))
     low, high = statistics.interval(drawn, first.shape[1])
-    few = first.shape[1] < evaluation.FEW_CLUSTERS
+    few = first.shape[1] < evaluate.FEW_CLUSTERS
     return Contrast(
         metric=metric,
         gap=gap,
@@ -117,8 +117,8 @@ def apart(
     Clusters of both are resampled by themselves; p is of the t test with the bootstrap's standard
     error, with the degrees of freedom of the side that has fewer clusters.
     """
-    sides = [evaluation.tallies(rows) for rows in (one, other)]
-    scores = [evaluation.score_of(rows, metric) for rows in (one, other)]
+    sides = [evaluate.tallies(rows) for rows in (one, other)]
+    scores = [evaluate.score_of(rows, metric) for rows in (one, other)]
     sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
     values = [
         float(score(counts.sum(1)).mean()) for score, counts in zip(scores, sides, strict=True)

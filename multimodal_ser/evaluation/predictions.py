@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import metrics
 from multimodal_ser.corpus import label_sets
 from multimodal_ser.corpus.label_sets import THRESHOLD
 from multimodal_ser.corpus.targets import Target
+from multimodal_ser.evaluation import metrics
 from multimodal_ser.types import DataError, listed
 
 SCORE = "score:"
