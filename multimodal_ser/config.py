@@ -15,11 +15,12 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from multimodal_ser import components, splits
+from multimodal_ser import components
 from multimodal_ser.contradictions import contradictions
 from multimodal_ser.dotted import put
 from multimodal_ser.experiment import EncoderPart, Experiment, Part
 from multimodal_ser.mistakes import explain
+from multimodal_ser.protocol import splits
 from multimodal_ser.search import checking, reading
 from multimodal_ser.search.space import Space
 from multimodal_ser.types import ConfigError

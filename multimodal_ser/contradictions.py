@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from multimodal_ser import components, splits, ways
+from multimodal_ser import components, ways
 from multimodal_ser.corpus.emotion_space import DIMENSIONS
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.experiment import EncoderPart, Experiment
+from multimodal_ser.protocol import splits
 from multimodal_ser.sections import Tuning
 from multimodal_ser.types import ConfigError, nearest
 

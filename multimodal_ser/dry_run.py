@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from multimodal_ser import components, contents, estimates, model_folder, splits, ways
+from multimodal_ser import components, contents, estimates, model_folder, ways
 from multimodal_ser.cache import Store
 from multimodal_ser.contents import UNHEARD, Content
 from multimodal_ser.corpus.corpus import Corpus
@@ -36,6 +36,7 @@ from multimodal_ser.preparation import (
     modalities_read,
     shuffled,
 )
+from multimodal_ser.protocol import splits
 from multimodal_ser.run import as_experiment
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.transcripts import called, filled, recalled, to_hear

@@ -17,7 +17,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from multimodal_ser.corpus.validation import TEXT_COLUMNS
 from multimodal_ser.evaluation import metrics
-from multimodal_ser.texts import normalized
+from multimodal_ser.protocol.near_duplicates import normalized
 
 FEW = 30  # distinct values that can still be told apart in a picture
 MISSING = "– missing"

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import cache, components, contents, own_head, splits, texts
-from multimodal_ser.audit import Audit, audit
+from multimodal_ser import cache, components, contents, own_head
 from multimodal_ser.contents import Content
 from multimodal_ser.copies import extended
 from multimodal_ser.corpus import corpus as corpora
@@ -23,6 +22,8 @@ from multimodal_ser.corpus.targets import Target, stratified, targets_of
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded, Hearing
 from multimodal_ser.material import Material, Source, repeated, sources_of
+from multimodal_ser.protocol import near_duplicates, splits
+from multimodal_ser.protocol.audit import Audit, audit
 from multimodal_ser.transcripts import transcribed
 from multimodal_ser.types import MODALITIES, ConfigError, DataError, Fold, Utterance, listed
 
@@ -101,7 +102,7 @@ def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
         splits.make(corpus.table, protocol.name, protocol.options)  # fails before it costs hours
     corpus, said = with_text(experiment, corpus)
     corpus = shuffled(experiment, corpus)
-    alike = texts.begin(corpus.table["text"])
+    alike = near_duplicates.begin(corpus.table["text"])
     targets = targets_of(experiment.outputs, corpus)
     folds, split = cut(experiment, corpus)
     if own_head.used(experiment):

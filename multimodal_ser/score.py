@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from multimodal_ser import splits
 from multimodal_ser.config import load
 from multimodal_ser.corpus import label_sets
 from multimodal_ser.corpus.clusters import cluster_names
@@ -21,6 +20,7 @@ from multimodal_ser.evaluation.contrast import Contrast, contrast
 from multimodal_ser.evaluation.predictions import SCORE, read
 from multimodal_ser.experiment import Experiment
 from multimodal_ser.preparation import load_corpus
+from multimodal_ser.protocol import splits
 from multimodal_ser.types import ConfigError, DataError, listed
 
 

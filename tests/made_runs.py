@@ -7,7 +7,7 @@ import pandas as pd
 import yaml
 
 from multimodal_ser.evaluation import evaluate
-from multimodal_ser.splits import split_hash
+from multimodal_ser.protocol.splits import split_hash
 
 CLASSES = ["joy", "neutral", "sadness"]
 METRICS = {

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal_ser.audit import audit
 from multimodal_ser.corpus.targets import of_classes
-from multimodal_ser.texts import normalized
+from multimodal_ser.protocol.audit import audit
+from multimodal_ser.protocol.near_duplicates import normalized
 from multimodal_ser.types import Fold, LeakError
 
 LABELS = ["anger", "joy", "fear"]

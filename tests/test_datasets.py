@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import soundfile
 
-from multimodal_ser import audit, probes, splits
 from multimodal_ser.corpus.corpus import join
 from multimodal_ser.corpus.datasets import (
     audiofolder,
@@ -19,6 +18,7 @@ from multimodal_ser.corpus.datasets import (
     ravdess,
 )
 from multimodal_ser.corpus.targets import of_classes
+from multimodal_ser.protocol import audit, probes, splits
 from multimodal_ser.types import DataError, MserError
 
 LABELS = ("anger", "disgust", "fear", "joy", "neutral", "sadness")

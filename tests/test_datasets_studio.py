@@ -2,11 +2,11 @@
 
 import pytest
 
-from multimodal_ser import audit, splits
 from multimodal_ser.config import check
 from multimodal_ser.corpus.datasets import emodb, iemocap, savee
 from multimodal_ser.corpus.tables import write_silence
 from multimodal_ser.corpus.targets import of_classes, targets_of
+from multimodal_ser.protocol import audit, splits
 from multimodal_ser.types import DataError
 
 

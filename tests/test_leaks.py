@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal_ser.leaks import (
+from multimodal_ser.protocol.leaks import (
     held,
     identical_sounds,
     nearly_identical,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal_ser.near_duplicates import near_duplicates
+from multimodal_ser.protocol.near_duplicates import near_duplicates
 
 
 def series(texts):

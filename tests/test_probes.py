@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from multimodal_ser.corpus.targets import of_classes, of_numbers
-from multimodal_ser.probes import (
+from multimodal_ser.protocol.probes import (
     NOTHING,
     gain,
     guessed,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal_ser.splits import find, make, names, split_hash, split_table
+from multimodal_ser.protocol.splits import find, make, names, split_hash, split_table
 from multimodal_ser.types import ConfigError, DataError, MserError
 
 CORPORA = {"train": ["one"], "test": ["two"]}

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser import config, parallel, preparation, texts
+from multimodal_ser import config, parallel, preparation
+from multimodal_ser.protocol import near_duplicates
 
 from .conftest import tones_config
 
@@ -30,19 +31,19 @@ def series(*values):
     ],
 )
 def test_texts_are_compared_without_case_marks_blanks_and_unicode_forms(one, other):
-    first, second = texts.normalized(series(one, other))
+    first, second = near_duplicates.normalized(series(one, other))
     assert first == second
     assert first == " ".join(first.split())
 
 
 def test_accents_and_words_still_tell_texts_apart():
-    found = texts.normalized(series("qué", "que", "año", "ano", "no no", "no"))
+    found = near_duplicates.normalized(series("qué", "que", "año", "ano", "no no", "no"))
     assert found.nunique() == 6
 
 
 def test_missing_texts_stay_missing_and_rows_keep_their_index():
     given = pd.Series(["A", None, "b!"], index=[7, 3, 5], dtype="str")
-    found = texts.normalized(given)
+    found = near_duplicates.normalized(given)
     assert found.index.tolist() == [7, 3, 5]
     assert found.isna().tolist() == [False, True, False]
     assert found.dropna().tolist() == ["a", "b"]
@@ -50,8 +51,8 @@ def test_missing_texts_stay_missing_and_rows_keep_their_index():
 
 def test_normal_texts_are_normal():
     given = series("¡Qué  ALEGRÍA!", "la Casa-Blanca", None)
-    once = texts.normalized(given)
-    pd.testing.assert_series_equal(texts.normalized(once), once)
+    once = near_duplicates.normalized(given)
+    pd.testing.assert_series_equal(near_duplicates.normalized(once), once)
 
 
 SENTENCES = series(
@@ -64,13 +65,13 @@ SENTENCES = series(
 
 
 def test_equal_texts_share_a_code_and_only_the_first_stands_in_pairs():
-    found = texts.compare(SENTENCES)
+    found = near_duplicates.compare(SENTENCES)
     assert found.codes.tolist() == [0, -1, 0, 1, 2]
     assert found.pairs.tolist() == [[0, 3]], "7 of 8 neighbouring words are shared"
 
 
 def test_texts_without_any_are_compared_with_nothing():
-    found = texts.compare(series(None, None))
+    found = near_duplicates.compare(series(None, None))
     assert found.codes.tolist() == [-1, -1]
     assert found.pairs.shape == (0, 2)
 
@@ -84,14 +85,14 @@ def no_process(*_):
 
 
 def test_few_texts_are_compared_here_once_they_are_asked_for(monkeypatch):
-    monkeypatch.setattr(texts, "alongside", no_process)
-    ask = texts.begin(SENTENCES)
-    assert same(ask(), texts.compare(SENTENCES))
+    monkeypatch.setattr(near_duplicates, "alongside", no_process)
+    ask = near_duplicates.begin(SENTENCES)
+    assert same(ask(), near_duplicates.compare(SENTENCES))
 
 
 @pytest.fixture
 def few_is_many(monkeypatch):
-    monkeypatch.setattr(texts, "_LARGE", len(SENTENCES))
+    monkeypatch.setattr(near_duplicates, "_LARGE", len(SENTENCES))
     yield
     parallel.shut_down()
 
@@ -103,36 +104,36 @@ def test_many_texts_are_compared_in_another_process(few_is_many, monkeypatch):
         begun.append(function)
         return parallel.alongside(function, *job)
 
-    monkeypatch.setattr(texts, "alongside", alongside)
-    expected = texts.compare(SENTENCES)
-    monkeypatch.setattr(texts, "near_duplicates", no_process)  # in this process alone
-    found = texts.begin(SENTENCES)()
+    monkeypatch.setattr(near_duplicates, "alongside", alongside)
+    expected = near_duplicates.compare(SENTENCES)
+    monkeypatch.setattr(near_duplicates, "near_duplicates", no_process)  # in this process alone
+    found = near_duplicates.begin(SENTENCES)()
     assert len(begun) == 1
     assert same(found, expected)
 
 
 def test_one_text_less_is_few(few_is_many, monkeypatch):
-    monkeypatch.setattr(texts, "alongside", no_process)
-    assert texts.begin(SENTENCES[:-1])().codes.tolist() == [0, -1, 0, 1]
+    monkeypatch.setattr(near_duplicates, "alongside", no_process)
+    assert near_duplicates.begin(SENTENCES[:-1])().codes.tolist() == [0, -1, 0, 1]
 
 
 def test_an_answer_may_be_asked_for_late_and_twice(few_is_many):
-    ask = texts.begin(SENTENCES)
+    ask = near_duplicates.begin(SENTENCES)
     parallel.alongside(os.getpid)()  # whatever else the worker does in the meantime
     assert same(ask(), ask())
 
 
 def test_an_answer_outlives_the_workers_that_other_stages_start(few_is_many):
     """Sound is decoded by more workers while the texts are compared, which ends the first ones."""
-    ask = texts.begin(SENTENCES)
+    ask = near_duplicates.begin(SENTENCES)
     assert list(parallel.spread(len, [("ab",), ("c",)], workers=2)) == [2, 1]
-    assert same(ask(), texts.compare(SENTENCES))
+    assert same(ask(), near_duplicates.compare(SENTENCES))
 
 
 def test_a_corpus_of_many_texts_is_audited_as_one_of_few(tones, monkeypatch):
     experiment = config.check(tones_config(tones, workers=2))
     few = preparation.prepare(experiment).audit.plain()
-    monkeypatch.setattr(texts, "_LARGE", 1)
+    monkeypatch.setattr(near_duplicates, "_LARGE", 1)
     many = preparation.prepare(experiment).audit.plain()
     parallel.shut_down()
     assert many == few

@@ -64,8 +64,8 @@ def _known(*, whole: bool) -> None:
 
 
 def _functions(kind: Kind) -> dict[str, str]:
-    from multimodal_ser import splits
     from multimodal_ser.evaluation import metrics
+    from multimodal_ser.protocol import splits
 
     home = metrics if kind is Kind.metrics else splits
     return {name: (home.find(name).__doc__ or "").partition("\n")[0] for name in home.names()}

@@ -8,7 +8,7 @@ from multimodal_ser import explore
 from multimodal_ser.corpus import targets
 from multimodal_ser.corpus.targets import Target
 from multimodal_ser.explore import Ceiling
-from multimodal_ser.probes import probes
+from multimodal_ser.protocol.probes import probes
 from multimodal_ser.report.cells import Cell, Table, number
 from multimodal_ser.report.corpus import figures
 from multimodal_ser.report.corpus.view import View

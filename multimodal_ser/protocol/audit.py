@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import leaks, texts
 from multimodal_ser.corpus.clusters import clusters
 from multimodal_ser.corpus.targets import Target
 from multimodal_ser.evaluation.statistics import mean_interval
-from multimodal_ser.probes import NOTHING, gain, guessed, probes, siblings, tie_range
-from multimodal_ser.texts import Alike
+from multimodal_ser.protocol import leaks, near_duplicates
+from multimodal_ser.protocol.near_duplicates import Alike
+from multimodal_ser.protocol.probes import NOTHING, gain, guessed, probes, siblings, tie_range
 from multimodal_ser.types import Fold, LeakError
 
 _EXAMPLES = 5
@@ -108,7 +108,7 @@ def audit(
     audio; reads_text: an encoder reads the transcripts; alike: `texts.begin`, if it was begun
     before.
     """
-    alike = alike or texts.begin(table["text"])
+    alike = alike or near_duplicates.begin(table["text"])
     group = table["group"].where(~_copied(table))
     found = [
         _values("speaker", table["speaker"], table["speaker"], folds),
@@ -171,7 +171,7 @@ def _transcripts(
     rows, where = leaks.straddling(codes, folds)
     if not where:
         return None, []
-    leak = _leak("transcript", codes, rows, where, texts.normalized(table["text"][rows]))
+    leak = _leak("transcript", codes, rows, where, near_duplicates.normalized(table["text"][rows]))
     truth, guesses, asked = guessed(folds, target, codes)
     plain = guessed(folds, target, NOTHING)[1]
     better = gain(truth, guesses, plain, target)

@@ -18,7 +18,6 @@ import pandas as pd
 from pydantic import Field
 
 from multimodal_ser.corpus.clusters import clusters, deal
-from multimodal_ser.proofs import prove
 from multimodal_ser.types import ConfigError, DataError, Fold, listed, nearest
 
 Parts = dict[str, np.ndarray]
@@ -286,3 +285,21 @@ def _take(
         )
     part_of = deal(cluster, _labels(table)[rows], np.array([1 - share, share]), seed)
     return rows[part_of == 0], rows[part_of == 1]
+
+
+def prove(table: pd.DataFrame, fold: Fold, cluster: np.ndarray) -> None:
+    """No part empty, no cluster in two of train, dev and test, no label only in test."""
+    roles = {part: 0 if part in fold.tests else 1 + place for place, part in enumerate(fold.parts)}
+    owner = np.full(cluster.max() + 1, -1)
+    for part, rows in fold.parts.items():
+        if part != "dev" and not len(rows):
+            raise DataError(f"fold {fold.number}: the {part} part is empty")
+        if not np.isin(owner[cluster[rows]], [-1, roles[part]]).all():
+            raise DataError(f"fold {fold.number}: {part} shares speakers or rows with another part")
+        owner[cluster[rows]] = roles[part]
+    codes, labels = pd.factorize(table["label"])
+    held = codes[np.concatenate(list(fold.tests.values()))]
+    unseen = labels[np.setdiff1d(held[held >= 0], codes[fold.train])]
+    if len(unseen):
+        shown = ", ".join(sorted(unseen))
+        raise DataError(f"fold {fold.number}: tested but never trained on: {shown}")
