@@ -24,16 +24,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from multimodal_ser import components
-from multimodal_ser.config import load
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.config.modes import subset
+from multimodal_ser.config.read import load
 from multimodal_ser.evaluation.disagreement import CASES, SIDES, SURE, cases, summary
-from multimodal_ser.experiment import Experiment
 from multimodal_ser.files import as_csv, write_atomically
 from multimodal_ser.report import collect, disagreement_page
 from multimodal_ser.report.players import clips_of
 from multimodal_ser.run import Run, run
 from multimodal_ser.types import ConfigError, DataError, MserError
-from multimodal_ser.ways import subset
 
 DEMO = Path(__file__).parents[1] / "configs" / "demo.yaml"
 
@@ -61,7 +61,7 @@ def sides(experiment: Experiment) -> dict[str, Run]:
     """The runs of the sound alone, of the text alone and of both."""
     by_modality: dict[str, list[str]] = {"audio": [], "text": []}
     for name, part in experiment.encoders.items():
-        by_modality[components.find("encoders", part.name).modality].append(name)
+        by_modality[registry.find("encoders", part.name).modality].append(name)
     deaf = [modality for modality, names in by_modality.items() if not names]
     if deaf:
         raise ConfigError(f"encoders: none reads {deaf[0]}, so nothing can disagree with the rest")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from multimodal_ser.config import load
+from multimodal_ser.config.read import load
 from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.run import run
 

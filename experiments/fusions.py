@@ -26,12 +26,12 @@ from typing import Any
 
 from pages import tell
 
-from multimodal_ser import components
 from multimodal_ser.compare import Comparison, compare
-from multimodal_ser.config import load, with_fusion
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.config.read import load, with_fusion
 from multimodal_ser.dry_run import dry_run
 from multimodal_ser.evaluation.metrics import LOWER_IS_BETTER
-from multimodal_ser.experiment import Experiment
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.types import ConfigError
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the table to this file, as Markdown")
     parser.add_argument("--dry-run", action="store_true", help="say about how long it would take")
     options = parser.parse_args()
-    fusions = options.fusions or components.names("fusion")
+    fusions = options.fusions or registry.names("fusion")
 
     def lines() -> Iterable[str]:
         experiment = with_fusion(load(options.config, options.changes), "concat")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from multimodal_ser.config import load
+from multimodal_ser.config.read import load
 from multimodal_ser.corpus.emotion_space import DIMENSIONS, round_trip
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.preparation import load_corpus

@@ -27,7 +27,7 @@ from statistics import fmean
 import pandas as pd
 from pages import tell, usual
 
-from multimodal_ser.config import load
+from multimodal_ser.config.read import load
 from multimodal_ser.evaluation.contrast import Contrast, contrast, corrected
 from multimodal_ser.evaluation.evaluate import value_of
 from multimodal_ser.run import Run, run

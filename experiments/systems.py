@@ -14,9 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from multimodal_ser import doctor, expected, ways
-from multimodal_ser.config import load
-from multimodal_ser.experiment import Experiment
+from multimodal_ser import doctor, expected
+from multimodal_ser.config import modes
+from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.config.read import load
 from multimodal_ser.preparation import load_corpus
 from multimodal_ser.run import Run, run
 from multimodal_ser.run_folder import RunFolder
@@ -255,7 +256,7 @@ def hours(experiment: Experiment) -> float:
     for part in experiment.encoders.values():
         large = any(word in str(part.options.get("model", "")) for word in ("large", "300m"))
         once = _FORWARD.get(part.name, 0.005) * (_LARGE if large else 1.0)
-        each += once * (passes if ways.learns(part) else 1.0)
+        each += once * (passes if modes.learns(part) else 1.0)
     return rows * each / 3600
 
 

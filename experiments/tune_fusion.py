@@ -21,10 +21,10 @@ from pathlib import Path
 import fusions as defaults
 from pages import tell
 
-from multimodal_ser import components
 from multimodal_ser.comparison import Comparison
-from multimodal_ser.config import load, with_fusion
-from multimodal_ser.experiment import Experiment
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.config.read import load, with_fusion
 from multimodal_ser.search.claims import final, fresh_seeds
 from multimodal_ser.search.tuning import Search, Settings, tune
 from multimodal_ser.side_by_side import side_by_side
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="key=value", dest="changes")
     options = parser.parse_args()
     settings = Settings(trials=options.trials, workers=options.workers)
-    names = options.fusions or components.names("fusion")
+    names = options.fusions or registry.names("fusion")
 
     def lines() -> list[str]:
         found = searches(load(options.config, options.changes), names, settings)
@@ -64,7 +64,7 @@ def searches(experiment: Experiment, names: list[str], settings: Settings) -> di
 
 def searched(experiment: Experiment, name: str) -> Experiment:
     """The experiment with a fusion, and what that says of itself beside what is searched anyway."""
-    own = components.find("fusion", name).search_space()
+    own = registry.find("fusion", name).search_space()
     section = experiment.search | {f"fusion.{key}": what for key, what in own.items()}
     changed = {"name": f"{experiment.name}-{name}", "search": section}
     return with_fusion(experiment, name).model_copy(update=changed)

@@ -19,7 +19,7 @@ from pathlib import Path
 from multimodal_ser.cli._study import show_comparison
 from multimodal_ser.compare import compare
 from multimodal_ser.comparison import Comparison
-from multimodal_ser.config import load
+from multimodal_ser.config.read import load
 from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.run import Run
 from multimodal_ser.types import MserError

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from multimodal_ser import components, own_head, ways
+from multimodal_ser import own_head
 from multimodal_ser.batches import Dataset, Ragged
-from multimodal_ser.experiment import Experiment, Part
+from multimodal_ser.config import modes, registry
+from multimodal_ser.config.experiment import Experiment, Part
 from multimodal_ser.losses import losses_of
 from multimodal_ser.model import Model, head
 
@@ -35,8 +36,8 @@ def shape_of(experiment: Experiment, train: Dataset, present: Mapping[str, bool]
 def learning_encoders(experiment: Experiment, fitted: Mapping[str, Any]) -> dict[str, Any]:
     """Name → an encoder that learns, as it is before the first step."""
     return {
-        name: fitted[name] if name in fitted else ways.build(experiment.encoders[name])
-        for name in ways.learning(experiment)
+        name: fitted[name] if name in fitted else modes.build(experiment.encoders[name])
+        for name in modes.learning(experiment)
     }
 
 
@@ -58,8 +59,8 @@ def make_learner(
     truth: what the rows that train are taught; None: it will be loaded, not trained.
     """
     name, options = experiment.learner.name, experiment.learner.options
-    if components.find("learners", name).WANTS != "batches":
-        return components.build("learners", name, options)
+    if registry.find("learners", name).WANTS != "batches":
+        return registry.build("learners", name, options)
     fusion, heads = _behind(experiment, shape)
     wanted = losses_of(experiment.outputs, truth)
     parts = experiment.encoders.items()
@@ -70,21 +71,21 @@ def make_learner(
         shape["absent"],
         layers=shape["layers"],
         attended=[key for key, part in parts if part.attended],
-        modalities={key: components.find("encoders", part.name).modality for key, part in parts},
+        modalities={key: registry.find("encoders", part.name).modality for key, part in parts},
         encoders=encoders,
     )
     model.multiple = frozenset(experiment.targets("labels"))
     model.rates = {key: part.finetune.lr for key, part in parts if part.trainable}
-    return components.build("learners", name, options, model, wanted)
+    return registry.build("learners", name, options, model, wanted)
 
 
 def _behind(experiment: Experiment, shape: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
     """What stands behind the encoders: the fusion, and a head for each target."""
     if own_head.used(experiment):
-        whole = components.build("fusion", "join", {}, shape["dims"])
+        whole = registry.build("fusion", "join", {}, shape["dims"])
         return whole, own_head.heads(experiment, shape["classes"])
     part = experiment.fusion or Part(name="concat")
-    fusion = components.build("fusion", part.name, part.options, shape["dims"])
+    fusion = registry.build("fusion", part.name, part.options, shape["dims"])
     return fusion, {
         target: head(fusion.out_dim, len(classes) or 1, **experiment.outputs[target].layers)
         for target, classes in shape["classes"].items()

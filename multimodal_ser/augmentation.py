@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from multimodal_ser import components
 from multimodal_ser.batches import Batch
-from multimodal_ser.sections import Augment, Part
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Augment, Part
 from multimodal_ser.types import MODALITIES, ConfigError, Input
 
 Key = tuple[int, ...]
@@ -77,7 +77,7 @@ class Augmentation:
 def build(steps: Iterable[Part]) -> Augmentation:
     """The steps of a config, made of their components."""
     return Augmentation(
-        [(step.name, components.build("augment", step.name, step.options)) for step in steps]
+        [(step.name, registry.build("augment", step.name, step.options)) for step in steps]
     )
 
 
@@ -88,7 +88,7 @@ def of_every_epoch(augment: Augment) -> Augmentation | None:
 
 def files_hash(steps: Iterable[Part]) -> str:
     """Of the files that the steps read, wherever they lie; nothing where they read none."""
-    found = [(components.find("augment", step.name), step.options) for step in steps]
+    found = [(registry.find("augment", step.name), step.options) for step in steps]
     return "/".join(
         kind.files_hash(options) for kind, options in found if hasattr(kind, "files_hash")
     )

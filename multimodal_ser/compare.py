@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from multimodal_ser.comparison import TEST, Comparison, dev_value, study_folder
-from multimodal_ser.config import with_fusion
+from multimodal_ser.config.experiment import Experiment, TextSource
+from multimodal_ser.config.modes import subset
+from multimodal_ser.config.read import with_fusion
 from multimodal_ser.evaluation import statistics
 from multimodal_ser.evaluation.contrast import Contrast, contrast, corrected
-from multimodal_ser.experiment import Experiment, TextSource
 from multimodal_ser.run import Run, as_experiment, run
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.types import ConfigError, DataError
-from multimodal_ser.ways import subset
 
 BEST_DEV = "best-dev"
 

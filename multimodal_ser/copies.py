@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from multimodal_ser.augmentation import files_hash
+from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.contents import Content, text_content
-from multimodal_ser.experiment import Experiment
 from multimodal_ser.extraction import augmentation_of
 from multimodal_ser.types import Change, Fold, Input, Utterance
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
-from multimodal_ser import components
 from multimodal_ser.cache import default_root
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Experiment, Part
 from multimodal_ser.corpus.corpus import About, data_root
-from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import find_device
 from multimodal_ser.parallel import cores
 from multimodal_ser.types import ConfigError, DataError, MissingError, MserError
@@ -166,9 +166,9 @@ def _corpus(part: Part) -> Finding:
     """
     what = f"corpus {part.name}"
     try:
-        corpus = components.build("datasets", part.name, part.options)
+        corpus = registry.build("datasets", part.name, part.options)
     except (DataError, MissingError) as error:
-        about = getattr(components.module("datasets", part.name), "ABOUT", None)
+        about = getattr(registry.module("datasets", part.name), "ABOUT", None)
         home = about.home if isinstance(about, About) else ""
         told = "://" not in home or home in str(error)
         return Finding(
@@ -193,5 +193,5 @@ def _component(kind: str, what: str, part: Part) -> list[Finding]:
 
 def missing(kind: str, name: str, options: Mapping[str, Any]) -> list[str]:
     """What must be fetched before a component can be built, with the command or the place."""
-    ask = getattr(components.find(kind, name), "missing", None)
+    ask = getattr(registry.find(kind, name), "missing", None)
     return [] if ask is None else ask(options)

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from multimodal_ser import components, contents, estimates, model_folder, ways
+from multimodal_ser import contents, estimates, model_folder
 from multimodal_ser.cache import Store
+from multimodal_ser.config import modes, registry
+from multimodal_ser.config.experiment import Augment, Experiment, Part
 from multimodal_ser.contents import UNHEARD, Content
 from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.corpus.targets import targets_of
 from multimodal_ser.doctor import free, missing
 from multimodal_ser.estimates import Shape, distinct, few, length_of, shape_of
-from multimodal_ser.experiment import Augment, Experiment, Part
 from multimodal_ser.extraction import Batch, find_device, plan
 from multimodal_ser.features import Encoded, is_light, recipe_of, stored_form
 from multimodal_ser.material import Material, sources_of
@@ -166,9 +167,9 @@ def _encodings(experiment: Experiment, corpus: Corpus, site: _Site) -> dict[str,
     """Of every frozen encoder; those that are fitted or learn are a part of training."""
     utterances = corpus.utterances()
     found = {}
-    for key in ways.cached(experiment):
+    for key in modes.cached(experiment):
         part = experiment.encoders[key]
-        given = _given(corpus, components.find("encoders", part.name).modality, site)
+        given = _given(corpus, registry.find("encoders", part.name).modality, site)
         try:
             found[key] = _encoding(key, part, utterances, given, site)
         except (MissingError, DataError) as error:
@@ -193,7 +194,7 @@ def _material(
     site: _Site,
 ) -> Material | str:
     """What would be trained on, or what is not there."""
-    for key in ways.learning(experiment):
+    for key in modes.learning(experiment):
         part = experiment.encoders[key]
         if lacking := missing("encoders", part.name, part.options):
             return lacking[0]
@@ -217,7 +218,7 @@ def _encoding(
         raise MissingError(lacking[0])
     stored, layer = stored_form(part.name, part.options)
     store = Store(site.root, recipe := recipe_of(part.name, stored), look_only=True)
-    batches = plan(components.find("encoders", part.name), utterances, given, site.place)
+    batches = plan(registry.find("encoders", part.name), utterances, given, site.place)
     pairs = [pair for batch in batches for pair in batch]
     new = [pair for pair in pairs if pair[1].key not in store]
     light = is_light(part.name, part.options) and any(one.key.startswith(UNHEARD) for _, one in new)

@@ -21,10 +21,10 @@ import pandas as pd
 import yaml
 
 from multimodal_ser import joined, members, roster
+from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.evaluation import evaluate, metrics
 from multimodal_ser.evaluation.contrast import Contrast, contrast, corrected
 from multimodal_ser.evaluation.predictions import read
-from multimodal_ser.experiment import Experiment
 from multimodal_ser.members import Member
 from multimodal_ser.merging import HOW, LEARNED
 from multimodal_ser.parallel import one_thread

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from multimodal_ser import components, training
+from multimodal_ser import training
 from multimodal_ser.cache import Store
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Experiment, Part
 from multimodal_ser.contents import Content
 from multimodal_ser.corpus import audio
-from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import Batch, read_input, run_encoder
 from multimodal_ser.features import Encoded
 from multimodal_ser.material import Material, Source
@@ -109,7 +110,7 @@ def of_decoding(chosen: Batch) -> Cost:
 def of_recogniser(part: Part, chosen: Batch) -> Cost:
     """Of transcribing segments one by one."""
     began = time.perf_counter()
-    recogniser = components.build("asr", part.name, part.options)
+    recogniser = registry.build("asr", part.name, part.options)
     ready = time.perf_counter() - began
 
     def hear(utterance: Utterance) -> int:
@@ -125,7 +126,7 @@ def of_encoder(
 ) -> tuple[Cost, list[np.ndarray]]:
     """Of encoding inputs one by one, and the rows. heard: they were decoded for it already."""
     began = time.perf_counter()
-    encoder = components.build("encoders", name, options).eval()
+    encoder = registry.build("encoders", name, options).eval()
     first = read_input(chosen[0][0], encoder.modality)
     run_encoder(encoder, [first])  # also imports what is imported at the first use
     ready = time.perf_counter() - began

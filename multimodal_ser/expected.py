@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from multimodal_ser.sections import Expect
+from multimodal_ser.config.experiment import Expect
 
 NOT_MEASURED = "not among metrics"
 _ANOTHER_TEST = ("folds", "within", "shuffle")  # with these, others or other utterances are scored

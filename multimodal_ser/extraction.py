@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from multimodal_ser import components
 from multimodal_ser.augmentation import Augmentation
 from multimodal_ser.cache import Store
+from multimodal_ser.config import registry
 from multimodal_ser.contents import Content
 from multimodal_ser.corpus import audio
 from multimodal_ser.parallel import spread
@@ -91,7 +91,7 @@ def fill(
     batches = batches[::-1]
     parts = [[utterance for utterance, _ in batch] for batch in batches]
     jobs = [(name, dict(options), store.source, part) for part in parts]
-    beside = device.type != "cpu" and hasattr(components.find("encoders", name), "ACCELERATED")
+    beside = device.type != "cpu" and hasattr(registry.find("encoders", name), "ACCELERATED")
     if beside:
         found = _beside(jobs, device, workers, label)
     else:
@@ -179,7 +179,7 @@ def read_input(utterance: Utterance, modality: str) -> Input:
 def augmentation_of(steps: str) -> Augmentation:
     """From names and options as JSON."""
     return Augmentation(
-        [(name, components.build("augment", name, options)) for name, options in json.loads(steps)]
+        [(name, registry.build("augment", name, options)) for name, options in json.loads(steps)]
     )
 
 
@@ -241,7 +241,7 @@ def _beside(
 ) -> Iterator[list[Row]]:
     """One encoder on the device, fed by workers that prepare its inputs."""
     name, options, *_ = jobs[0]
-    encoder = components.build("encoders", name, options).eval().to(device)
+    encoder = registry.build("encoders", name, options).eval().to(device)
     prepared = spread(_prepare_batch, jobs, workers=workers, label=label)
     for (*_, utterances), (given, remarks) in zip(jobs, prepared, strict=True):
         tensors = {key: torch.from_numpy(one).to(device) for key, one in given.items()}
@@ -261,10 +261,10 @@ def _prepare_batch(
 @lru_cache(maxsize=4)
 def _built(name: str, options: str, source: str = "") -> Any:
     """Kept in the process as long as its weights are the same (`source`), wherever they lie."""
-    return components.build("encoders", name, json.loads(options)).eval()
+    return registry.build("encoders", name, json.loads(options)).eval()
 
 
 @lru_cache(maxsize=4)
 def _front(name: str, options: str, source: str) -> Any:
     """An encoder that only prepares: its weights are given back to the memory."""
-    return components.build("encoders", name, json.loads(options)).to("meta")
+    return registry.build("encoders", name, json.loads(options)).to("meta")

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from multimodal_ser import components
 from multimodal_ser.cache import Recipe, Store
+from multimodal_ser.config import registry
 from multimodal_ser.contents import Content
 from multimodal_ser.extraction import Row, Shelf, fill, find_device, hear, plan
 from multimodal_ser.types import ConfigError, Utterance
@@ -69,7 +69,7 @@ def encode(
     Batches are planned over all of them before the cache is looked at, so that what a batch
     computes does not depend on what an earlier run had finished.
     """
-    find = components.find("encoders", name)
+    find = registry.find("encoders", name)
     stored, layer = stored_form(name, options)
     recipe = recipe_of(name, stored)
     store = Store(root, recipe)
@@ -89,7 +89,7 @@ def stored_form(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], 
 
     None: the row as it is.
     """
-    find = components.find("encoders", name)
+    find = registry.find("encoders", name)
     stored = find.stored(options) if hasattr(find, "stored") else dict(options)
     wanted = options.get("layer")
     if wanted == stored.get("layer") or not isinstance(wanted, int | str):
@@ -102,10 +102,10 @@ def recipe_of(name: str, options: Mapping[str, Any], kind: str = "encoders") -> 
 
     Where there is such a hash, the name and place of the weights are not.
     """
-    component = components.find(kind, name)
+    component = registry.find(kind, name)
     source = ""
-    if name not in components.names(kind):
-        text = inspect.getsource(components.module(kind, name))
+    if name not in registry.names(kind):
+        text = inspect.getsource(registry.module(kind, name))
         source = hashlib.sha256(text.encode()).hexdigest()[:16]
     if hasattr(component, "weights_hash"):
         source += component.weights_hash(options)
@@ -148,5 +148,5 @@ class Hearing:
 
 
 def is_light(name: str, options: Mapping[str, Any]) -> bool:
-    light = getattr(components.find("encoders", name), "light", None)
+    light = getattr(registry.find("encoders", name), "light", None)
     return light is not None and light(options)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from multimodal_ser.outputs import FOR, Output
+from multimodal_ser.config.outputs import FOR, Output
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 BATCHWISE = ("ccc",)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from multimodal_ser import components, ways
 from multimodal_ser.augmentation import files_hash
+from multimodal_ser.config import modes, registry
+from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.contents import Content
-from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded, recipe_of
 from multimodal_ser.types import Input, Utterance
 
@@ -93,9 +93,9 @@ def sources_of(
 ) -> dict[str, Source]:
     """Of every encoder that runs in each step. contents: modality → what each row holds."""
     found = {}
-    for name in ways.in_every_step(experiment):
+    for name in modes.in_every_step(experiment):
         part = experiment.encoders[name]
-        held = contents(components.find("encoders", part.name).modality)
+        held = contents(registry.find("encoders", part.name).modality)
         recipe = recipe_of(part.name, part.options).key() + files_hash(experiment.augment.steps)
         found[name] = source_of(held, recipe)
     return found

@@ -13,9 +13,9 @@ import pandas as pd
 import yaml
 
 from multimodal_ser import roster
+from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.evaluation import metrics, predictions
 from multimodal_ser.evaluation.predictions import classes_of
-from multimodal_ser.experiment import Experiment
 from multimodal_ser.types import ConfigError, DataError, listed
 
 _FILES = ("metrics.json", "audit.json", "split.csv")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.corpus.corpus import Corpus
-from multimodal_ser.experiment import Experiment
 from multimodal_ser.types import Fold
 
 

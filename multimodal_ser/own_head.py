@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from multimodal_ser import components
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.corpus.targets import Target
-from multimodal_ser.experiment import Experiment
 from multimodal_ser.types import ConfigError, DataError, Fold, nearest
 
 _NEVER = -1e4  # of a class that the checkpoint does not know: its probability is 0 exactly
@@ -46,7 +46,7 @@ class Number(nn.Module):
 
 def used(experiment: Experiment) -> bool:
     """Whether the learner scores a checkpoint with its own head."""
-    return hasattr(components.find("learners", experiment.learner.name), "OWN_HEAD")
+    return hasattr(registry.find("learners", experiment.learner.name), "OWN_HEAD")
 
 
 def heads(experiment: Experiment, classes: Mapping[str, Sequence[str]]) -> dict[str, nn.Module]:
@@ -130,7 +130,7 @@ def notices(experiment: Experiment, targets: Mapping[str, Target]) -> list[str]:
 
 def _labels(experiment: Experiment) -> list[str]:
     part = experiment.encoders[_key(experiment)]
-    return components.find("encoders", part.name).labels(part.options)
+    return registry.find("encoders", part.name).labels(part.options)
 
 
 def _key(experiment: Experiment) -> str:

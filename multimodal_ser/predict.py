@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from multimodal_ser import roster, training
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
 from multimodal_ser.ensemble_predictor import EnsemblePredictor
 from multimodal_ser.extraction import find_device
 from multimodal_ser.parallel import spread

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from multimodal_ser import components, trained, ways
+from multimodal_ser import trained
 from multimodal_ser.batches import Part, Ragged, scale_by_speaker
-from multimodal_ser.experiment import EncoderPart, Experiment
+from multimodal_ser.config import modes, registry
+from multimodal_ser.config.experiment import EncoderPart, Experiment
 from multimodal_ser.extraction import read_input, run_encoder
 from multimodal_ser.features import stored_form
 from multimodal_ser.live import Calls, at_rate
@@ -55,7 +56,7 @@ class Predictor:
         self.frozen = {
             name: _Frozen(part, device)
             for name, part in experiment.encoders.items()
-            if name in ways.cached(experiment)
+            if name in modes.cached(experiment)
         }
 
     def __call__(self, what: Any, *, rate: int | None = None, text: str | None = None) -> Any:
@@ -149,7 +150,7 @@ class Predictor:
     def _recognizer(self) -> Any:
         part = self.experiment.asr
         assert part is not None
-        return components.build("asr", part.name, part.options).to(self.device)
+        return registry.build("asr", part.name, part.options).to(self.device)
 
     def _lacking(self, one: Input, said: Transcript | MserError | None) -> MserError | None:
         """Why a question cannot be answered: it lacks what the models cannot do without."""
@@ -176,7 +177,7 @@ class Predictor:
         names = [
             name
             for name, part in self.experiment.encoders.items()
-            if components.find("encoders", part.name).modality == modality
+            if registry.find("encoders", part.name).modality == modality
         ]
         nets = [getattr(one.learner, "model", None) for one in self.models]
         return all(
@@ -244,7 +245,7 @@ class _Frozen:
     @cached_property
     def encoder(self) -> Any:
         """Built at the first question, because a run may need none of it."""
-        encoder = components.build("encoders", self.part.name, self.stored).eval()
+        encoder = registry.build("encoders", self.part.name, self.stored).eval()
         return encoder.to(self.device) if hasattr(encoder, "ACCELERATED") else encoder
 
     def rows(self, inputs: Sequence[Input]) -> list[np.ndarray | None]:

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import cache, components, contents, own_head
+from multimodal_ser import cache, contents, own_head
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.contents import Content
 from multimodal_ser.copies import extended
 from multimodal_ser.corpus import corpus as corpora
@@ -19,7 +21,6 @@ from multimodal_ser.corpus.clusters import clusters
 from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.corpus.relabel import relabel
 from multimodal_ser.corpus.targets import Target, stratified, targets_of
-from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded, Hearing
 from multimodal_ser.material import Material, Source, repeated, sources_of
 from multimodal_ser.protocol import near_duplicates, splits
@@ -159,7 +160,7 @@ def _listen(experiment: Experiment, corpus: Corpus, encoding: bool) -> list[Cont
 
 def load_corpus(experiment: Experiment) -> Corpus:
     """The corpus (or several joined), under the labels of the config."""
-    parts = [components.build("datasets", part.name, part.options) for part in experiment.corpus]
+    parts = [registry.build("datasets", part.name, part.options) for part in experiment.corpus]
     corpus = corpora.join(parts)
     if experiment.labels:
         chosen = experiment.labels
@@ -253,7 +254,7 @@ def modalities_read(experiment: Experiment, corpus: Corpus) -> list[str]:
     if not experiment.encoders:
         return has
     parts = experiment.encoders.values()
-    read = {components.find("encoders", part.name).modality for part in parts}
+    read = {registry.find("encoders", part.name).modality for part in parts}
     absent = sorted(read - set(has))
     if absent:
         raise DataError(f"an encoder reads {absent[0]}, and no row of the corpus has any")

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import components, features, model_folder, own_head, training, ways
-from multimodal_ser.config import check, load
+from multimodal_ser import features, model_folder, own_head, training
+from multimodal_ser.config import modes, registry
+from multimodal_ser.config.experiment import Experiment, Part
+from multimodal_ser.config.read import check, load
 from multimodal_ser.corpus.clusters import cluster_names
 from multimodal_ser.distributed import first_then_others, world
 from multimodal_ser.evaluation import evaluate
 from multimodal_ser.evaluation.predictions import columns_of
-from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.extraction import find_device
 from multimodal_ser.features import Encoded
 from multimodal_ser.material import Material
@@ -118,13 +119,13 @@ def encode(prepared: Prepared) -> dict[str, Encoded]:
     experiment = prepared.experiment
     utterances = prepared.utterances
     encoded = {}
-    for name in ways.cached(experiment):
+    for name in modes.cached(experiment):
         part = experiment.encoders[name]
         encoded[name] = features.encode(
             part.name,
             part.options,
             utterances,
-            prepared.contents(components.find("encoders", part.name).modality),
+            prepared.contents(registry.find("encoders", part.name).modality),
             cache_root(experiment),
             device=experiment.device,
             workers=experiment.workers,
@@ -171,7 +172,7 @@ def _train_final(
     prepared: Prepared, experiment: Experiment, material: Material, folder: RunFolder
 ) -> None:
     """On every row with a target, with what the folds chose on dev (the median of the epochs)."""
-    learner = components.find("learners", experiment.learner.name)
+    learner = registry.find("learners", experiment.learner.name)
     options = experiment.learner.options
     models = [folder.model(fold, seed) for fold in prepared.folds for seed in experiment.seeds]
     if hasattr(learner, "settled"):

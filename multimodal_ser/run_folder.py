@@ -16,9 +16,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.distributed import world
-from multimodal_ser.experiment import Experiment
 from multimodal_ser.files import as_csv, as_json, write_atomically
 from multimodal_ser.material import Material
 from multimodal_ser.preparation import Prepared

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from multimodal_ser.config import load
+from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.config.read import load
 from multimodal_ser.corpus import label_sets
 from multimodal_ser.corpus.clusters import cluster_names
 from multimodal_ser.corpus.corpus import Corpus
@@ -18,7 +19,6 @@ from multimodal_ser.corpus.targets import Target, targets_of
 from multimodal_ser.evaluation import evaluate
 from multimodal_ser.evaluation.contrast import Contrast, contrast
 from multimodal_ser.evaluation.predictions import SCORE, read
-from multimodal_ser.experiment import Experiment
 from multimodal_ser.preparation import load_corpus
 from multimodal_ser.protocol import splits
 from multimodal_ser.types import ConfigError, DataError, listed

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from multimodal_ser.config.experiment import Submission
 from multimodal_ser.evaluation import predictions as tables
-from multimodal_ser.experiment import Submission
 from multimodal_ser.types import DataError
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first date of a zip, so that equal answers are equal bytes

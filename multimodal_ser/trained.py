@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from multimodal_ser import components, ways
 from multimodal_ser.batches import Dataset, Part, Ragged, Scaling, scale_by_speaker
-from multimodal_ser.experiment import Experiment
+from multimodal_ser.config import modes, registry
+from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.extraction import find_device, run_encoder
 from multimodal_ser.features import Encoded
 from multimodal_ser.live import Blanked, Calls, Changes, Fresh, Utterances, shelf_of
@@ -85,7 +85,7 @@ def _changed(experiment: Experiment, data: Dataset, rows: np.ndarray, changes: C
     """With frames blanked out and batches mixed."""
     features = dict(data.features)
     for name, part in features.items():
-        modality = components.find("encoders", experiment.encoders[name].name).modality
+        modality = registry.find("encoders", experiment.encoders[name].name).modality
         masked = changes.steps.touches_frames(modality)
         if masked and isinstance(part, Ragged) and not part.pooled:
             features[name] = Blanked(part, modality, rows, changes)
@@ -117,9 +117,9 @@ def _part(
 ) -> Any:
     if name in trained.encoders:
         return _calls(experiment, material, name, trained.encoders[name], rows, changes)
-    if changes is None or name not in ways.fresh(experiment):
+    if changes is None or name not in modes.fresh(experiment):
         return frozen_rows(experiment, material, trained, name, rows)
-    encoder = trained.fitted.get(name) or ways.build(experiment.encoders[name]).eval()
+    encoder = trained.fitted.get(name) or modes.build(experiment.encoders[name]).eval()
     large = hasattr(encoder, "ACCELERATED")
     place = find_device(experiment.device) if large else torch.device("cpu")
     calls = _calls(experiment, material, name, encoder.to(place), rows, changes)
@@ -139,8 +139,8 @@ def _calls(
     touched = changes is not None and changes.steps.touches_input(encoder.modality)
     read = all_of.inputs(encoder.modality, getattr(encoder, "rate", None), keep=touched)
     options = json.dumps(part.options, sort_keys=True)
-    shelf = None if name in ways.fitted(experiment) else shelf_of(all_of, part.name, options)
-    learns = name in ways.learning(experiment)  # of a frozen one, what it gives is blanked out
+    shelf = None if name in modes.fitted(experiment) else shelf_of(all_of, part.name, options)
+    learns = name in modes.learning(experiment)  # of a frozen one, what it gives is blanked out
     return Calls(encoder, read, rows, changes, shelf, blanks=learns)
 
 
@@ -163,7 +163,7 @@ def fitted_rows(
     experiment: Experiment, encoder: Any, inputs: Sequence[Input]
 ) -> Ragged | sparse.csr_array:
     """What a fitted encoder makes of inputs: sparse columns for a learner that can take them."""
-    if components.find("learners", experiment.learner.name).WANTS == "pooled":
+    if registry.find("learners", experiment.learner.name).WANTS == "pooled":
         matrix = encoder.matrix(inputs)
         if isinstance(matrix, sparse.csr_array):
             return matrix

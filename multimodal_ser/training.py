@@ -16,14 +16,15 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save
 
-from multimodal_ser import components, own_head, ways
+from multimodal_ser import own_head
 from multimodal_ser.assembly import learning_encoders, make_learner, shape_of, with_encoders
 from multimodal_ser.augmentation import of_every_epoch
 from multimodal_ser.balance import balanced, filed, thresholds, truncated
 from multimodal_ser.batches import Dataset, Scaling
+from multimodal_ser.config import modes, registry
+from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.copies import with_copies
 from multimodal_ser.distributed import world
-from multimodal_ser.experiment import Experiment
 from multimodal_ser.extraction import find_device
 from multimodal_ser.live import Changes
 from multimodal_ser.material import Material
@@ -46,7 +47,7 @@ def job(
     """
     features = material.hash()
     kept = None
-    if ways.in_every_step(experiment):
+    if modes.in_every_step(experiment):
         kept = Checkpoint(folder, features, writes=world().first)
     if is_finished(folder, features):
         trained = load(experiment, folder, place_of(experiment))
@@ -64,7 +65,7 @@ def job(
 
 def place_of(experiment: Experiment) -> torch.device:
     """Where models are trained: heads on cached features on the CPU, where they are fastest."""
-    if ways.in_every_step(experiment):
+    if modes.in_every_step(experiment):
         return find_device(experiment.device)
     return torch.device("cpu")
 
@@ -89,8 +90,8 @@ def fit(
         chosen = with_copies(chosen, material.copies, count)
     torch.manual_seed(seed)
     fitted = {}
-    for name in ways.fitted(experiment):
-        fitted[name] = ways.build(experiment.encoders[name])
+    for name in modes.fitted(experiment):
+        fitted[name] = modes.build(experiment.encoders[name])
         fitted[name].fit([material.text(row) for row in chosen])
         fitted[name].eval()
     encoders = learning_encoders(experiment, fitted)
@@ -150,8 +151,8 @@ def load(experiment: Experiment, folder: Path, device: torch.device | None = Non
     """A finished model from its folder; encoders that learned go to the device."""
     written = json.loads((folder / "model.json").read_text("utf-8"))
     fitted = {}
-    for name in ways.fitted(experiment):
-        fitted[name] = ways.build(experiment.encoders[name]).eval()
+    for name in modes.fitted(experiment):
+        fitted[name] = modes.build(experiment.encoders[name]).eval()
         fitted[name].load_state(read_files(folder / "encoders" / name))
     scalings = {
         path.stem: Scaling(
@@ -188,7 +189,7 @@ def settled_thresholds(folders: Sequence[Path]) -> dict[str, list[float]]:
 def _base_weights(experiment: Experiment) -> dict[str, str]:
     """Encoder that was fine-tuned → the hash of the weights that it began with."""
     return {
-        name: components.find("encoders", part.name).weights_hash(part.options)
+        name: registry.find("encoders", part.name).weights_hash(part.options)
         for name, part in experiment.encoders.items()
         if part.trainable
     }

@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from multimodal_ser import components
 from multimodal_ser.cache import Recipe, sign
+from multimodal_ser.config import registry
 from multimodal_ser.contents import Content, audio_contents
 from multimodal_ser.corpus import audio
 from multimodal_ser.corpus.clusters import clusters
@@ -98,7 +98,7 @@ def transcribe(
     Batches are planned over all of them before the store is looked at, as those of features are,
     because the last bits of a log probability depend on what else stands in the batch.
     """
-    recognizer, place = components.find("asr", name), find_device(device)
+    recognizer, place = registry.find("asr", name), find_device(device)
     recipe = recipe_of(name, options, kind="asr")
     store = TranscriptStore(root, recipe)
     asked = [_keyed(*pair) for pair in zip(utterances, contents, strict=True)]
@@ -147,7 +147,7 @@ def _heard(
         jobs = [(name, dict(options), weights, part) for part in parts]
         yield from spread(_hear, jobs, workers=workers)
         return
-    recognizer = components.build("asr", name, options).to(device)
+    recognizer = registry.build("asr", name, options).to(device)
     rate = recognizer.RATE
     for inputs in spread(_sound, [(part, rate) for part in parts], workers=workers):
         yield recognizer.transcribe(inputs)
@@ -178,7 +178,7 @@ def _input(utterance: Utterance) -> Input:
 @lru_cache(maxsize=2)
 def _recognizer(name: str, options: str, weights: str) -> Any:
     """Kept in the process as long as its `weights` are the same, which may lie where others lay."""
-    return components.build("asr", name, json.loads(options))
+    return registry.build("asr", name, json.loads(options))
 
 
 def called(name: str, options: Mapping[str, Any]) -> str:

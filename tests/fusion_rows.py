@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import pad
 
-from multimodal_ser.components import build
+from multimodal_ser.config.registry import build
 from multimodal_ser.model import Model, head
 from multimodal_ser.types import Features
 

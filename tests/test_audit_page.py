@@ -6,7 +6,8 @@ import shutil
 import pandas as pd
 import pytest
 
-from multimodal_ser import config, preparation, run
+from multimodal_ser import preparation, run
+from multimodal_ser.config import read
 from multimodal_ser.report import audit_page
 from multimodal_ser.run_folder import RunFolder, audited
 
@@ -79,7 +80,7 @@ def videos_config(folder, **changes):
 
 
 def found_in(raw):
-    prepared = preparation.prepare(config.check(raw, card=True))
+    prepared = preparation.prepare(read.check(raw, card=True))
     return audited(prepared) | {"seen": RunFolder.of(prepared).seen()}
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from multimodal_ser.augmentation import Augmentation
 from multimodal_ser.batches import Batch
-from multimodal_ser.components import build
+from multimodal_ser.config.registry import build
 from multimodal_ser.types import ConfigError, DataError, Features, Input, MissingError
 
 RATE = 16000

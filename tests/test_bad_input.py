@@ -23,7 +23,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal_ser import components
+from multimodal_ser.config import registry
 from multimodal_ser.contents import audio_contents
 from multimodal_ser.corpus.audio import read
 from multimodal_ser.corpus.corpus import Corpus
@@ -57,7 +57,7 @@ def heard(path, **where):
 
 
 def features(name, samples, rate):
-    encoder = components.build("encoders", name, {}).eval()
+    encoder = registry.build("encoders", name, {}).eval()
     (rows,) = run_encoder(encoder, [Input(samples=samples, rate=rate)])
     return rows
 
@@ -834,7 +834,7 @@ BAD_ANSWERS = {
 
 @pytest.mark.parametrize("columns", BAD_ANSWERS.values(), ids=BAD_ANSWERS)
 def test_predictions_that_cannot_be_judged_are_a_data_error(tmp_path, columns):
-    from multimodal_ser.config import load as load_config
+    from multimodal_ser.config.read import load as load_config
     from multimodal_ser.score import score
 
     table = rows_of()

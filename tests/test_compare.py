@@ -8,7 +8,7 @@ from multimodal_ser import compare
 from multimodal_ser import report as reports
 from multimodal_ser.asr._checkpoints import write_tiny
 from multimodal_ser.compare import _arms
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
 from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.types import ConfigError
 

@@ -5,8 +5,8 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from multimodal_ser import components
-from multimodal_ser.config import check
+from multimodal_ser.config import registry
+from multimodal_ser.config.read import check
 from multimodal_ser.run import run
 from multimodal_ser.types import ConfigError
 
@@ -99,7 +99,7 @@ def test_code_of_an_installed_package_runs_by_its_entry_point(scratch, monkeypat
         f"[multimodal_ser.{kind}]\nmine_{name} = project.my_{name}" for kind, name in groups.items()
     ]
     (info / "entry_points.txt").write_text("\n".join(lines))
-    assert components.outside("fusion") == {"mine_fusion": "project.my_fusion"}
+    assert registry.outside("fusion") == {"mine_fusion": "project.my_fusion"}
     done = run(scratch_config(scratch, "mine_"))
     assert set(done.predictions["part"]) == {"dev", "test"}
 
@@ -112,31 +112,31 @@ def test_a_config_from_elsewhere_may_not_name_code(scratch):
 
 def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(ConfigError, match=r"'log_mell'; did you mean log_mel"):
-        components.find("encoders", "log_mell")
+        registry.find("encoders", "log_mell")
 
 
 def test_a_module_without_the_agreed_name_is_refused():
     with pytest.raises(ConfigError, match=r"'json.decoder' has no 'Encoder'"):
-        components.find("encoders", "json.decoder")
+        registry.find("encoders", "json.decoder")
 
 
 def test_a_dotted_name_that_cannot_be_imported_says_why():
     with pytest.raises(ConfigError, match=r"cannot import 'no_such.thing': No module named"):
-        components.find("fusion", "no_such.thing")
+        registry.find("fusion", "no_such.thing")
 
 
 def test_the_signature_is_the_schema():
     def make(*, width: int, name: str = "x"):
         """A component."""
 
-    schema = components.schema(make)
+    schema = registry.schema(make)
     assert schema.model_validate({"width": "3"}).model_dump() == {"width": 3, "name": "x"}
     with pytest.raises(ValidationError, match=r"widht"):
         schema.model_validate({"width": 3, "widht": 4})
 
 
 def test_every_file_is_listed_with_a_line_that_says_what_it_is():
-    for kind in components.KINDS:
-        for name in components.names(kind):
-            line = components.summary(kind, name)
+    for kind in registry.KINDS:
+        for name in registry.names(kind):
+            line = registry.summary(kind, name)
             assert line.endswith("."), f"{kind}/{name}: {line}"

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from multimodal_ser.config import check, load
+from multimodal_ser.config.read import check, load
 from multimodal_ser.types import ConfigError
 
 MINIMAL = {

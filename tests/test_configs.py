@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from multimodal_ser.config import load
+from multimodal_ser.config.read import load
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml"))
 

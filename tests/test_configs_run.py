@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import yaml
 
-from multimodal_ser import components, run
-from multimodal_ser.config import load
+from multimodal_ser import run
+from multimodal_ser.config import registry
+from multimodal_ser.config.read import load
 
 from .made_corpora import SECONDS, WRITERS
 from .stand_ins import StandIns
@@ -80,9 +81,9 @@ def weights_of(place, part, stand_in):
 
 def sizes_of(place, part, folder):
     """Networks that are trained from scratch are as narrow as in their own examples."""
-    if place == "asr" or not hasattr(components.find("encoders", part.name), "TRAINED"):
+    if place == "asr" or not hasattr(registry.find("encoders", part.name), "TRAINED"):
         return {}
-    example = components.module("encoders", part.name).EXAMPLE(folder)
+    example = registry.module("encoders", part.name).EXAMPLE(folder)
     return {f"{place}.{key}": example[key] for key in ("width", "hidden") if key in example}
 
 

@@ -9,24 +9,23 @@ import pytest
 import torch
 from torch.nn.functional import pad
 
-from multimodal_ser import components, losses, pooling
+from multimodal_ser import losses, pooling
 from multimodal_ser.batches import Batch, Dataset, Ragged
-from multimodal_ser.components import build, module, names, schema
+from multimodal_ser.config import registry
+from multimodal_ser.config.outputs import FOR
+from multimodal_ser.config.registry import build, module, names, schema
 from multimodal_ser.model import Model, head
-from multimodal_ser.outputs import FOR
 from multimodal_ser.types import Features, Input, MissingError
 
 LENGTHS = (0.4, 0.05, 1.1, 0.7, 0.2)
 TEXTS = ("Qué alegría verte", "No", "Son las nueve de la mañana", "Qué pena, qué pena", "Sí")
 DIMS = {"audio": 5, "hand": 3, "text": 7}
-FITTED = [name for name in names("encoders") if hasattr(components.find("encoders", name), "fit")]
+FITTED = [name for name in names("encoders") if hasattr(registry.find("encoders", name), "fit")]
 TRAINED = [
-    name for name in names("encoders") if hasattr(components.find("encoders", name), "TRAINED")
+    name for name in names("encoders") if hasattr(registry.find("encoders", name), "TRAINED")
 ]
 
-INPUT_STEPS = [
-    name for name in names("augment") if components.find("augment", name).STAGE == "input"
-]
+INPUT_STEPS = [name for name in names("augment") if registry.find("augment", name).STAGE == "input"]
 
 each_augment = pytest.mark.parametrize("name", names("augment"))
 each_encoder = pytest.mark.parametrize("name", names("encoders"))
@@ -34,7 +33,7 @@ each_trained = pytest.mark.parametrize("name", TRAINED)
 each_fusion = pytest.mark.parametrize("name", names("fusion"))
 each_learner = pytest.mark.parametrize("name", names("learners"))
 each_classifier = pytest.mark.parametrize(
-    "name", [n for n in names("learners") if "classes" in components.find("learners", n).TARGETS]
+    "name", [n for n in names("learners") if "classes" in registry.find("learners", n).TARGETS]
 )
 each_dataset = pytest.mark.parametrize("name", names("datasets"))
 
@@ -247,7 +246,7 @@ def test_what_lies_past_a_rows_end_means_nothing(name, tmp_path):
 
 @each_trained
 def test_an_encoder_that_is_trained_says_whether_it_is_given_frames(name, tmp_path):
-    find, options = components.find("encoders", name), example("encoders", name, tmp_path)
+    find, options = registry.find("encoders", name), example("encoders", name, tmp_path)
     model, given, _ = make_trained(name, tmp_path)
     if find.modality == "text":
         assert set(given) == {"ids", "lengths"}
@@ -367,7 +366,7 @@ def test_gradients_reach_every_parameter(name, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    [n for n in names("fusion") if "pool" in schema(components.find("fusion", n)).model_fields],
+    [n for n in names("fusion") if "pool" in schema(registry.find("fusion", n)).model_fields],
 )
 @pytest.mark.parametrize("kind", get_args(pooling.Pooling))
 def test_a_fusion_that_pools_frames_does_so_in_every_way(name, kind, tmp_path):
@@ -385,7 +384,7 @@ def test_a_fusion_that_pools_frames_does_so_in_every_way(name, kind, tmp_path):
 
 @each_fusion
 def test_a_fusion_says_its_search_space_in_its_own_options(name, tmp_path):
-    find = components.find("fusion", name)
+    find = registry.find("fusion", name)
     space = find.search_space()
     assert space
     assert set(space) <= set(schema(find).model_fields)
@@ -397,7 +396,7 @@ def test_a_fusion_says_its_search_space_in_its_own_options(name, tmp_path):
 
 def dims_for(learner):
     """A learner of frames reads one encoder, every other one any number."""
-    one = components.find("learners", learner).WANTS == "frames"
+    one = registry.find("learners", learner).WANTS == "frames"
     return {"audio": DIMS["audio"]} if one else DIMS
 
 
@@ -413,7 +412,7 @@ def dataset_of(rows=16, seed=1, frames=1, dims=DIMS):
 
 
 def make_learner(name, folder, fusion="concat", kind="classes", **options):
-    find = components.find("learners", name)
+    find = registry.find("learners", name)
     options = example("learners", name, folder) | options
     if find.WANTS != "batches":
         return build("learners", name, options)
@@ -496,13 +495,13 @@ def test_a_class_that_weighs_more_is_predicted_more_often(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in names("learners") if "numbers" in components.find("learners", n).TARGETS]
+    "name", [n for n in names("learners") if "numbers" in registry.find("learners", n).TARGETS]
 )
 def test_a_learner_of_numbers_gives_one_for_each_row(name, tmp_path):
     data = dataset_of(rows=24)
     numbers = data.features["text"].frames[:, :1] * 2
     train = Dataset(data.features, {"label": numbers}, data.clusters)
-    options = {"epochs": 200} if components.find("learners", name).WANTS == "batches" else {}
+    options = {"epochs": 200} if registry.find("learners", name).WANTS == "batches" else {}
     learner = make_learner(name, tmp_path, kind="numbers", **options)
     learner.fit(train, train, seed=0)
     said = learner.predict(train)["label"]
@@ -588,7 +587,7 @@ def test_a_text_that_is_known_already_changes_no_transcript(name, tmp_path):
 
 @each_recognizer
 def test_a_recogniser_says_what_its_weights_are_and_what_is_missing(name, tmp_path):
-    find, options = components.find("asr", name), example("asr", name, tmp_path)
+    find, options = registry.find("asr", name), example("asr", name, tmp_path)
     options = schema(find).model_validate(options).model_dump(mode="json")
     assert find.missing(options) == []
     assert find.weights_hash(options) == find.weights_hash(dict(options))

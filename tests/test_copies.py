@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from multimodal_ser import run
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
 from multimodal_ser.copies import with_copies
 from multimodal_ser.extraction import read_input
 from multimodal_ser.preparation import make_material, prepare

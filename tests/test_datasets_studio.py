@@ -2,7 +2,7 @@
 
 import pytest
 
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
 from multimodal_ser.corpus.datasets import emodb, iemocap, savee
 from multimodal_ser.corpus.tables import write_silence
 from multimodal_ser.corpus.targets import of_classes, targets_of

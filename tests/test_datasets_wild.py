@@ -2,7 +2,7 @@
 
 import pytest
 
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
 from multimodal_ser.corpus.clusters import clusters
 from multimodal_ser.corpus.datasets import emovome, msp_podcast
 from multimodal_ser.corpus.tables import write_silence

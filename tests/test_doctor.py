@@ -9,8 +9,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from multimodal_ser import components, config, doctor
+from multimodal_ser import doctor
 from multimodal_ser.cli import app
+from multimodal_ser.config import read, registry
 from multimodal_ser.encoders import egemaps
 from multimodal_ser.types import ConfigError
 
@@ -18,8 +19,8 @@ from .conftest import tones_config
 
 HUB = "somebody/never-fetched"
 ASKED = [
-    name for name in components.names("encoders")
-    if hasattr(components.find("encoders", name), "missing")
+    name for name in registry.names("encoders")
+    if hasattr(registry.find("encoders", name), "missing")
 ]  # fmt: skip
 
 
@@ -61,7 +62,7 @@ def ask(tones, *words, **changes):
 
 
 def needed(tones, **changes):
-    return doctor.needs(config.check(tones_config(tones, **changes)))
+    return doctor.needs(read.check(tones_config(tones, **changes)))
 
 
 def found(tones, **encoder):
@@ -155,14 +156,14 @@ def test_a_corpus_that_is_not_there_is_named_with_its_home(tones, monkeypatch):
             if one.what == f"corpus {name}"
         ]
         assert finding.code == 5
-        assert components.module("datasets", name).ABOUT.home in finding.detail
+        assert registry.module("datasets", name).ABOUT.home in finding.detail
 
 
 @pytest.mark.parametrize("name", ASKED)
 def test_an_encoder_that_can_be_built_misses_nothing(name, tmp_path, monkeypatch):
     monkeypatch.setattr(egemaps, "find_spec", lambda _: True)
-    home = components.module("encoders", name)
-    options = components.schema(home.Encoder)(**home.EXAMPLE(tmp_path)).model_dump(mode="json")
+    home = registry.module("encoders", name)
+    options = registry.schema(home.Encoder)(**home.EXAMPLE(tmp_path)).model_dump(mode="json")
     assert doctor.missing("encoders", name, options) == []
 
 

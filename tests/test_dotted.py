@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from multimodal_ser.dotted import component_of, places, put
+from multimodal_ser.config.keys import component_of, places, put
 from multimodal_ser.types import ConfigError
 
 PLAIN = {

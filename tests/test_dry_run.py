@@ -9,9 +9,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from multimodal_ser import components, estimates
+from multimodal_ser import estimates
 from multimodal_ser.cache import inventory
 from multimodal_ser.cli import _tables, app
+from multimodal_ser.config import registry
 from multimodal_ser.contents import Content
 from multimodal_ser.dry_run import dry_run
 from multimodal_ser.estimates import Cost, few
@@ -53,7 +54,7 @@ def traces(*folders):
 
 
 def example(kind, name, folder):
-    return {"name": name} | components.module(kind, name).EXAMPLE(folder)
+    return {"name": name} | registry.module(kind, name).EXAMPLE(folder)
 
 
 def counts(found):
@@ -119,7 +120,7 @@ def test_the_bytes_foretold_are_those_that_are_written(encoder, tones, cache):
 
 
 def config_of(raw):
-    from multimodal_ser.config import check
+    from multimodal_ser.config.read import check
 
     return check(raw)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from multimodal_ser.components import build
+from multimodal_ser.config.registry import build
 from multimodal_ser.encoders import egemaps
 from multimodal_ser.types import Input, MissingError
 

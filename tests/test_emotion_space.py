@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from multimodal_ser import report
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
 from multimodal_ser.corpus.corpus import About, build
 from multimodal_ser.corpus.emotion_space import (
     DIMENSIONS,

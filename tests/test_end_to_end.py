@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from multimodal_ser import compare
-from multimodal_ser.config import load
+from multimodal_ser.config.read import load
 from multimodal_ser.corpus.datasets import demo
 from multimodal_ser.evaluation.contrast import contrast
 

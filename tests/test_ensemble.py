@@ -10,7 +10,8 @@ import pytest
 import yaml
 from sklearn.metrics import f1_score
 
-from multimodal_ser import config, report
+from multimodal_ser import report
+from multimodal_ser.config import read
 from multimodal_ser.ensemble import ensemble
 from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.merging import HOW, LEARNED
@@ -88,7 +89,7 @@ def test_the_folder_is_that_of_a_run_and_says_nothing_untrue(tmp_path):
     }  # fmt: skip
     plain = yaml.safe_load((done.folder / "config.yaml").read_text())
     assert not {"learner", "fusion", "asr"} & set(plain)
-    card = config.check(plain, card=True)
+    card = read.check(plain, card=True)
     assert (card.name, card.encoders, card.allow_leak) == ("both", {}, ["group"])
     assert files(done.folder)["split.csv"] == files(homes[0])["split.csv"]
     rows = table(done.folder).loc["test"]

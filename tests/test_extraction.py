@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from multimodal_ser import extraction, features
-from multimodal_ser.components import build
+from multimodal_ser.config.registry import build
 from multimodal_ser.contents import audio_contents, text_content
 from multimodal_ser.encoders import _tokens, hf_text
 from multimodal_ser.extraction import find_device

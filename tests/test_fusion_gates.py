@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import gelu, layer_norm, linear
 
-from multimodal_ser.components import schema
+from multimodal_ser.config.registry import schema
 from multimodal_ser.fusion import bottleneck, gated, low_rank, mixture
 from multimodal_ser.model import head
 from multimodal_ser.types import ConfigError, Features

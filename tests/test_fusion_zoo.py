@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from multimodal_ser.components import build, module
+from multimodal_ser.config.registry import build, module
 from multimodal_ser.fusion import late
 from multimodal_ser.model import Model, head
 

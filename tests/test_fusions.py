@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import recall_score
 
-from multimodal_ser import components
-from multimodal_ser.config import check
+from multimodal_ser.config import registry
+from multimodal_ser.config.read import check
 from multimodal_ser.types import ConfigError
 
 from .conftest import tones_config, write_tones
@@ -84,7 +84,7 @@ def test_a_dry_run_names_every_fusion_and_trains_none(tones, monkeypatch, capsys
     monkeypatch.setattr("sys.argv", ["fusions.py", "--dry-run"])
     fusions.main()
     told = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert {*components.names("fusion")} <= {*told}
+    assert {*registry.names("fusion")} <= {*told}
     assert not list(tones.glob("runs/tones/*/models"))
 
 

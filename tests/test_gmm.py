@@ -10,8 +10,8 @@ from sklearn.mixture import GaussianMixture
 from multimodal_ser import run
 from multimodal_ser.balance import balanced
 from multimodal_ser.batches import Dataset, Ragged
-from multimodal_ser.components import build
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
+from multimodal_ser.config.registry import build
 from multimodal_ser.learners import _mixture
 from multimodal_ser.learners._mixture import Mixture
 from multimodal_ser.types import ConfigError, DataError

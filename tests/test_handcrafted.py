@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 import torch
 
-from multimodal_ser.components import build
+from multimodal_ser.config.registry import build
 from multimodal_ser.encoders._mel import Mel
 from multimodal_ser.encoders._statistics import STATISTICS, slopes, statistics
 from multimodal_ser.encoders._yin import periods

@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers as hf
 
-from multimodal_ser.components import build
+from multimodal_ser.config.registry import build
 from multimodal_ser.encoders import _hf, hf_speech
 from multimodal_ser.encoders._group_norm import Valid, ValidGroupNorm
 from multimodal_ser.encoders._windows import kept, spans

@@ -6,7 +6,7 @@ import pytest
 import torch
 import transformers
 
-from multimodal_ser.components import build, module
+from multimodal_ser.config.registry import build, module
 from multimodal_ser.encoders import _tokens
 from multimodal_ser.encoders.hf_text import Encoder
 from multimodal_ser.types import ConfigError, Input, MissingError

@@ -2,9 +2,9 @@
 
 import pytest
 
-from multimodal_ser import components
 from multimodal_ser.cli.inventory import Kind, list_components
-from multimodal_ser.config import check
+from multimodal_ser.config import registry
+from multimodal_ser.config.read import check
 from multimodal_ser.corpus import known
 from multimodal_ser.corpus.validation import COLUMNS
 from multimodal_ser.types import ConfigError
@@ -78,20 +78,20 @@ def test_a_name_that_is_nearly_right_is_told_the_nearest_known_one(wrong, right)
 
 def test_only_a_corpus_is_known_by_such_a_name():
     with pytest.raises(ConfigError, match=r"no encoders component is named 'recola' \(allowed"):
-        components.module("encoders", "recola")
+        registry.module("encoders", "recola")
 
 
 def test_a_corpus_with_a_loader_is_never_said_to_have_none(monkeypatch):
-    own = [*components.names("datasets"), WITHOUT_LOADER]
-    monkeypatch.setattr(components, "names", lambda kind: own)
+    own = [*registry.names("datasets"), WITHOUT_LOADER]
+    monkeypatch.setattr(registry, "names", lambda kind: own)
     with pytest.raises(ConfigError, match=f"'RECOLA'; did you mean {WITHOUT_LOADER}"):
-        components.module("datasets", "RECOLA")
+        registry.module("datasets", "RECOLA")
 
 
 def test_the_list_shows_every_known_corpus_in_100_columns(capsys, monkeypatch):
-    own = [*components.names("datasets"), WITHOUT_LOADER]
-    monkeypatch.setattr(components, "summary", lambda kind, name: "")
-    monkeypatch.setattr(components, "names", lambda kind: own)
+    own = [*registry.names("datasets"), WITHOUT_LOADER]
+    monkeypatch.setattr(registry, "summary", lambda kind, name: "")
+    monkeypatch.setattr(registry, "names", lambda kind: own)
     list_components(Kind.datasets)
     listing = capsys.readouterr().out.partition("known corpora:\n")[2]
     assert max(map(len, listing.splitlines())) <= 100
@@ -106,6 +106,6 @@ def test_the_list_shows_every_known_corpus_in_100_columns(capsys, monkeypatch):
 def test_the_list_of_everything_only_counts_them(capsys):
     list_components(None)
     said = capsys.readouterr().out
-    others = len({*TABLE} - {*components.names("datasets")})
+    others = len({*TABLE} - {*registry.names("datasets")})
     assert f"and {others} more through manifest" in said
     assert "known corpora:" not in said

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
 from multimodal_ser.corpus.corpus import About, build
 from multimodal_ser.corpus.relabel import MAPS, canonical, relabel
 from multimodal_ser.types import ConfigError, DataError

@@ -10,7 +10,7 @@ import yaml
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
 from multimodal_ser import compare, load, run
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
 from multimodal_ser.corpus import label_sets
 from multimodal_ser.corpus.corpus import About, build
 from multimodal_ser.corpus.targets import targets_of

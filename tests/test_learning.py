@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from multimodal_ser import run, training, ways
-from multimodal_ser.components import build, module
-from multimodal_ser.config import check
+from multimodal_ser import run, training
+from multimodal_ser.config import modes
+from multimodal_ser.config.read import check
+from multimodal_ser.config.registry import build, module
 from multimodal_ser.dry_run import dry_run
 from multimodal_ser.model_folder import Checkpoint
 from multimodal_ser.predict import load
@@ -123,7 +124,7 @@ def test_what_a_network_costs_is_foretold(tones):
 @each_mode
 def test_only_what_learns_gets_a_gradient_and_leaves_eval_mode(mode, models):
     part = check_part(models["audio"], mode)
-    encoder = ways.build(part).train()
+    encoder = modes.build(part).train()
     network = encoder.model
     learning = {name for name, one in network.named_parameters() if one.requires_grad}
     if mode == "frozen":
@@ -143,7 +144,7 @@ def test_only_what_learns_gets_a_gradient_and_leaves_eval_mode(mode, models):
 
 
 def check_part(part, mode):
-    from multimodal_ser.experiment import EncoderPart
+    from multimodal_ser.config.experiment import EncoderPart
 
     return EncoderPart.model_validate({**part, **MODES[mode]})
 
@@ -237,7 +238,7 @@ def test_two_learning_rates(models, tones):
         )
     )
     before = {
-        name: {key: one.detach().clone() for key, one in ways.build(part).named_parameters()}
+        name: {key: one.detach().clone() for key, one in modes.build(part).named_parameters()}
         for name, part in experiment.encoders.items()
     }
     trained = training.fit(experiment, material, fold, 0)
@@ -267,14 +268,14 @@ def test_nan_in_training_stops_with_the_step_the_utterances_and_the_last_good_ch
                     next(p for p in one.parameters() if p.requires_grad).data.fill_(torch.nan)
 
     trained_encoders = []
-    original = ways.build
+    original = modes.build
 
     def remember(part):
         trained_encoders.append(original(part))
         return trained_encoders[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ways, "build", remember)
+        patch.setattr(modes, "build", remember)
         with pytest.raises(DataError, match=r"the loss became nan in step .*epoch 2") as error:
             training.fit(experiment, material, fold, 0, Poison(tmp_path / "m", "x"))
     assert "the last good checkpoint is of epoch 2" in str(error.value)

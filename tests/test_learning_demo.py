@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from multimodal_ser import run
-from multimodal_ser.components import build
+from multimodal_ser.config.registry import build
 
 CLASSES = 6
 MODES = {

@@ -11,8 +11,8 @@ import torch
 from multimodal_ser import compare, run, training
 from multimodal_ser.augmentation import of_every_epoch
 from multimodal_ser.batches import Ragged
-from multimodal_ser.components import build, module
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
+from multimodal_ser.config.registry import build, module
 from multimodal_ser.learners._optimizer import Optimizer, Schedule
 from multimodal_ser.learners.neural import Learner
 from multimodal_ser.live import Blanked, Changes, collate

@@ -8,6 +8,7 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
+from multimodal_ser.config.outputs import FOR, Output
 from multimodal_ser.losses import (
     BATCHWISE,
     adjusted,
@@ -23,7 +24,6 @@ from multimodal_ser.losses import (
     prior_of,
     smoothed,
 )
-from multimodal_ser.outputs import FOR, Output
 
 CODES = torch.tensor([0, 2, 1, 2, 2, 0])
 

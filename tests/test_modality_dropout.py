@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from multimodal_ser import run
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
 from multimodal_ser.fusion import concat
 from multimodal_ser.learners.neural import Learner
 from multimodal_ser.model import Model, head, thinned

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from multimodal_ser import run
-from multimodal_ser.config import check
+from multimodal_ser.config.outputs import Output
+from multimodal_ser.config.read import check
 from multimodal_ser.losses import losses_of
 from multimodal_ser.model import head
-from multimodal_ser.outputs import Output
 from multimodal_ser.types import ConfigError, DataError
 
 from .conftest import tones_config

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from multimodal_ser import run
-from multimodal_ser.components import build
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
+from multimodal_ser.config.registry import build
 from multimodal_ser.encoders._tokens import write_tiny
 from multimodal_ser.predict import load
 from multimodal_ser.preparation import prepare

@@ -11,8 +11,9 @@ import soundfile
 import typer
 from typer.testing import CliRunner
 
-from multimodal_ser import components, config
 from multimodal_ser.cli import pictures
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Part
 from multimodal_ser.corpus.audio import read
 from multimodal_ser.report.corpus import figures, page, sound
 from multimodal_ser.types import DataError, Utterance
@@ -24,7 +25,7 @@ from .test_report import BAD, Page
 def corpus_of(folder, rows, **columns):
     """A corpus of a manifest, without a config."""
     pd.DataFrame(rows).assign(**columns).to_csv(folder / "own.csv", index=False)
-    return components.build("datasets", "manifest", {"root": str(folder), "path": "own.csv"})
+    return registry.build("datasets", "manifest", {"root": str(folder), "path": "own.csv"})
 
 
 def looked(corpus, **options):
@@ -33,7 +34,7 @@ def looked(corpus, **options):
 
 def protocol(name, **options):
     raw = {"protocol": {"name": name, **options}}
-    return config.Part.model_validate(raw["protocol"])
+    return Part.model_validate(raw["protocol"])
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_every_segment_is_measured_with_and_without_its_silence(quiet):
 def test_the_silence_is_that_of_librosa_at_30_decibels(tones):
     import librosa
 
-    corpus = components.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
+    corpus = registry.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
     some = corpus.utterances()[:5]
     found = sound.measure(some, workers=1)
     for one, kept in zip(some, found["trimmed"], strict=True):
@@ -124,7 +125,7 @@ def test_the_image_can_be_read_and_has_the_lightest_cell_where_it_is_loudest():
 
 
 def test_the_page_of_a_corpus_is_whole_and_asks_for_nothing(tones):
-    corpus = components.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
+    corpus = registry.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
     source = page.page(looked(corpus))
     found = Page(source)
     assert all(link.startswith(("#", "data:audio/wav;base64,")) for link in found.links)
@@ -138,7 +139,7 @@ def test_the_page_of_a_corpus_is_whole_and_asks_for_nothing(tones):
 
 
 def test_the_pictures_are_small(tones):
-    corpus = components.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
+    corpus = registry.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
     source = page.page(looked(corpus), players=5)
     images = re.findall(r"data:image/png;base64,([\w+/=]+)", source)
     assert len(images) == 5
@@ -204,7 +205,7 @@ def test_sound_without_text_and_labels_that_some_rows_lack(tones):
 
 
 def test_a_protocol_that_cannot_cut_the_corpus_is_a_sentence(tones):
-    corpus = components.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
+    corpus = registry.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
     view = page.look(corpus, protocol("official"))
     source = page.page(view)
     assert "The protocol official cannot cut this corpus" in source
@@ -212,14 +213,14 @@ def test_a_protocol_that_cannot_cut_the_corpus_is_a_sentence(tones):
 
 
 def test_the_parts_of_one_cut_are_counted(tones):
-    corpus = components.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
+    corpus = registry.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
     view = page.look(corpus, protocol("ordered", train=0.5, dev=0.5))
     assert view.tested_by == "part"
     assert view.tested.value_counts().to_dict() == {"test": 18, "train": 9, "dev": 9}
 
 
 def test_every_row_of_repeated_folds_is_counted_once(tones):
-    corpus = components.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
+    corpus = registry.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
     view = looked(corpus, repeats=2)
     assert len(view.folds) == 6
     assert view.tested.value_counts().sum() == 36
@@ -238,7 +239,7 @@ def test_raters_are_described_where_there_are_votes(tmp_path):
 
 
 def test_shown_are_the_ids_asked_for_then_one_of_each_class_in_turn(tones):
-    corpus = components.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
+    corpus = registry.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
     view = looked(corpus)
 
     def ids(show, players):
@@ -253,7 +254,7 @@ def test_shown_are_the_ids_asked_for_then_one_of_each_class_in_turn(tones):
 
 
 def test_an_id_that_is_not_there_is_refused_with_the_nearest(tones):
-    corpus = components.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
+    corpus = registry.build("datasets", "manifest", {"root": str(tones), "path": "table.csv"})
     with pytest.raises(
         DataError, match=r"1 ids to show are not .*\n  s0-joi-0; did you mean s0-jo"
     ):

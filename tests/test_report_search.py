@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from multimodal_ser import report
+from multimodal_ser.config.search_space import Space
 from multimodal_ser.files import as_csv, as_json
 from multimodal_ser.report.search import figures, findings, reading, sections, slices, tables
 from multimodal_ser.report.search import space as paper
 from multimodal_ser.report.search.space import shown
-from multimodal_ser.search.space import Space
 from multimodal_ser.types import DataError
 
 from .test_report import BAD, Page, write_run

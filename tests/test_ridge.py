@@ -6,7 +6,7 @@ import torch
 from scipy import sparse
 
 from multimodal_ser.batches import Dataset, Ragged
-from multimodal_ser.components import build
+from multimodal_ser.config.registry import build
 from multimodal_ser.types import DataError
 
 RNG = np.random.default_rng(3)

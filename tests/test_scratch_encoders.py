@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from multimodal_ser.components import build, find
+from multimodal_ser.config.registry import build, find
 from multimodal_ser.types import ConfigError, DataError, Input, MissingError
 
 

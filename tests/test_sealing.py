@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from multimodal_ser import run
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
 from multimodal_ser.preparation import prepare
 from multimodal_ser.sealing import sealed
 from multimodal_ser.types import ConfigError

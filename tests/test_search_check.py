@@ -7,9 +7,9 @@ import optuna
 import pytest
 import yaml
 
-from multimodal_ser import components
-from multimodal_ser.config import applied, check, load, space_of, with_fusion
-from multimodal_ser.search.domains import Range
+from multimodal_ser.config import registry
+from multimodal_ser.config.read import applied, check, load, space_of, with_fusion
+from multimodal_ser.config.search_space import Range
 from multimodal_ser.types import ConfigError
 
 from .conftest import tones_config
@@ -207,7 +207,7 @@ def test_an_option_of_a_step_in_a_list_is_searched(tmp_path):
 
 def test_an_empty_search_is_what_the_components_say_of_themselves(tmp_path):
     experiment = check(config(tmp_path, ""))
-    concat = components.find("fusion", "concat").search_space()
+    concat = registry.find("fusion", "concat").search_space()
     assert experiment.search == {}
     assert set(domains(experiment)) == {
         *(f"fusion.{key}" for key in concat),
@@ -217,7 +217,7 @@ def test_an_empty_search_is_what_the_components_say_of_themselves(tmp_path):
     }
 
 
-@pytest.mark.parametrize("name", components.names("fusion"))
+@pytest.mark.parametrize("name", registry.names("fusion"))
 def test_what_a_fusion_and_the_neural_learner_say_is_right_in_a_config(name, tmp_path):
     experiment = check(tones_config(tmp_path, fusion={"name": name}))
     space = space_of(experiment)
@@ -267,7 +267,8 @@ def test_a_search_is_checked_without_optuna(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text(yaml.safe_dump(config(tmp_path, EXAMPLE)))
     code = (
-        "import sys\nfrom pathlib import Path\nfrom multimodal_ser.config import load, space_of\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from multimodal_ser.config.read import load, space_of\n"
         f"space_of(load(Path({str(path)!r})))\nassert 'optuna' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

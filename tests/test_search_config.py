@@ -8,9 +8,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal_ser.search.domains import Choice, Range
-from multimodal_ser.search.reading import read
-from multimodal_ser.search.space import Parameter
+from multimodal_ser.config.search_section import read
+from multimodal_ser.config.search_space import Choice, Parameter, Range
 
 EXAMPLE = """
 learner.optimizer.lr: {low: 1.0e-5, high: 1.0e-2, log: true}

@@ -5,8 +5,7 @@ import json
 
 import optuna
 
-from multimodal_ser.search.domains import Choice, Range
-from multimodal_ser.search.space import Parameter, Space
+from multimodal_ser.config.search_space import Choice, Parameter, Range, Space
 
 LR = Parameter("learner.optimizer.lr", "learner.optimizer.lr", Range(1e-5, 1e-2, log=True))
 BATCH = Parameter("learner.batch_size", "learner.batch_size", Range(16, 64, step=16, whole=True))

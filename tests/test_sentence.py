@@ -9,7 +9,7 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
-from multimodal_ser.components import build
+from multimodal_ser.config.registry import build
 from multimodal_ser.encoders import _tokens
 from multimodal_ser.types import ConfigError, Input, MissingError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from multimodal_ser.search import reading
+from multimodal_ser.config import search_section
 from multimodal_ser.search.studies import create, trials
 from multimodal_ser.search.tables import importances
 from multimodal_ser.search.workers import work
@@ -33,7 +33,7 @@ def planted(trial, space):
 
 
 def searched(folder, sampler, seed):
-    space, problems = reading.read(SECTION)
+    space, problems = search_section.read(SECTION)
     assert not problems
     plan = plan_at(folder, sampler=sampler, pruner="none", trials=TRIALS, seed=seed)
     create(plan)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from multimodal_ser import run
-from multimodal_ser.experiment import Submission
+from multimodal_ser.config.experiment import Submission
 from multimodal_ser.submission import answers, pack
 from multimodal_ser.types import DataError
 

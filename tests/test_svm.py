@@ -8,8 +8,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.svm import SVC, LinearSVC
 
 from multimodal_ser.batches import Dataset, Ragged
-from multimodal_ser.components import build
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
+from multimodal_ser.config.registry import build
 from multimodal_ser.learners import svm
 from multimodal_ser.types import ConfigError, DataError
 

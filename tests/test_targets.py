@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser.config import check
+from multimodal_ser.config.read import check
 from multimodal_ser.corpus.corpus import About, build
 from multimodal_ser.corpus.targets import of_classes, of_numbers, targets_of
 from multimodal_ser.types import DataError

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from multimodal_ser import report, run
-from multimodal_ser.config import check, load
+from multimodal_ser.config.read import check, load
 from multimodal_ser.score import score
 from multimodal_ser.types import ConfigError, DataError
 

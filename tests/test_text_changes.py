@@ -6,7 +6,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from multimodal_ser import components
+from multimodal_ser.config import registry
 from multimodal_ser.text_changes import CHANGES, comma, exclaimed, lower, unaccented, unpunctuated
 from multimodal_ser.types import Input
 
@@ -61,5 +61,5 @@ def test_the_words_stay_and_a_second_time_changes_nothing(name, text):
 def test_marks_and_capitals_go_as_in_the_augmentations_of_these_names(text):
     for change, name, kind in ((unpunctuated, "punctuation", "dropped"), (lower, "case", "lower")):
         options = {"kinds": (kind,)} | ({"rate": 1.0} if name == "punctuation" else {})
-        augment = components.build("augment", name, options)
+        augment = registry.build("augment", name, options)
         assert change(text) == augment(Input(text=text), np.random.default_rng(0)).text

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser import config, parallel, preparation
+from multimodal_ser import parallel, preparation
+from multimodal_ser.config import read
 from multimodal_ser.protocol import near_duplicates
 
 from .conftest import tones_config
@@ -131,7 +132,7 @@ def test_an_answer_outlives_the_workers_that_other_stages_start(few_is_many):
 
 
 def test_a_corpus_of_many_texts_is_audited_as_one_of_few(tones, monkeypatch):
-    experiment = config.check(tones_config(tones, workers=2))
+    experiment = read.check(tones_config(tones, workers=2))
     few = preparation.prepare(experiment).audit.plain()
     monkeypatch.setattr(near_duplicates, "_LARGE", 1)
     many = preparation.prepare(experiment).audit.plain()

@@ -12,10 +12,12 @@ import pytest
 import soundfile
 import torch
 
-from multimodal_ser import components, config, contents, run, transcripts
+from multimodal_ser import contents, run, transcripts
 from multimodal_ser.asr import _checkpoints
 from multimodal_ser.asr.whisper import Recognizer
 from multimodal_ser.cache import Recipe
+from multimodal_ser.config import registry
+from multimodal_ser.config.read import check
 from multimodal_ser.corpus.corpus import About, Corpus
 from multimodal_ser.corpus.datasets import manifest
 from multimodal_ser.extraction import plan
@@ -47,7 +49,7 @@ def weights(tmp_path_factory):
 
 def options(model, **changes):
     """As a config that was checked has them: complete and plain."""
-    schema = components.schema(Recognizer)
+    schema = registry.schema(Recognizer)
     given = {"model": str(model), "fallback": False} | changes
     return schema.model_validate(given).model_dump(mode="json")
 
@@ -93,7 +95,7 @@ def stores(root):
 
 def test_the_stage_gives_what_the_recogniser_says(weights, sounds, tmp_path):
     """The recogniser is asked here, in this process and clip by clip."""
-    recognizer = components.build("asr", "whisper", options(weights[0]))
+    recognizer = registry.build("asr", "whisper", options(weights[0]))
     found = heard(sounds, options(weights[0]), tmp_path)
     for utterance, one in zip(sounds, found, strict=True):
         samples, rate = soundfile.read(utterance.audio, dtype="float32")
@@ -429,7 +431,7 @@ def experiment_of(mixed, **changes):
         "corpus": {"name": "manifest", "root": root, "path": "mixed.csv", "language": "es"},
         "asr": {"name": name} | given,
     }
-    return config.check({key: one for key, one in (raw | changes).items() if one is not None})
+    return check({key: one for key, one in (raw | changes).items() if one is not None})
 
 
 @pytest.mark.parametrize(

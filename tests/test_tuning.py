@@ -11,7 +11,7 @@ from optuna.trial import FixedTrial
 
 from multimodal_ser import run
 from multimodal_ser.cli._search import cost
-from multimodal_ser.config import check, load, space_of
+from multimodal_ser.config.read import check, load, space_of
 from multimodal_ser.preparation import prepare
 from multimodal_ser.sealing import sealed
 from multimodal_ser.search import tuning

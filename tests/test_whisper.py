@@ -17,9 +17,9 @@ from whisper.decoding import DecodingResult
 from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import get_tokenizer
 
-from multimodal_ser import components
 from multimodal_ser.asr import _checkpoints
 from multimodal_ser.asr.whisper import Limits, Recognizer
+from multimodal_ser.config import registry
 from multimodal_ser.corpus import audio
 from multimodal_ser.corpus.datasets import demo
 from multimodal_ser.types import ConfigError, Input, MissingError
@@ -750,7 +750,7 @@ def test_a_recogniser_does_not_learn(tiny):
 
 
 def test_options_are_checked_against_what_they_may_be():
-    options = components.schema(Recognizer)
+    options = registry.schema(Recognizer)
     for wrong, match in (
         ({"loops": "drop"}, "'cut' or 'keep'"),
         ({"limits": {"no_speech": 2}}, "less than or equal to 1"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from multimodal_ser.components import build
+from multimodal_ser.config.registry import build
 from multimodal_ser.types import ConfigError, DataError, Input, MissingError
 
 LINES = ["alegría 1 2", "pena -1 0.5", "Son 3 3", "son 0 8", "pena 9 9"]

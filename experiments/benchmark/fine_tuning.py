@@ -28,8 +28,8 @@ from transformers import (
 
 from benchmark import Rows, alternately, clips
 from benchmark.bare import Settings, trainer
-from multimodal_ser import components
 from multimodal_ser.batches import Dataset
+from multimodal_ser.config import registry
 from multimodal_ser.corpus import audio
 from multimodal_ser.fusion import join
 from multimodal_ser.learners._optimizer import Optimizer
@@ -120,7 +120,7 @@ class Task:
 
     def _encoder(self) -> Any:
         options = {"model": str(self.home), "pool": "mean"}
-        return components.build("encoders", "hf_speech", options, Finetune())
+        return registry.build("encoders", "hf_speech", options, Finetune())
 
     def _data(self, encoder: Any) -> Dataset:
         calls = Calls(encoder, self._read, np.arange(len(self.sounds)), None, self.shelf)

@@ -22,9 +22,10 @@ from torch import Tensor
 
 from benchmark import Rows, alternately, clips, fine_tuning
 from benchmark.bare import Named, Ready, Settings, loop, one_frame, trainer
-from multimodal_ser import components, run
+from multimodal_ser import run
 from multimodal_ser.augmentation import Augmentation
 from multimodal_ser.batches import Dataset, Ragged
+from multimodal_ser.config import registry
 from multimodal_ser.fusion import concat, join
 from multimodal_ser.learners._optimizer import Optimizer
 from multimodal_ser.learners.neural import Learner
@@ -180,7 +181,7 @@ def network(encoder: Any) -> Model:
 
 def m5() -> Any:
     torch.manual_seed(0)
-    return components.build("encoders", "m5", {})
+    return registry.build("encoders", "m5", {})
 
 
 class Crops:
@@ -190,7 +191,7 @@ class Crops:
     """
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
-        crop = components.build("augment", "crop", {"seconds": SECONDS})
+        crop = registry.build("augment", "crop", {"seconds": SECONDS})
         changes = Changes(Augmentation([("crop", crop)]), 0)
         read = Utterances(tuple(utterances)).inputs("audio", RATE, keep=True)
         numbers = np.arange(len(utterances))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from multimodal_ser.cli._tables import duration, show_table
+from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.dry_run import dry_run
-from multimodal_ser.experiment import Experiment
 from multimodal_ser.search.tuning import Search, Settings, Study
 
 

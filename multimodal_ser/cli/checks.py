@@ -32,7 +32,7 @@ def doctor(
 
     experiment = None
     if config is not None:
-        from multimodal_ser.config import load
+        from multimodal_ser.config.read import load
 
         experiment = load(config, overrides or [], card=True)
     found = checks.machine()

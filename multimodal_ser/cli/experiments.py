@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from multimodal_ser.experiment import Experiment
+    from multimodal_ser.config.experiment import Experiment
 
 ConfigPath = Annotated[Path, typer.Argument(help="A YAML file.", show_default=False)]
 Overrides = Annotated[
@@ -27,7 +27,7 @@ def load_experiment(config: Path, overrides: list[str] | None, *, card: bool = F
     from multimodal_ser.parallel import warm_up
 
     warm_up()
-    from multimodal_ser.config import load
+    from multimodal_ser.config.read import load
 
     return load(config, overrides or [], card=card)
 
@@ -67,7 +67,7 @@ def run(
 
 def _foretell(config: Path, overrides: list[str] | None, *, open_test: bool, final: bool) -> None:
     """Without the workers, which would take the cores from what is timed."""
-    from multimodal_ser.config import load
+    from multimodal_ser.config.read import load
 
     experiment = load(config, overrides or [])
     from multimodal_ser.cli import _tables

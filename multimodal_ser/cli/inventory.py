@@ -33,15 +33,15 @@ def list_components(
     kind: Annotated[Kind | None, typer.Argument(help="By default everything.")] = None,
 ) -> None:
     """Name every component, from datasets to learners, every metric and protocol, a line each."""
-    from multimodal_ser import components
+    from multimodal_ser.config import registry
 
     for one in [kind] if kind else list(Kind):
         print(f"{one.value}:")
         if one in (Kind.metrics, Kind.protocols):
             rows = _functions(one)
         else:
-            rows = {name: components.summary(one, name) for name in components.names(one)}
-            rows |= {name: f"from {where}" for name, where in components.outside(one).items()}
+            rows = {name: registry.summary(one, name) for name in registry.names(one)}
+            rows |= {name: f"from {where}" for name, where in registry.outside(one).items()}
         for name, line in rows.items():
             print(f"  {name:22} {line}")
         if one is Kind.datasets:
@@ -50,10 +50,10 @@ def list_components(
 
 def _known(*, whole: bool) -> None:
     """Corpora that are known by name, with or without a loader."""
-    from multimodal_ser import components
+    from multimodal_ser.config import registry
     from multimodal_ser.corpus import known
 
-    loaders = {*components.names("datasets"), *components.outside("datasets")}
+    loaders = {*registry.names("datasets"), *registry.outside("datasets")}
     if not whole:
         others = [name for name in known.table() if name not in loaders]
         print(f"  and {len(others)} more through manifest; what is known: mser list datasets")

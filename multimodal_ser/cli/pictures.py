@@ -28,7 +28,7 @@ def describe(
     ] = None,
 ) -> None:
     """Write one page about a corpus: counts, sound, words, raters, what a lookup scores."""
-    from multimodal_ser.config import load
+    from multimodal_ser.config.read import load
     from multimodal_ser.report.corpus import page
 
     experiment = load(config, overrides or [], card=True)

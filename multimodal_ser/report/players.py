@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from multimodal_ser import config, preparation
+from multimodal_ser import preparation
+from multimodal_ser.config import read
 from multimodal_ser.corpus import audio
 from multimodal_ser.report.collect import Record
 from multimodal_ser.report.sections import Clip
@@ -24,7 +25,7 @@ def clips_of(record: Record, ids: Sequence[str], players: int) -> tuple[dict[str
     A run's config may name built-in components only: reading a report must not run code.
     """
     try:
-        experiment = config.check(record.config, source="config.yaml", allow_code=False, ran=True)
+        experiment = read.check(record.config, source="config.yaml", allow_code=False, ran=True)
         utterances = {one.id: one for one in preparation.load_corpus(experiment).utterances()}
         heard = {name: _uri(utterances[name]) for name in ids[:players] if name in utterances}
     except MserError as error:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from multimodal_ser import components, model_folder
+from multimodal_ser import model_folder
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Experiment, Part
 from multimodal_ser.evaluation import evaluate
 from multimodal_ser.evaluation.contrast import Contrast, contrast
-from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.run import Run, run
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.types import DataError
@@ -90,7 +91,7 @@ def final(experiment: Experiment, seeds: list[int]) -> Experiment:
 def _settled(experiment: Experiment) -> Part:
     """The learner with the options that several trainings have chosen on their dev parts."""
     part = experiment.learner
-    learner = components.find("learners", part.name)
+    learner = registry.find("learners", part.name)
     if not hasattr(learner, "settled"):
         return part
     done = run(experiment)

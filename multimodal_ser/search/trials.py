@@ -14,19 +14,19 @@ import numpy as np
 import optuna
 import pandas as pd
 
-from multimodal_ser import components, training, ways
+from multimodal_ser import training
 from multimodal_ser.balance import filed
-from multimodal_ser.config import applied
+from multimodal_ser.config import modes, registry
+from multimodal_ser.config.experiment import EncoderPart, Experiment
+from multimodal_ser.config.read import applied
+from multimodal_ser.config.search_space import Assignment, Space
 from multimodal_ser.corpus.targets import Target
 from multimodal_ser.evaluation import evaluate, metrics
 from multimodal_ser.evaluation.predictions import columns_of
-from multimodal_ser.experiment import Experiment
 from multimodal_ser.features import Encoded
 from multimodal_ser.material import Material, Source, source_of
 from multimodal_ser.preparation import Prepared, make_material
 from multimodal_ser.run import encode
-from multimodal_ser.search.space import Assignment, Space
-from multimodal_ser.sections import EncoderPart
 from multimodal_ser.trained import predict
 from multimodal_ser.types import ConfigError, DivergedError, Fold
 
@@ -56,10 +56,10 @@ class Bench:
     def material(self, experiment: Experiment) -> Material:
         """What an experiment of the space trains on."""
         variants = {name: variant(name, part) for name, part in experiment.encoders.items()}
-        live = ways.in_every_step(experiment)
+        live = modes.in_every_step(experiment)
         return replace(
             self.rows,
-            encoded={name: self.encoded[variants[name]] for name in ways.cached(experiment)},
+            encoded={name: self.encoded[variants[name]] for name in modes.cached(experiment)},
             sources={name: self.sources[name] for name in live},
         )
 
@@ -94,7 +94,7 @@ def bench_of(prepared: Prepared, space: Space) -> Bench:
         rows=make_material(prepared, {}),
         encoded=encoded,
         sources={
-            name: source_of(prepared.contents(components.find("encoders", part.name).modality))
+            name: source_of(prepared.contents(registry.find("encoders", part.name).modality))
             for name, part in experiment.encoders.items()
         },
     )
@@ -104,9 +104,9 @@ def cached_variants(experiment: Experiment, space: Space) -> Iterator[Experiment
     """Each encoder alone, in every way in which a trial may find it frozen."""
     for name in experiment.encoders:
         alone, mine = experiment.with_encoders([name]), _features_of(space, name)
-        if not any(name in ways.cached(one) for one in _made(alone, mine.corners())):
+        if not any(name in modes.cached(one) for one in _made(alone, mine.corners())):
             continue  # it learns, or is fitted: it may have no end of variants
-        yield from (one for one in _made(alone, mine.variants()) if name in ways.cached(one))
+        yield from (one for one in _made(alone, mine.variants()) if name in modes.cached(one))
 
 
 def _made(alone: Experiment, several: Sequence[Assignment]) -> Iterator[Experiment]:

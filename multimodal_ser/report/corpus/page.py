@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser import explore, preparation
+from multimodal_ser.config.experiment import Experiment, Part
 from multimodal_ser.corpus.clusters import clusters
 from multimodal_ser.corpus.corpus import Corpus
-from multimodal_ser.experiment import Experiment, Part
 from multimodal_ser.files import write_atomically
 from multimodal_ser.report.corpus import checks, sections, speech
 from multimodal_ser.report.corpus.sound import measure

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser import explore
+from multimodal_ser.config.experiment import Part
 from multimodal_ser.corpus.corpus import Corpus
-from multimodal_ser.experiment import Part
 from multimodal_ser.explore import MISSING
 from multimodal_ser.protocol import splits
 from multimodal_ser.types import DataError, Fold

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from multimodal_ser.config.search_space import Space
 from multimodal_ser.evaluation.evaluate import FEW_CLUSTERS
 from multimodal_ser.report.cells import interval, spread
 from multimodal_ser.report.findings import shared
 from multimodal_ser.report.search.reading import Search, Study
 from multimodal_ser.report.search.space import count, edge, shown
-from multimodal_ser.search.space import Space
 
 _BEST = 0.05  # the share of a space that is worth finding
 _ENOUGH = 0.9  # the chance that so many random trials hold one of them

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from multimodal_ser.config.search_space import Space
 from multimodal_ser.files import json_of, lines_of, yaml_of
 from multimodal_ser.report.search import space as paper
-from multimodal_ser.search.space import Space
 from multimodal_ser.types import DataError, listed
 
 SEARCH = "search.json"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from multimodal_ser.config.search_space import Choice, Parameter, Range
 from multimodal_ser.report.cells import NONE
 from multimodal_ser.report.figures import LETTER, axis, grid, scale, short, svg, text, ticks
 from multimodal_ser.report.search.figures import (
@@ -25,8 +26,6 @@ from multimodal_ser.report.search.figures import (
 )
 from multimodal_ser.report.search.reading import Search, Study, Trial
 from multimodal_ser.report.search.space import share, shown
-from multimodal_ser.search.domains import Choice, Range
-from multimodal_ser.search.space import Parameter
 
 _ROW, _GAP = 34, 62
 _SPREAD = 10  # so far apart are the lines through one choice

@@ -7,8 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from multimodal_ser.search.domains import Choice, Domain, Range
-from multimodal_ser.search.space import Parameter, Space
+from multimodal_ser.config.search_space import Choice, Domain, Parameter, Range, Space
 
 _EDGE = 0.02  # of a range without steps: so near to its end
 _FEWEST = 3  # values, or every one of them would be at an end

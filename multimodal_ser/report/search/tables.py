@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from multimodal_ser.config.search_space import Parameter
 from multimodal_ser.report.cells import (
     NONE,
     Cell,
@@ -18,7 +19,6 @@ from multimodal_ser.report.cells import (
 from multimodal_ser.report.search import space as paper
 from multimodal_ser.report.search.reading import Search, Study, Trial
 from multimodal_ser.report.search.space import shown
-from multimodal_ser.search.space import Parameter
 
 SHOWN = 20
 

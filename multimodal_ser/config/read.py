@@ -15,14 +15,13 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from multimodal_ser import components
-from multimodal_ser.contradictions import contradictions
-from multimodal_ser.dotted import put
-from multimodal_ser.experiment import EncoderPart, Experiment, Part
-from multimodal_ser.mistakes import explain
+from multimodal_ser.config import registry, search_check, search_section
+from multimodal_ser.config.check import contradictions
+from multimodal_ser.config.experiment import EncoderPart, Experiment, Part
+from multimodal_ser.config.keys import put
+from multimodal_ser.config.messages import explain
+from multimodal_ser.config.search_space import Space
 from multimodal_ser.protocol import splits
-from multimodal_ser.search import checking, reading
-from multimodal_ser.search.space import Space
 from multimodal_ser.types import ConfigError
 
 _CONDITIONS = ("corpus", "labels", "protocol", "outputs")
@@ -58,7 +57,7 @@ def check(
         if experiment and not problems:
             problems = _searched(searched, experiment, how)[1]
         else:
-            problems += reading.read(searched)[1]
+            problems += search_section.read(searched)[1]
     if problems or experiment is None:
         raise _wrong(source, problems)
     return experiment
@@ -90,7 +89,7 @@ def applied(
 
 def space_of(experiment: Experiment, *, source: str = "config") -> Space:
     """What its section `search:` says, or else its components; ConfigError with every problem."""
-    section = experiment.search or checking.own(experiment)
+    section = experiment.search or search_check.own(experiment)
     space, problems = _searched(section, experiment, _How())
     if not section:
         problems = ["search: no component says what to search; name keys, such as learner.C"]
@@ -126,7 +125,7 @@ def _examined(raw: Mapping[str, Any], how: _How) -> tuple[Experiment | None, lis
 def _searched(
     section: Mapping[str, Any], experiment: Experiment, how: _How
 ) -> tuple[Space, list[str]]:
-    return checking.examine(
+    return search_check.examine(
         section, experiment, lambda values: _examined(_set(experiment, values), how)
     )
 
@@ -195,13 +194,13 @@ OptionsOf = Callable[[str, bool], type[BaseModel]]
 
 def _component(kind: str) -> OptionsOf:
     def options_of(name: str, allow_code: bool) -> type[BaseModel]:
-        return components.schema(components.find(kind, name, allow_code=allow_code))
+        return registry.schema(registry.find(kind, name, allow_code=allow_code))
 
     return options_of
 
 
 def _protocol(name: str, allow_code: bool) -> type[BaseModel]:
-    return components.schema(splits.find(name))
+    return registry.schema(splits.find(name))
 
 
 def _parts(raw: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], OptionsOf]]:

@@ -39,7 +39,7 @@ _SHELVES = {
     "learners": "learners",
 }
 """Kind → the folder of its built-in components, as a package."""
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 
 
 def names(kind: str) -> list[str]:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from multimodal_ser import components
-from multimodal_ser.experiment import Augment, EncoderPart, Experiment
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Augment, EncoderPart, Experiment
 from multimodal_ser.types import Finetune
 
 
 def learns(part: EncoderPart) -> bool:
     """In the model: because its kind always does, or because the config says so."""
-    return bool(part.trainable) or getattr(components.find("encoders", part.name), "TRAINED", False)
+    return bool(part.trainable) or getattr(registry.find("encoders", part.name), "TRAINED", False)
 
 
 def learning(experiment: Experiment) -> list[str]:
@@ -29,7 +29,7 @@ def fitted(experiment: Experiment) -> list[str]:
     return [
         name
         for name, part in experiment.encoders.items()
-        if hasattr(components.find("encoders", part.name), "fit")
+        if hasattr(registry.find("encoders", part.name), "fit")
     ]
 
 
@@ -43,13 +43,13 @@ def fresh(experiment: Experiment) -> list[str]:
     """Those that must read every utterance anew in every epoch, because a step changes it."""
     if experiment.augment.copies:
         return []
-    steps = [components.find("augment", step.name) for step in experiment.augment.steps]
+    steps = [registry.find("augment", step.name) for step in experiment.augment.steps]
     changed = {step.modality for step in steps if step.STAGE == "input"}
     others = learning(experiment)
     return [
         name
         for name, part in experiment.encoders.items()
-        if name not in others and changed & {None, components.find("encoders", part.name).modality}
+        if name not in others and changed & {None, registry.find("encoders", part.name).modality}
     ]
 
 
@@ -59,9 +59,9 @@ def in_every_step(experiment: Experiment) -> list[str]:
 
 def touches(experiment: Experiment, name: str) -> bool:
     """Whether a step changes what some encoder reads or gives."""
-    step = components.find("augment", name)
+    step = registry.find("augment", name)
     for part in experiment.encoders.values():
-        fits = step.modality in (None, components.find("encoders", part.name).modality)
+        fits = step.modality in (None, registry.find("encoders", part.name).modality)
         if fits and (step.STAGE != "frames" or frames_of(part)):
             return True
     return False
@@ -69,7 +69,7 @@ def touches(experiment: Experiment, name: str) -> bool:
 
 def frames_of(part: EncoderPart, samples: bool = False) -> bool:
     """Whether an encoder has frames that can be blanked out (or, with samples, rows to mix)."""
-    encoder = components.find("encoders", part.name)
+    encoder = registry.find("encoders", part.name)
     if getattr(encoder, "TRAINED", False):
         frames = getattr(encoder, "frames", None)
         return frames is not None and (samples or frames(part.options))
@@ -91,8 +91,8 @@ def subset(experiment: Experiment, chosen: Collection[str]) -> Experiment:
 def build(part: EncoderPart) -> Any:
     """An encoder that learns, with its weights before training, or any other as it is."""
     if not part.trainable:
-        return components.build("encoders", part.name, part.options)
-    return components.build("encoders", part.name, part.options, finetune_of(part))
+        return registry.build("encoders", part.name, part.options)
+    return registry.build("encoders", part.name, part.options, finetune_of(part))
 
 
 def finetune_of(part: EncoderPart) -> Finetune:

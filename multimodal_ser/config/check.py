@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from multimodal_ser import components, ways
+from multimodal_ser.config import modes, registry
+from multimodal_ser.config.experiment import EncoderPart, Experiment, Tuning
 from multimodal_ser.corpus.emotion_space import DIMENSIONS
 from multimodal_ser.evaluation import metrics
-from multimodal_ser.experiment import EncoderPart, Experiment
 from multimodal_ser.protocol import splits
-from multimodal_ser.sections import Tuning
 from multimodal_ser.types import ConfigError, nearest
 
 
@@ -86,7 +85,7 @@ def _of_balance(experiment: Experiment) -> Iterator[str]:
 def _of_learning(experiment: Experiment) -> Iterator[str]:
     if not experiment.encoders:
         yield "encoders: name at least one, such as {audio: {name: mfcc}}"
-    learner = components.find("learners", experiment.learner.name)
+    learner = registry.find("learners", experiment.learner.name)
     yield from _of_learner(experiment, learner)
     yield from _of_fusion(experiment, learner)
     select = experiment.learner.options.get("select")
@@ -95,7 +94,7 @@ def _of_learning(experiment: Experiment) -> Iterator[str]:
         yield f"learner.select: no output is of the kind that '{select}' scores"
     known = dict.fromkeys(("audio", "text"), False)
     for key, part in experiment.encoders.items():
-        encoder = components.find("encoders", part.name)
+        encoder = registry.find("encoders", part.name)
         known[encoder.modality] = True
         if learner.WANTS != "batches" and (
             part.attended or part.options.get("layer") == "weighted"
@@ -126,7 +125,7 @@ def _of_tuning(experiment: Experiment) -> Iterator[str]:
             "seed; set inner, more seeds, or objective: mean"
         )
     name = experiment.learner.name
-    if tune.cost == "parameters" and components.find("learners", name).WANTS != "batches":
+    if tune.cost == "parameters" and registry.find("learners", name).WANTS != "batches":
         yield f"tune.cost: the parameters of '{name}' are not counted; take seconds"
 
 
@@ -162,7 +161,7 @@ def _of_own_head(experiment: Experiment) -> Iterator[str]:
 
 
 def _of_checkpoint(key: str, part: EncoderPart, epochs: int) -> Iterator[str]:
-    if not hasattr(components.find("encoders", part.name), "labels"):
+    if not hasattr(registry.find("encoders", part.name), "labels"):
         able = "speech_classifier or text_classifier"
         yield f"encoders.{key}: '{part.name}' has no head of its own; take {able}"
     if epochs and not part.trainable:
@@ -183,7 +182,7 @@ def _of_training(experiment: Experiment, learner: Any) -> Iterator[str]:
             yield from _of_finetuning(key, part)
         elif part.finetune != Tuning():
             yield f"encoders.{key}.finetune: nothing of it learns; set trainable: true"
-        if not ways.learns(part):
+        if not modes.learns(part):
             continue
         if learner.WANTS != "batches":
             yield (
@@ -195,7 +194,7 @@ def _of_training(experiment: Experiment, learner: Any) -> Iterator[str]:
 
 
 def _of_finetuning(key: str, part: EncoderPart) -> Iterator[str]:
-    encoder, tuned = components.find("encoders", part.name), part.finetune
+    encoder, tuned = registry.find("encoders", part.name), part.finetune
     if getattr(encoder, "TRAINED", False):
         yield f"encoders.{key}.trainable: '{part.name}' always learns; leave it out"
     elif not getattr(encoder, "TUNABLE", False):
@@ -221,16 +220,16 @@ def _of_augmentation(experiment: Experiment, learner: Any) -> Iterator[str]:
             "learner: {name: neural}"
         )
     for place, step in enumerate(augment.steps):
-        stage = components.find("augment", step.name).STAGE
+        stage = registry.find("augment", step.name).STAGE
         if augment.copies and stage != "input":
             yield f"augment.steps.{place}: '{step.name}' changes batches, of which no copy is kept"
-        elif step.options.get("p") == 0 or not ways.touches(experiment, step.name):
+        elif step.options.get("p") == 0 or not modes.touches(experiment, step.name):
             yield f"augment.steps.{place}: '{step.name}' would change nothing that an encoder reads"
         try:
-            components.build("augment", step.name, step.options)
+            registry.build("augment", step.name, step.options)
         except ConfigError as error:
             yield f"augment.steps.{place}: {error}"
-    changing = ways.fresh(experiment) if not augment.copies else [*experiment.encoders]
+    changing = modes.fresh(experiment) if not augment.copies else [*experiment.encoders]
     for key in changing if augment.steps else ():
         if experiment.encoders[key].normalize == "speaker":
             yield f"encoders.{key}.normalize: changed clips must not tell how a speaker sounds"
@@ -240,10 +239,10 @@ def _of_augmentation(experiment: Experiment, learner: Any) -> Iterator[str]:
 
 def _of_changing(experiment: Experiment) -> Iterator[str]:
     """Of what is changed anew in every epoch."""
-    stages = {components.find("augment", one.name).STAGE for one in experiment.augment.steps}
-    for key in ways.learning(experiment) if "batch" in stages else ():
+    stages = {registry.find("augment", one.name).STAGE for one in experiment.augment.steps}
+    for key in modes.learning(experiment) if "batch" in stages else ():
         part = experiment.encoders[key]
-        if not ways.frames_of(part, samples=True):
+        if not modes.frames_of(part, samples=True):
             yield f"augment: rows of '{part.name}' (encoders.{key}) cannot be mixed"
 
 
@@ -265,7 +264,7 @@ def _of_learner(experiment: Experiment, learner: Any) -> Iterator[str]:
     if learner.WANTS != "batches":
         yield from _unused(experiment)
         try:
-            components.build("learners", name, experiment.learner.options)
+            registry.build("learners", name, experiment.learner.options)
         except ConfigError as error:
             yield f"learner: {error}"
     if learner.WANTS == "frames":
@@ -290,7 +289,7 @@ def _of_frames(experiment: Experiment, learner: Any) -> Iterator[str]:
     if getattr(learner, "VECTORS", False):
         return
     for key, part in experiment.encoders.items():
-        if not ways.learns(part) and not ways.frames_of(part):
+        if not modes.learns(part) and not modes.frames_of(part):
             way = "set pool: none" if "pool" in part.options else "take one of frames (mfcc)"
             yield (
                 f"encoders.{key}: '{name}' reads frames in their order, and this gives one vector "

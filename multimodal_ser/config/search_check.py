@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from multimodal_ser import components, ways
-from multimodal_ser.dotted import component_of, places
-from multimodal_ser.experiment import Experiment
-from multimodal_ser.mistakes import nearest_path
-from multimodal_ser.search import reading
-from multimodal_ser.search.space import Assignment, Parameter, Range, Space, branch
+from multimodal_ser.config import modes, registry, search_section
+from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.config.keys import component_of, places
+from multimodal_ser.config.messages import nearest_path
+from multimodal_ser.config.search_space import Assignment, Parameter, Range, Space, branch
 
 Attempt = Callable[[Assignment], tuple[Experiment | None, list[str]]]
 
@@ -46,7 +45,7 @@ def own(experiment: Experiment) -> dict[str, Any]:
     parts |= {"fusion": ("fusion", experiment.fusion), "learner": ("learners", experiment.learner)}
     found: dict[str, Any] = {}
     for place, (kind, part) in parts.items():
-        component = components.find(kind, part.name) if part else None
+        component = registry.find(kind, part.name) if part else None
         says = getattr(component, "search_space", dict)
         found |= {f"{place}.{key}": what for key, what in says().items()}
     return found
@@ -59,7 +58,7 @@ def examine(
 
     attempt: the experiment that an assignment makes of this one, or what is wrong with that.
     """
-    space, problems = reading.read(section)
+    space, problems = search_section.read(section)
     strange = dict(_unknown(space, experiment))
     problems += [f"search.{name}: {what}" for name, what in strange.items()]
     space = _without(space, strange)
@@ -171,7 +170,7 @@ def _of_features(space: Space, base: Experiment, corner: _Corner) -> Iterator[st
     if experiment is None:
         return
     endless = [one for one in space.parameters if one.domain.continuous and corner.has(one)]
-    for name in ways.cached(experiment):
+    for name in modes.cached(experiment):
         for one in endless:
             if one.key.startswith(f"encoders.{name}.") and ".finetune." not in one.key:
                 yield (
@@ -183,7 +182,7 @@ def _of_features(space: Space, base: Experiment, corner: _Corner) -> Iterator[st
             yield f"search.{key}: copies would be changed anew in every trial; unset augment.copies"
     for name, part in experiment.encoders.items():
         reads, should = (
-            components.find("encoders", one.name).modality for one in (part, base.encoders[name])
+            registry.find("encoders", one.name).modality for one in (part, base.encoders[name])
         )
         if reads != should:
             yield (

@@ -27,9 +27,9 @@ from pydantic import (
     WrapValidator,
 )
 
-from multimodal_ser.dotted import COMPONENT, component_of
-from multimodal_ser.mistakes import explain
-from multimodal_ser.search.space import Choice, Parameter, Range, Space, branch
+from multimodal_ser.config.keys import COMPONENT, component_of
+from multimodal_ser.config.messages import explain
+from multimodal_ser.config.search_space import Choice, Parameter, Range, Space, branch
 
 _MEASURED = "it decides what is measured, not how it is learned"
 _SETTLED = "it is settled before a search begins; compare two configs"
