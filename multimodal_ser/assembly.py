@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from multimodal_ser import own_head
-from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import Experiment, Part
+from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.losses import losses_of
 from multimodal_ser.model import Model, head
 

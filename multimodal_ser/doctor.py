@@ -18,11 +18,11 @@ from typing import Any
 
 import torch
 
-from multimodal_ser.cache import default_root
 from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import Experiment, Part
 from multimodal_ser.corpus.corpus import About, data_root
-from multimodal_ser.extraction import find_device
+from multimodal_ser.features.extraction import find_device
+from multimodal_ser.features.store import default_root
 from multimodal_ser.parallel import cores
 from multimodal_ser.types import ConfigError, DataError, MissingError, MserError
 

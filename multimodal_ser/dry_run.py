@@ -15,17 +15,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from multimodal_ser import contents, estimates, model_folder
-from multimodal_ser.cache import Store
+from multimodal_ser import estimates, model_folder
 from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import Augment, Experiment, Part
-from multimodal_ser.contents import UNHEARD, Content
 from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.corpus.targets import targets_of
 from multimodal_ser.doctor import free, missing
 from multimodal_ser.estimates import Shape, distinct, few, length_of, shape_of
-from multimodal_ser.extraction import Batch, find_device, plan
-from multimodal_ser.features import Encoded, is_light, recipe_of, stored_form
+from multimodal_ser.features import contents
+from multimodal_ser.features.contents import UNHEARD, Content
+from multimodal_ser.features.encode import Encoded, is_light, recipe_of, stored_form
+from multimodal_ser.features.extraction import Batch, find_device, plan
+from multimodal_ser.features.store import Store
+from multimodal_ser.features.transcripts import called, filled, recalled, to_hear
 from multimodal_ser.material import Material, sources_of
 from multimodal_ser.outlook import Outlook, Stage
 from multimodal_ser.parallel import cores
@@ -40,7 +42,6 @@ from multimodal_ser.preparation import (
 from multimodal_ser.protocol import splits
 from multimodal_ser.run import as_experiment
 from multimodal_ser.run_folder import RunFolder
-from multimodal_ser.transcripts import called, filled, recalled, to_hear
 from multimodal_ser.types import DataError, Fold, MissingError, Transcript, Utterance
 
 _TIMED, _TRANSCRIBED = 3, 2  # utterances that an encoder and a recogniser are timed on

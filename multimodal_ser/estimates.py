@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from multimodal_ser import training
-from multimodal_ser.cache import Store
 from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import Experiment, Part
-from multimodal_ser.contents import Content
 from multimodal_ser.corpus import audio
-from multimodal_ser.extraction import Batch, read_input, run_encoder
-from multimodal_ser.features import Encoded
+from multimodal_ser.features.contents import Content
+from multimodal_ser.features.encode import Encoded
+from multimodal_ser.features.extraction import Batch, read_input, run_encoder
+from multimodal_ser.features.store import Store
 from multimodal_ser.material import Material, Source
 from multimodal_ser.parallel import one_thread
 from multimodal_ser.trained import Trained, dataset

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from multimodal_ser.augmentation import files_hash
 from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import Experiment
-from multimodal_ser.contents import Content
-from multimodal_ser.features import Encoded, recipe_of
+from multimodal_ser.features.augmentation import files_hash
+from multimodal_ser.features.contents import Content
+from multimodal_ser.features.encode import Encoded, recipe_of
 from multimodal_ser.types import Input, Utterance
 
 

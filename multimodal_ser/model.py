@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from multimodal_ser.batches import Given
-from multimodal_ser.pooling import Attention
+from multimodal_ser.features.batches import Given
+from multimodal_ser.features.pooling import Attention
 from multimodal_ser.types import ConfigError, Features, MissingError
 
 MERGES = ("mean", "max", "weights", "product")

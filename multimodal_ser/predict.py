@@ -18,7 +18,7 @@ import yaml
 from multimodal_ser import roster, training
 from multimodal_ser.config.read import check
 from multimodal_ser.ensemble_predictor import EnsemblePredictor
-from multimodal_ser.extraction import find_device
+from multimodal_ser.features.extraction import find_device
 from multimodal_ser.parallel import spread
 from multimodal_ser.predictor import Predictor
 from multimodal_ser.questions import Answer, Question

@@ -14,15 +14,15 @@ import pandas as pd
 import torch
 
 from multimodal_ser import trained
-from multimodal_ser.batches import Part, Ragged, scale_by_speaker
 from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import EncoderPart, Experiment
-from multimodal_ser.extraction import read_input, run_encoder
-from multimodal_ser.features import stored_form
-from multimodal_ser.live import Calls, at_rate
+from multimodal_ser.features.batches import Part, Ragged, scale_by_speaker
+from multimodal_ser.features.encode import stored_form
+from multimodal_ser.features.extraction import read_input, run_encoder
+from multimodal_ser.features.live import Calls, at_rate
+from multimodal_ser.features.transcripts import called
 from multimodal_ser.parallel import one_thread
 from multimodal_ser.questions import Answer, Question, answered, as_table, questions
-from multimodal_ser.transcripts import called
 from multimodal_ser.types import (
     ConfigError,
     DataError,

@@ -10,22 +10,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import cache, contents, own_head
+from multimodal_ser import own_head
 from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import Experiment
-from multimodal_ser.contents import Content
-from multimodal_ser.copies import extended
 from multimodal_ser.corpus import corpus as corpora
 from multimodal_ser.corpus import emotion_space
 from multimodal_ser.corpus.clusters import clusters
 from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.corpus.relabel import relabel
 from multimodal_ser.corpus.targets import Target, stratified, targets_of
-from multimodal_ser.features import Encoded, Hearing
+from multimodal_ser.features import contents, store
+from multimodal_ser.features.contents import Content
+from multimodal_ser.features.copies import extended
+from multimodal_ser.features.encode import Encoded, Hearing
+from multimodal_ser.features.transcripts import transcribed
 from multimodal_ser.material import Material, Source, repeated, sources_of
 from multimodal_ser.protocol import near_duplicates, splits
 from multimodal_ser.protocol.audit import Audit, audit
-from multimodal_ser.transcripts import transcribed
 from multimodal_ser.types import MODALITIES, ConfigError, DataError, Fold, Utterance, listed
 
 
@@ -245,7 +246,7 @@ def _refuse_untaught(targets: Mapping[str, Target], folds: Sequence[Fold]) -> No
 
 
 def cache_root(experiment: Experiment) -> Path:
-    return experiment.cache.dir or cache.default_root()
+    return experiment.cache.dir or store.default_root()
 
 
 def modalities_read(experiment: Experiment, corpus: Corpus) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import features, model_folder, own_head, training
+from multimodal_ser import model_folder, own_head, training
 from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import Experiment, Part
 from multimodal_ser.config.read import check, load
@@ -25,8 +25,9 @@ from multimodal_ser.corpus.clusters import cluster_names
 from multimodal_ser.distributed import first_then_others, world
 from multimodal_ser.evaluation import evaluate
 from multimodal_ser.evaluation.predictions import columns_of
-from multimodal_ser.extraction import find_device
-from multimodal_ser.features import Encoded
+from multimodal_ser.features import encode as encoding
+from multimodal_ser.features.encode import Encoded
+from multimodal_ser.features.extraction import find_device
 from multimodal_ser.material import Material
 from multimodal_ser.parallel import spread
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
@@ -121,7 +122,7 @@ def encode(prepared: Prepared) -> dict[str, Encoded]:
     encoded = {}
     for name in modes.cached(experiment):
         part = experiment.encoders[name]
-        encoded[name] = features.encode(
+        encoded[name] = encoding.encode(
             part.name,
             part.options,
             utterances,

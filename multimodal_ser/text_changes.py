@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 
-from multimodal_ser.augment.punctuation import MARK
+from multimodal_ser.features.augment.punctuation import MARK
 
 _WORD = re.compile(r"\w")
 _END = re.compile(r"[\s.,;:…]*$")

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from multimodal_ser.batches import Dataset, Part, Ragged, Scaling, scale_by_speaker
 from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import Experiment
-from multimodal_ser.extraction import find_device, run_encoder
-from multimodal_ser.features import Encoded
-from multimodal_ser.live import Blanked, Calls, Changes, Fresh, Utterances, shelf_of
+from multimodal_ser.features.batches import Dataset, Part, Ragged, Scaling, scale_by_speaker
+from multimodal_ser.features.encode import Encoded
+from multimodal_ser.features.extraction import find_device, run_encoder
+from multimodal_ser.features.live import Blanked, Calls, Changes, Fresh, Utterances, shelf_of
 from multimodal_ser.material import Material
 from multimodal_ser.types import Input, Predictions
 

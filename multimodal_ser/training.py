@@ -18,15 +18,15 @@ from safetensors.numpy import load_file, save
 
 from multimodal_ser import own_head
 from multimodal_ser.assembly import learning_encoders, make_learner, shape_of, with_encoders
-from multimodal_ser.augmentation import of_every_epoch
 from multimodal_ser.balance import balanced, filed, thresholds, truncated
-from multimodal_ser.batches import Dataset, Scaling
 from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import Experiment
-from multimodal_ser.copies import with_copies
 from multimodal_ser.distributed import world
-from multimodal_ser.extraction import find_device
-from multimodal_ser.live import Changes
+from multimodal_ser.features.augmentation import of_every_epoch
+from multimodal_ser.features.batches import Dataset, Scaling
+from multimodal_ser.features.copies import with_copies
+from multimodal_ser.features.extraction import find_device
+from multimodal_ser.features.live import Changes
 from multimodal_ser.material import Material
 from multimodal_ser.model_folder import Checkpoint, is_finished, read_files, write, write_scores
 from multimodal_ser.trained import Trained, dataset, frozen_rows, predict

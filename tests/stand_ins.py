@@ -10,8 +10,8 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-from multimodal_ser.asr import _checkpoints
-from multimodal_ser.encoders import _tokens
+from multimodal_ser.features.asr import _checkpoints
+from multimodal_ser.features.encoders import _tokens
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzáéíóúñü.,'"
 TINY = {

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
-from multimodal_ser.augmentation import Augmentation
-from multimodal_ser.batches import Batch
 from multimodal_ser.config.registry import build
+from multimodal_ser.features.augmentation import Augmentation
+from multimodal_ser.features.batches import Batch
 from multimodal_ser.types import ConfigError, DataError, Features, Input, MissingError
 
 RATE = 16000

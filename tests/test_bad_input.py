@@ -24,12 +24,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multimodal_ser.config import registry
-from multimodal_ser.contents import audio_contents
 from multimodal_ser.corpus.audio import read
 from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.corpus.datasets import audiofolder
 from multimodal_ser.corpus.datasets.manifest import load
-from multimodal_ser.extraction import run_encoder
+from multimodal_ser.features.contents import audio_contents
+from multimodal_ser.features.extraction import run_encoder
 from multimodal_ser.run import run
 from multimodal_ser.types import DataError, Input, MserError, Utterance
 

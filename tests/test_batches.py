@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from multimodal_ser.batches import Dataset, Ragged, Scaling, scale_by_speaker
+from multimodal_ser.features.batches import Dataset, Ragged, Scaling, scale_by_speaker
 from multimodal_ser.types import ConfigError
 
 EMPTY = np.zeros((0, 2), np.float32)

@@ -10,11 +10,10 @@ import time
 import numpy as np
 import pytest
 
-from multimodal_ser import cache
-from multimodal_ser.cache import Recipe, Store, inventory, prune, verify
+from multimodal_ser.features.store import Recipe, Store, default_root, inventory, prune, verify
+from multimodal_ser.features.transcripts import TranscriptStore
+from multimodal_ser.features.transcripts import damaged as damaged_transcripts
 from multimodal_ser.files import write_atomically
-from multimodal_ser.transcripts import TranscriptStore
-from multimodal_ser.transcripts import damaged as damaged_transcripts
 from multimodal_ser.types import DataError, Transcript
 
 RECIPE = Recipe("mfcc", '{"hop": 256, "n_mfcc": 13}', 1, ("numpy", "soxr"))
@@ -35,7 +34,7 @@ FILL = """
 import sys
 from pathlib import Path
 import numpy as np
-from multimodal_ser.cache import Recipe, Store
+from multimodal_ser.features.store import Recipe, Store
 store = Store(Path(sys.argv[1]), Recipe("mfcc", "{}", 1, ()))
 for first in range(int(sys.argv[2]), 60, 1):
     rows = range(first, first + 3)
@@ -77,9 +76,9 @@ def test_the_key_does_not_depend_on_the_order_of_options_or_libraries():
     ("installed", "same"), [("2.4.9", True), ("2.5.1", False), ("3.4.1", False)]
 )
 def test_the_key_knows_major_and_minor_of_a_library(monkeypatch, installed, same):
-    monkeypatch.setattr(cache, "version", lambda name: "2.4.1")
+    monkeypatch.setattr("multimodal_ser.features.store.version", lambda name: "2.4.1")
     before = RECIPE.key()
-    monkeypatch.setattr(cache, "version", lambda name: installed)
+    monkeypatch.setattr("multimodal_ser.features.store.version", lambda name: installed)
     assert (RECIPE.key() == before) is same
 
 
@@ -289,16 +288,16 @@ def test_a_cache_that_does_not_exist_yet_is_empty_and_sound(tmp_path):
 def test_the_cache_lies_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("MSER_CACHE", str(tmp_path / "own"))
-    assert cache.default_root() == tmp_path / "own"
+    assert default_root() == tmp_path / "own"
     monkeypatch.delenv("MSER_CACHE")
-    assert cache.default_root() == tmp_path / "xdg" / "multimodal_ser"
+    assert default_root() == tmp_path / "xdg" / "multimodal_ser"
 
 
 def test_opening_a_store_reads_indices_alone_and_whoever_wants_rows_checks_their_shards(
     tmp_path, store, monkeypatch
 ):
     read = []
-    monkeypatch.setattr(cache, "damaged", lambda shard: read.append(shard))
+    monkeypatch.setattr("multimodal_ser.features.store.damaged", lambda shard: read.append(shard))
     other = shard_of(store)
     store.put({"three": ROWS["one"]})
     opened = Store(tmp_path, RECIPE)

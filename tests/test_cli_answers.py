@@ -12,7 +12,7 @@ import soundfile
 import yaml
 
 from multimodal_ser import run
-from multimodal_ser.asr._checkpoints import write_tiny
+from multimodal_ser.features.asr._checkpoints import write_tiny
 
 from .conftest import tones_config, write_tones
 

@@ -5,8 +5,8 @@ import pytest
 
 from multimodal_ser import run
 from multimodal_ser.config.read import check
-from multimodal_ser.copies import with_copies
-from multimodal_ser.extraction import read_input
+from multimodal_ser.features.copies import with_copies
+from multimodal_ser.features.extraction import read_input
 from multimodal_ser.preparation import make_material, prepare
 from multimodal_ser.run import encode
 from multimodal_ser.types import ConfigError

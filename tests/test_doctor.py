@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from multimodal_ser import doctor
 from multimodal_ser.cli import app
 from multimodal_ser.config import read, registry
-from multimodal_ser.encoders import egemaps
+from multimodal_ser.features.encoders import egemaps
 from multimodal_ser.types import ConfigError
 
 from .conftest import tones_config

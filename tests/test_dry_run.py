@@ -10,12 +10,12 @@ import yaml
 from typer.testing import CliRunner
 
 from multimodal_ser import estimates
-from multimodal_ser.cache import inventory
 from multimodal_ser.cli import _tables, app
 from multimodal_ser.config import registry
-from multimodal_ser.contents import Content
 from multimodal_ser.dry_run import dry_run
 from multimodal_ser.estimates import Cost, few
+from multimodal_ser.features.contents import Content
+from multimodal_ser.features.store import inventory
 from multimodal_ser.preparation import prepare
 from multimodal_ser.run import encode, run
 from multimodal_ser.types import ConfigError, DataError, Utterance

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from multimodal_ser.config.registry import build
-from multimodal_ser.encoders import egemaps
+from multimodal_ser.features.encoders import egemaps
 from multimodal_ser.types import Input, MissingError
 
 RATE = 16000

@@ -12,10 +12,10 @@ import yaml
 from typer.testing import CliRunner
 
 from multimodal_ser import load, run
-from multimodal_ser.asr._checkpoints import write_tiny
-from multimodal_ser.asr.whisper import Recognizer
 from multimodal_ser.cli import app
 from multimodal_ser.ensemble import ensemble
+from multimodal_ser.features.asr._checkpoints import write_tiny
+from multimodal_ser.features.asr.whisper import Recognizer
 from multimodal_ser.merging import HOW, LEARNED
 from multimodal_ser.predict import stream
 from multimodal_ser.questions import questions

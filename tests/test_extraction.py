@@ -9,12 +9,12 @@ import soundfile
 import torch
 from safetensors.numpy import load_file, save_file
 
-from multimodal_ser import extraction, features
 from multimodal_ser.config.registry import build
-from multimodal_ser.contents import audio_contents, text_content
-from multimodal_ser.encoders import _tokens, hf_text
-from multimodal_ser.extraction import find_device
-from multimodal_ser.features import Hearing, encode
+from multimodal_ser.features import extraction
+from multimodal_ser.features.contents import audio_contents, text_content
+from multimodal_ser.features.encode import Hearing, encode
+from multimodal_ser.features.encoders import _tokens, hf_text
+from multimodal_ser.features.extraction import find_device
 from multimodal_ser.types import ConfigError, DataError, Input, Utterance
 
 MFCC = {"n_mfcc": 8, "sample_rate": 8000, "pool": "mean_std"}
@@ -47,7 +47,9 @@ def test_what_a_light_encoder_hears_is_what_it_encodes_and_is_not_computed_again
     there, here = tmp_path / "there", tmp_path / "here"
     plain = encode("mfcc", MFCC, clips, audio_contents(clips, there), there, workers=2)
     contents = heard(clips, here, ("mfcc", MFCC), ("mfcc", FRAMES))
-    monkeypatch.setattr(features, "fill", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(
+        "multimodal_ser.features.encode.fill", lambda *_, **__: pytest.fail("computed again")
+    )
     ours = encode("mfcc", MFCC, clips, contents, here)
     assert ours.keys == plain.keys
     for mine, theirs in zip(ours.load(), plain.load(), strict=True):

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 import yaml
 
-from multimodal_ser.asr._checkpoints import write_tiny
+from multimodal_ser.features.asr._checkpoints import write_tiny
 
 from .conftest import tones_config, write_tones
 

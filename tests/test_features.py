@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from multimodal_ser import extraction, features
-from multimodal_ser.contents import Content, text_content
-from multimodal_ser.encoders import hf_text
-from multimodal_ser.features import encode, recipe_of
+from multimodal_ser.features import extraction
+from multimodal_ser.features.contents import Content, text_content
+from multimodal_ser.features.encode import encode, recipe_of
+from multimodal_ser.features.encoders import hf_text
 from multimodal_ser.types import ConfigError, DataError, MissingError, Utterance
 
 TEXTS = ["Qué alegría", "No", "Son las nueve de la mañana", "Qué alegría", "Sí"]
@@ -57,7 +57,9 @@ def test_batches_hold_like_lengths_and_no_more_than_the_budget_once_padded():
 
 def test_every_layer_costs_one_pass(tmp_path, model, monkeypatch):
     last = encoded(tmp_path, options_of(model, layer="last"))
-    monkeypatch.setattr(features, "fill", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(
+        "multimodal_ser.features.encode.fill", lambda *_, **__: pytest.fail("computed again")
+    )
     first = encoded(tmp_path, options_of(model, layer=0))
     every = encoded(tmp_path, options_of(model, layer="weighted"))
     table = every.load()[0]

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from multimodal_ser import load, run
-from multimodal_ser.asr._checkpoints import write_tiny
 from multimodal_ser.config.read import load as load_config
 from multimodal_ser.corpus.datasets import demo
-from multimodal_ser.encoders import hf_speech, hf_text
+from multimodal_ser.features.asr._checkpoints import write_tiny
+from multimodal_ser.features.encoders import hf_speech, hf_text
 
 from .conftest import write_tones
 

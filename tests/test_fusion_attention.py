@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from multimodal_ser import losses
-from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.config.registry import build
+from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.fusion import attention_pooling, cross_attention
 from multimodal_ser.model import Model, head
 from multimodal_ser.types import ConfigError, Features

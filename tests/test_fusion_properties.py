@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.config.registry import build
+from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.fusion import coattention_cnn, concat, joint_cls, multihead
 from multimodal_ser.types import ConfigError, Features
 

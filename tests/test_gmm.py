@@ -9,9 +9,9 @@ from sklearn.mixture import GaussianMixture
 
 from multimodal_ser import run
 from multimodal_ser.balance import balanced
-from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build
+from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.learners import _mixture
 from multimodal_ser.learners._mixture import Mixture
 from multimodal_ser.types import ConfigError, DataError

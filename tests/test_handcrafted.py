@@ -9,10 +9,10 @@ import scipy.stats
 import torch
 
 from multimodal_ser.config.registry import build
-from multimodal_ser.encoders._mel import Mel
-from multimodal_ser.encoders._statistics import STATISTICS, slopes, statistics
-from multimodal_ser.encoders._yin import periods
-from multimodal_ser.encoders.prosody import Encoder as Prosody
+from multimodal_ser.features.encoders._mel import Mel
+from multimodal_ser.features.encoders._statistics import STATISTICS, slopes, statistics
+from multimodal_ser.features.encoders._yin import periods
+from multimodal_ser.features.encoders.prosody import Encoder as Prosody
 from multimodal_ser.types import ConfigError, Input
 
 RATE = 22050

@@ -10,9 +10,9 @@ import torch
 import transformers as hf
 
 from multimodal_ser.config.registry import build
-from multimodal_ser.encoders import _hf, hf_speech
-from multimodal_ser.encoders._group_norm import Valid, ValidGroupNorm
-from multimodal_ser.encoders._windows import kept, spans
+from multimodal_ser.features.encoders import _hf, hf_speech
+from multimodal_ser.features.encoders._group_norm import Valid, ValidGroupNorm
+from multimodal_ser.features.encoders._windows import kept, spans
 from multimodal_ser.types import ConfigError, Input, MissingError
 
 RATE = 16000

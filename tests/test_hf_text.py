@@ -7,8 +7,8 @@ import torch
 import transformers
 
 from multimodal_ser.config.registry import build, module
-from multimodal_ser.encoders import _tokens
-from multimodal_ser.encoders.hf_text import Encoder
+from multimodal_ser.features.encoders import _tokens
+from multimodal_ser.features.encoders.hf_text import Encoder
 from multimodal_ser.types import ConfigError, Input, MissingError
 
 TEXTS = ("qué alegría verte", "no", "son las nueve de la mañana y no hay nadie", "qué pena")

@@ -9,13 +9,13 @@ import soundfile
 import torch
 
 from multimodal_ser import compare, run, training
-from multimodal_ser.augmentation import of_every_epoch
-from multimodal_ser.batches import Ragged
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build, module
+from multimodal_ser.features.augmentation import of_every_epoch
+from multimodal_ser.features.batches import Ragged
+from multimodal_ser.features.live import Blanked, Changes, collate
 from multimodal_ser.learners._optimizer import Optimizer, Schedule
 from multimodal_ser.learners.neural import Learner
-from multimodal_ser.live import Blanked, Changes, collate
 from multimodal_ser.predict import load
 from multimodal_ser.preparation import make_material, prepare
 from multimodal_ser.run import encode
@@ -73,7 +73,7 @@ def test_all_layers_of_a_frame_are_blanked_out_together():
     frames = torch.randn(40, 3, 5, generator=torch.Generator().manual_seed(0))
     ragged = Ragged(frames, torch.tensor([25, 15]))
     step = build("augment", "time_mask", {"share": 0.5, "width": 10})
-    from multimodal_ser.augmentation import Augmentation
+    from multimodal_ser.features.augmentation import Augmentation
 
     changes = Changes(Augmentation([("time_mask", step)]), 0)
     found = Blanked(ragged, "audio", np.array([4, 9]), changes).batch(torch.tensor([0, 1]), 2)

@@ -6,8 +6,8 @@ import torch
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.config.registry import build
+from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.types import ConfigError, DataError
 
 RNG = np.random.default_rng(4)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal_ser.asr import _loops
-from multimodal_ser.asr._loops import Loop, collapse, compression_ratio, loop, loops
+from multimodal_ser.features.asr import _loops
+from multimodal_ser.features.asr._loops import Loop, collapse, compression_ratio, loop, loops
 
 PHRASE = "de la Junta de Extremadura"
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from multimodal_ser.features.pooling import Attention
 from multimodal_ser.fusion import concat, late
 from multimodal_ser.model import LayerMix, Model, head, merge, merge_numbers
-from multimodal_ser.pooling import Attention
 from multimodal_ser.types import Features, MissingError
 
 DIMS = {"audio": 3, "text": 2}

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.config.registry import build
+from multimodal_ser.features.batches import Dataset, Ragged
 
 from .test_fusion_attention import schooled, taught
 

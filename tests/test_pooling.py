@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from multimodal_ser.pooling import Pool, width
+from multimodal_ser.features.pooling import Pool, width
 from multimodal_ser.types import Features
 
 KINDS = ["mean", "mean_std", "max", "attentive"]

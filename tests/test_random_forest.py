@@ -7,8 +7,8 @@ import torch
 from scipy import sparse
 from sklearn.ensemble import RandomForestClassifier
 
-from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.config.registry import build, find, schema
+from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.types import ConfigError, DataError
 
 RNG = np.random.default_rng(4)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy import sparse
 
-from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.config.registry import build
+from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.types import DataError
 
 RNG = np.random.default_rng(3)

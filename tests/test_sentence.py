@@ -10,7 +10,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from multimodal_ser.config.registry import build
-from multimodal_ser.encoders import _tokens
+from multimodal_ser.features.encoders import _tokens
 from multimodal_ser.types import ConfigError, Input, MissingError
 
 TEXTS = ["qué alegría verte", "no", "son las nueve de la mañana y no hay nadie en casa", "qué pena"]

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from multimodal_ser import losses
-from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.distributed import World
+from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.fusion import concat
 from multimodal_ser.learners._optimizer import Optimizer, Rates, Schedule, build
 from multimodal_ser.learners._steps import Steps, ahead

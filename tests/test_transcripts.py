@@ -12,18 +12,19 @@ import pytest
 import soundfile
 import torch
 
-from multimodal_ser import contents, run, transcripts
-from multimodal_ser.asr import _checkpoints
-from multimodal_ser.asr.whisper import Recognizer
-from multimodal_ser.cache import Recipe
+from multimodal_ser import run
 from multimodal_ser.config import registry
 from multimodal_ser.config.read import check
 from multimodal_ser.corpus.corpus import About, Corpus
 from multimodal_ser.corpus.datasets import manifest
-from multimodal_ser.extraction import plan
-from multimodal_ser.features import recipe_of
+from multimodal_ser.features import contents, transcripts
+from multimodal_ser.features.asr import _checkpoints
+from multimodal_ser.features.asr.whisper import Recognizer
+from multimodal_ser.features.encode import recipe_of
+from multimodal_ser.features.extraction import plan
+from multimodal_ser.features.store import Recipe
+from multimodal_ser.features.transcripts import TranscriptStore, damaged, error_rates
 from multimodal_ser.preparation import load_corpus, with_text
-from multimodal_ser.transcripts import TranscriptStore, damaged, error_rates
 from multimodal_ser.types import ConfigError, Input, Transcript, Utterance
 
 from .conftest import tones_config, write_tones

@@ -17,11 +17,11 @@ from whisper.decoding import DecodingResult
 from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import get_tokenizer
 
-from multimodal_ser.asr import _checkpoints
-from multimodal_ser.asr.whisper import Limits, Recognizer
 from multimodal_ser.config import registry
 from multimodal_ser.corpus import audio
 from multimodal_ser.corpus.datasets import demo
+from multimodal_ser.features.asr import _checkpoints
+from multimodal_ser.features.asr.whisper import Limits, Recognizer
 from multimodal_ser.types import ConfigError, Input, MissingError
 
 RATE = 16000

@@ -28,13 +28,13 @@ from transformers import (
 
 from benchmark import Rows, alternately, clips
 from benchmark.bare import Settings, trainer
-from multimodal_ser.batches import Dataset
 from multimodal_ser.config import registry
 from multimodal_ser.corpus import audio
+from multimodal_ser.features.batches import Dataset
+from multimodal_ser.features.live import Calls, Shelf
 from multimodal_ser.fusion import join
 from multimodal_ser.learners._optimizer import Optimizer
 from multimodal_ser.learners.neural import Learner
-from multimodal_ser.live import Calls, Shelf
 from multimodal_ser.losses import cross_entropy
 from multimodal_ser.model import Model, head
 from multimodal_ser.types import Finetune, Input

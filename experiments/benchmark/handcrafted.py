@@ -9,8 +9,8 @@ import librosa
 from threadpoolctl import threadpool_limits
 
 from benchmark import Rows, best, clips
-from multimodal_ser.contents import audio_contents
-from multimodal_ser.features import Hearing, encode
+from multimodal_ser.features.contents import audio_contents
+from multimodal_ser.features.encode import Hearing, encode
 
 MFCC = {"n_mfcc": 128, "sample_rate": 22050, "pool": "mean"}
 CLIPS = 1440

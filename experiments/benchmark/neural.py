@@ -23,9 +23,9 @@ from transformers import (
 )
 
 from benchmark import Rows, best, clips, transcripts
-from multimodal_ser.contents import audio_contents, text_content
 from multimodal_ser.corpus import audio
-from multimodal_ser.features import encode
+from multimodal_ser.features.contents import audio_contents, text_content
+from multimodal_ser.features.encode import encode
 from multimodal_ser.types import Utterance
 
 CLIPS, TEXTS = 100, 300

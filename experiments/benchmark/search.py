@@ -31,8 +31,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmark import Rows, alternately
 from benchmark.bare import Named, Settings, one_frame, trainer
 from multimodal_ser import training
-from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.config.read import applied, check, space_of
+from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.fusion import concat
 from multimodal_ser.model import Model, head
 from multimodal_ser.parallel import one_thread

@@ -17,10 +17,10 @@ from whisper.decoding import DecodingOptions, decode
 from whisper.model import ModelDimensions, Whisper
 
 from benchmark import Rows, best, clips
-from multimodal_ser.asr.whisper import Recognizer
-from multimodal_ser.contents import audio_contents
 from multimodal_ser.corpus import audio
-from multimodal_ser.transcripts import transcribe
+from multimodal_ser.features.asr.whisper import Recognizer
+from multimodal_ser.features.contents import audio_contents
+from multimodal_ser.features.transcripts import transcribe
 from multimodal_ser.types import Utterance
 
 CLIPS, BATCH = 32, 16

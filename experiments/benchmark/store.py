@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark import Rows, best
-from multimodal_ser.cache import Recipe, Store
+from multimodal_ser.features.store import Recipe, Store
 
 
 def rows() -> Rows:

@@ -23,13 +23,13 @@ from torch import Tensor
 from benchmark import Rows, alternately, clips, fine_tuning
 from benchmark.bare import Named, Ready, Settings, loop, one_frame, trainer
 from multimodal_ser import run
-from multimodal_ser.augmentation import Augmentation
-from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.config import registry
+from multimodal_ser.features.augmentation import Augmentation
+from multimodal_ser.features.batches import Dataset, Ragged
+from multimodal_ser.features.live import Calls, Changes, Utterances
 from multimodal_ser.fusion import concat, join
 from multimodal_ser.learners._optimizer import Optimizer
 from multimodal_ser.learners.neural import Learner
-from multimodal_ser.live import Calls, Changes, Utterances
 from multimodal_ser.losses import cross_entropy
 from multimodal_ser.model import Model, head
 from multimodal_ser.parallel import one_thread

@@ -126,9 +126,9 @@ def transcribe(config: ConfigPath, overrides: Overrides = None) -> None:
     """
     experiment = load_experiment(config, overrides)
     from multimodal_ser.cli import _tables
+    from multimodal_ser.features.transcripts import error_rates
     from multimodal_ser.files import as_csv, write_atomically
     from multimodal_ser.preparation import load_corpus, with_text
-    from multimodal_ser.transcripts import error_rates
     from multimodal_ser.types import ConfigError
 
     corpus = load_corpus(experiment)

@@ -74,7 +74,7 @@ def _functions(kind: Kind) -> dict[str, str]:
 @cache.command("ls")
 def list_cache() -> None:
     """One line a store: what made it, its size, when it was last used."""
-    from multimodal_ser.cache import default_root, inventory
+    from multimodal_ser.features.store import default_root, inventory
 
     root = default_root()
     print(f"{root}:")
@@ -87,9 +87,9 @@ def list_cache() -> None:
 @cache.command("verify")
 def verify_cache() -> None:
     """Check every shard, and decode again every file it remembers; exit 4 where one differs."""
-    from multimodal_ser.cache import default_root, verify
-    from multimodal_ser.contents import verify_contents
-    from multimodal_ser.transcripts import damaged
+    from multimodal_ser.features.contents import verify_contents
+    from multimodal_ser.features.store import default_root, verify
+    from multimodal_ser.features.transcripts import damaged
     from multimodal_ser.types import DataError, listed
 
     root = default_root()
@@ -107,7 +107,7 @@ def prune_cache(
     days: Annotated[float, typer.Option(min=0, help="Remove what was not used for so long.")],
 ) -> None:
     """Remove stores that have not been used for some days."""
-    from multimodal_ser.cache import default_root, prune
+    from multimodal_ser.features.store import default_root, prune
 
     for store in prune(default_root(), days):
         print(f"removed {store}")

@@ -32,9 +32,9 @@ KINDS = {
 }
 _SHELVES = {
     "datasets": "corpus.datasets",
-    "asr": "asr",
-    "augment": "augment",
-    "encoders": "encoders",
+    "asr": "features.asr",
+    "augment": "features.augment",
+    "encoders": "features.encoders",
     "fusion": "fusion",
     "learners": "learners",
 }

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from multimodal_ser.pooling import Pool, Pooling, width
+from multimodal_ser.features.pooling import Pool, Pooling, width
 from multimodal_ser.types import ConfigError, Features
 
 

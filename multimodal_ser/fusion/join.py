@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from multimodal_ser.pooling import Pool, Pooling, width
+from multimodal_ser.features.pooling import Pool, Pooling, width
 from multimodal_ser.types import Features
 
 

@@ -22,7 +22,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from multimodal_ser.pooling import Pool, Pooling, width
+from multimodal_ser.features.pooling import Pool, Pooling, width
 from multimodal_ser.types import Features
 
 Positive = Annotated[int, Field(gt=0)]

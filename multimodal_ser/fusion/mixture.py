@@ -19,7 +19,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from multimodal_ser.pooling import Pool, Pooling, width
+from multimodal_ser.features.pooling import Pool, Pooling, width
 from multimodal_ser.types import Features
 
 

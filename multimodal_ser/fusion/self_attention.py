@@ -21,8 +21,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from multimodal_ser.features.pooling import Pooling
 from multimodal_ser.fusion._attention import Attended
-from multimodal_ser.pooling import Pooling
 from multimodal_ser.types import Features
 
 

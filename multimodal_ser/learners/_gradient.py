@@ -15,9 +15,9 @@ from pydantic import Field
 from safetensors.torch import load, save
 from torch import Tensor
 
-from multimodal_ser.batches import Dataset, Ragged
 from multimodal_ser.distributed import world
 from multimodal_ser.evaluation import metrics
+from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.learners._optimizer import Optimizer
 from multimodal_ser.learners._progress import Progress
 from multimodal_ser.learners._steps import HALVES, Steps

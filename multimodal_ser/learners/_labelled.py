@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multimodal_ser.batches import Dataset
+from multimodal_ser.features.batches import Dataset
 from multimodal_ser.types import DataError
 
 

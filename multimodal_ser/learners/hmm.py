@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from multimodal_ser.batches import Dataset, Ragged
+from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.learners import _markov, _mixture
 from multimodal_ser.learners._by_class import ByClass, Scores, enough
 from multimodal_ser.learners._markov import Markov

@@ -17,7 +17,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from multimodal_ser.batches import Dataset
+from multimodal_ser.features.batches import Dataset
 from multimodal_ser.learners._labelled import Labelled, labelled, two_classes
 from multimodal_ser.types import ConfigError, DataError
 

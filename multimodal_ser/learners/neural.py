@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from multimodal_ser.batches import Dataset
+from multimodal_ser.features.batches import Dataset
 from multimodal_ser.learners import _gradient
 from multimodal_ser.learners._gradient import Kept, Loop, Positive, Select, Watch
 from multimodal_ser.learners._optimizer import Optimizer

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 from sklearn.ensemble import RandomForestClassifier
 
-from multimodal_ser.batches import Dataset
+from multimodal_ser.features.batches import Dataset
 from multimodal_ser.learners._labelled import two_classes
 from multimodal_ser.learners._machines import packed, unpacked
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from safetensors.numpy import load, save
 from sklearn.linear_model import Ridge, RidgeCV
 
-from multimodal_ser.batches import Dataset
+from multimodal_ser.features.batches import Dataset
 from multimodal_ser.types import DataError
 
 _GRID = np.logspace(-3, 6, 19)

@@ -23,7 +23,7 @@ from multimodal_ser.config.search_space import Assignment, Space
 from multimodal_ser.corpus.targets import Target
 from multimodal_ser.evaluation import evaluate, metrics
 from multimodal_ser.evaluation.predictions import columns_of
-from multimodal_ser.features import Encoded
+from multimodal_ser.features.encode import Encoded
 from multimodal_ser.material import Material, Source, source_of
 from multimodal_ser.preparation import Prepared, make_material
 from multimodal_ser.run import encode

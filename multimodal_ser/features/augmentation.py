@@ -1,0 +1,94 @@
+"""The augmentations of a config, one after the other, each with randomness of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Augment, Part
+from multimodal_ser.features.batches import Batch
+from multimodal_ser.types import MODALITIES, ConfigError, Input
+
+Key = tuple[int, ...]
+_STAGES = ("input", "frames", "batch")
+
+
+class Augmentation:
+    """The steps of a config in their order, seeded by run, epoch and utterance.
+
+    A key is `(seed, epoch, row)`, for batches `(seed, epoch, batch)`: what happens to an utterance
+    depends neither on the order of the batches nor on the number of workers. A step's place in the
+    list is part of its seed, so one that is added at the end changes no other's draws.
+    """
+
+    def __init__(self, steps: Sequence[tuple[str, Any]]) -> None:
+        """steps: the name of each component, and what was built of it."""
+        for name, step in steps:
+            if step.STAGE not in _STAGES or step.modality not in (None, *MODALITIES):
+                raise ConfigError(
+                    f"augment: '{name}' has STAGE '{step.STAGE}' and modality '{step.modality}'; "
+                    f"allowed: {', '.join(_STAGES)}; {', '.join(MODALITIES)}, None"
+                )
+        self.steps = [step for _, step in steps]
+
+    def of_input(self, one: Input, key: Key) -> Input:
+        """Sound and text, as far as the input has them."""
+        for place, step in self._places("input"):
+            one = step(one, np.random.default_rng([*key, place]))
+        return one
+
+    def of_frames(self, x: Tensor, modality: str, key: Key) -> Tensor:
+        """x `[T, D]` of an encoder of this modality, only frames that are valid."""
+        for place, step in self._places("frames"):
+            if step.modality in (None, modality):
+                x = step(x, np.random.default_rng([*key, place]))
+        return x
+
+    def of_batch(self, batch: Batch, key: Key) -> Batch:
+        """After padding."""
+        for place, step in self._places("batch"):
+            batch = step(batch, np.random.default_rng([*key, place]))
+        return batch
+
+    def touches_input(self, modality: str) -> bool:
+        """Whether encoders of this modality cannot use what was cached."""
+        return self._touches("input", modality)
+
+    def touches_frames(self, modality: str) -> bool:
+        """Whether features of this modality change from epoch to epoch."""
+        return self._touches("frames", modality)
+
+    def touches_batches(self) -> bool:
+        """Whether rows of a batch are mixed."""
+        return any(True for _ in self._places("batch"))
+
+    def _touches(self, stage: str, modality: str) -> bool:
+        return any(step.modality in (None, modality) for _, step in self._places(stage))
+
+    def _places(self, stage: str) -> Iterator[tuple[int, Any]]:
+        """The steps of one stage, each with its place among all."""
+        return ((at, step) for at, step in enumerate(self.steps) if stage == step.STAGE)
+
+
+def build(steps: Iterable[Part]) -> Augmentation:
+    """The steps of a config, made of their components."""
+    return Augmentation(
+        [(step.name, registry.build("augment", step.name, step.options)) for step in steps]
+    )
+
+
+def of_every_epoch(augment: Augment) -> Augmentation | None:
+    """The steps that change what is trained on in every epoch; None without any."""
+    return build(augment.steps) if augment.steps and not augment.copies else None
+
+
+def files_hash(steps: Iterable[Part]) -> str:
+    """Of the files that the steps read, wherever they lie; nothing where they read none."""
+    found = [(registry.find("augment", step.name), step.options) for step in steps]
+    return "/".join(
+        kind.files_hash(options) for kind, options in found if hasattr(kind, "files_hash")
+    )

@@ -1,0 +1,74 @@
+"""Changed copies of the rows that train, made once: more rows for encoders that are cached.
+
+A copy stands behind all rows of the corpus, its K copies in blocks of N; rows that never train have
+copies without content, which no encoder reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.features.augmentation import files_hash
+from multimodal_ser.features.contents import Content, text_content
+from multimodal_ser.features.extraction import augmentation_of
+from multimodal_ser.types import Change, Fold, Input, Utterance
+
+
+def with_copies(rows: np.ndarray, copies: int, count: int) -> np.ndarray:
+    """The rows and their copies, of a corpus of `count` rows."""
+    return np.concatenate([rows + block * count for block in range(copies + 1)])
+
+
+def extended(
+    experiment: Experiment,
+    folds: Sequence[Fold],
+    utterances: Sequence[Utterance],
+    sounds: Sequence[Content | None] | None,
+) -> tuple[list[Utterance], list[Content | None], list[Content | None]]:
+    """Utterances, what they sound like and what they say, with the copies behind them.
+
+    sounds: of the corpus, None where nothing listens.
+    """
+    heard: list[Content | None] = list(sounds or [None] * len(utterances))
+    everything = [*utterances], [*heard], [text_content(one) for one in utterances]
+    trained = np.unique(np.concatenate([fold.train for fold in folds])).tolist()
+    parts = experiment.augment.steps
+    steps = json.dumps([[one.name, one.options] for one in parts], sort_keys=True)
+    held = files_hash(parts)
+    for copy in range(experiment.augment.copies or 0):
+        block = [Utterance(one.id) for one in utterances]
+        sound: list[Content | None] = [None] * len(utterances)
+        for row in trained:
+            block[row], sound[row] = _copy(utterances[row], heard[row], (steps, held), copy)
+        everything[0].extend(block)
+        everything[1].extend(sound)
+        everything[2].extend(text_content(one) for one in block)
+    return everything
+
+
+def _copy(
+    one: Utterance, sound: Content | None, how: tuple[str, str], copy: int
+) -> tuple[Utterance, Content | None]:
+    """An utterance with its text changed, and its sound to be changed when it is read.
+
+    how: the steps, and the hash of the files that they read.
+    What is drawn depends on what is said and heard, not on the name or the place of it.
+    """
+    steps, held = how
+    text = text_content(one)
+    told = f"{sound.key if sound else ''}/{text.key if text else ''}"
+    seed = int.from_bytes(hashlib.blake2b(told.encode(), digest_size=4).digest())
+    change = Change(steps, copy, seed)
+    hears = augmentation_of(steps).touches_input("audio")
+    said = augmentation_of(steps).of_input(Input(text=one.text, language=one.language), change.key)
+    changed = replace(one, text=said.text, change=change if hears else None)
+    if sound is None or not hears:
+        return changed, sound
+    key = hashlib.blake2b(f"{sound.key}/{steps}/{held}/{copy}/{seed}".encode(), digest_size=16)
+    return changed, Content(key.hexdigest(), sound.length)

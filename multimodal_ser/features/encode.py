@@ -1,0 +1,152 @@
+"""The encoding stage: utterances → rows in the cache, each distinct input computed once."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from multimodal_ser.config import registry
+from multimodal_ser.features.contents import Content
+from multimodal_ser.features.extraction import Row, Shelf, fill, find_device, hear, plan
+from multimodal_ser.features.store import Recipe, Store
+from multimodal_ser.types import ConfigError, Utterance
+
+_WEIGHTS = ("model", "revision", "file")  # options that say where they lie
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Where the features of some utterances are: `keys` `[N]`, `""` for a missing modality.
+
+    layer: which of the stored layers is meant; None: the rows as they are stored. remarks: how
+    many of the utterances an encoder had something to say of.
+    """
+
+    root: Path
+    recipe: Recipe
+    keys: tuple[str, ...]
+    layer: int | None = None
+    remarks: tuple[tuple[str, int], ...] = ()
+
+    def load(self) -> list[np.ndarray | None]:
+        """`[T, D]` (or all layers, `[T, L, D]`) float32 for each utterance, None where missing."""
+        store = Store(self.root, self.recipe)
+        rows = store.get([key for key in dict.fromkeys(self.keys) if key])
+        if self.layer is not None:
+            _check_layer(self.layer, rows)
+            rows = {key: row[:, self.layer] for key, row in rows.items()}
+        return [rows[key].astype(np.float32, copy=False) if key else None for key in self.keys]
+
+
+def _check_layer(layer: int, rows: Mapping[str, np.ndarray]) -> None:
+    count = min((row.shape[1] for row in rows.values()), default=0)
+    if rows and not -count <= layer < count:
+        raise ConfigError(f"layer {layer} is not there: {-count} … {count - 1}, last or weighted")
+
+
+def encode(
+    name: str,
+    options: Mapping[str, Any],
+    utterances: Sequence[Utterance],
+    contents: Sequence[Content | None],
+    root: Path,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    label: str = "",
+) -> Encoded:
+    """Fill the cache with a frozen encoder's features of the utterances.
+
+    Batches are planned over all of them before the cache is looked at, so that what a batch
+    computes does not depend on what an earlier run had finished.
+    """
+    find = registry.find("encoders", name)
+    stored, layer = stored_form(name, options)
+    recipe = recipe_of(name, stored)
+    store = Store(root, recipe)
+    place = find_device(device)
+    planned = plan(find, utterances, contents, place)
+    store.drop_damaged([content.key for batch in planned for _, content in batch])
+    batches = [batch for batch in planned if not all(one.key in store for _, one in batch)]
+    if batches:
+        fill(store, name, stored, batches, device=place, workers=workers, label=label)
+    keys = tuple(content.key if content else "" for content in contents)
+    remarks = Counter(store.remarks[key] for key in keys if key in store.remarks)
+    return Encoded(root, recipe, keys, layer, tuple(sorted(remarks.items())))
+
+
+def stored_form(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
+    """The options under which rows are kept, and which layer of such a row is meant.
+
+    None: the row as it is.
+    """
+    find = registry.find("encoders", name)
+    stored = find.stored(options) if hasattr(find, "stored") else dict(options)
+    wanted = options.get("layer")
+    if wanted == stored.get("layer") or not isinstance(wanted, int | str):
+        return stored, None
+    return stored, -1 if wanted == "last" else int(wanted)
+
+
+def recipe_of(name: str, options: Mapping[str, Any], kind: str = "encoders") -> Recipe:
+    """Code from outside the package is part of the recipe by its source, weights by their hash.
+
+    Where there is such a hash, the name and place of the weights are not.
+    """
+    component = registry.find(kind, name)
+    source = ""
+    if name not in registry.names(kind):
+        text = inspect.getsource(registry.module(kind, name))
+        source = hashlib.sha256(text.encode()).hexdigest()[:16]
+    if hasattr(component, "weights_hash"):
+        source += component.weights_hash(options)
+        options = {key: one for key, one in options.items() if key not in _WEIGHTS}
+    return Recipe(
+        component=name,
+        options=json.dumps(dict(options), sort_keys=True),
+        version=component.VERSION,
+        libraries=tuple(component.VALUE_LIBRARIES),
+        precision=getattr(component, "store", "float32"),
+        source=source,
+    )
+
+
+class Hearing:
+    """Light encoders that make their rows while a clip is decoded for the first time.
+
+    An encoder is light if its `light(options)` says so: a small row, made of each clip alone.
+    """
+
+    def __init__(self, encoders: Sequence[tuple[str, Mapping[str, Any]]], root: Path) -> None:
+        self.encoders = [
+            (name, dict(options)) for name, options in encoders if is_light(name, options)
+        ]
+        self.shelves = [Shelf(Store(root, recipe_of(*one))) for one in self.encoders]
+
+    @property
+    def hear(self) -> Callable[[np.ndarray, int], list[Row]]:
+        """samples and rate → a row an encoder; goes to the workers."""
+        return partial(hear, self.encoders)
+
+    def keep(self, key: str, rows: Sequence[Row]) -> None:
+        """The rows of a clip, by its content."""
+        for shelf, row in zip(self.shelves, rows, strict=True):
+            shelf.add(key, row)
+
+    def close(self) -> None:
+        for shelf in self.shelves:
+            shelf.close()
+
+
+def is_light(name: str, options: Mapping[str, Any]) -> bool:
+    light = getattr(registry.find("encoders", name), "light", None)
+    return light is not None and light(options)

@@ -1,0 +1,270 @@
+"""How an encoder comes to its rows: batches of like length, spread over the cores, into a store.
+
+On a CPU every worker has its own encoder. On an accelerator one encoder runs in this process and
+the workers beside it decode, resample and tokenise a few batches ahead.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from multimodal_ser.config import registry
+from multimodal_ser.corpus import audio
+from multimodal_ser.features.augmentation import Augmentation
+from multimodal_ser.features.contents import Content
+from multimodal_ser.features.store import Store
+from multimodal_ser.parallel import spread
+from multimodal_ser.types import ConfigError, DataError, Features, Input, Utterance, listed
+
+_BATCH = (16, None)
+_SHARD_ROWS, _SHARD_BYTES = 512, 2**26
+_LARGE = 2**30  # bytes from which on a user is told what is coming
+_SAMPLE = 0.02  # share of the inputs after which that is known
+
+Batch = list[tuple[Utterance, Content]]
+Row = tuple[np.ndarray, str]  # features `[T, D]` or `[T, L, D]`, and a remark
+
+
+def find_device(wanted: str = "auto") -> torch.device:
+    """`auto`: the accelerator of this machine if there is one, else the CPU."""
+    there = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if wanted == "auto":
+        return there or torch.device("cpu")
+    if wanted != "cpu" and (there is None or there.type != wanted):
+        has = there.type if there else "only a CPU"
+        raise ConfigError(f"device: this machine has {has}, not {wanted}; auto takes what is there")
+    return torch.device(wanted)
+
+
+def plan(
+    encoder: Any,
+    utterances: Sequence[Utterance],
+    contents: Sequence[Content | None],
+    device: torch.device,
+) -> list[Batch]:
+    """Batches of distinct inputs of like length: not too many, and not too much once padded.
+
+    `encoder.BATCH` says how many items, and how many samples or characters with padding;
+    `encoder.ACCELERATED` says so for accelerators, which want more at a time.
+    """
+    bounds = getattr(encoder, "BATCH", _BATCH)
+    items, budget = bounds if device.type == "cpu" else getattr(encoder, "ACCELERATED", bounds)
+    distinct = {
+        content.key: (utterance, content)
+        for utterance, content in zip(utterances, contents, strict=True)
+        if content
+    }
+    batches: list[Batch] = []
+    for pair in sorted(distinct.values(), key=lambda pair: (pair[1].length, pair[1].key)):
+        size = len(batches[-1]) if batches else items
+        full = budget is not None and (size + 1) * pair[1].length > budget
+        if full or size == items:
+            batches.append([])
+        batches[-1].append(pair)
+    return batches
+
+
+def fill(
+    store: Store,
+    name: str,
+    options: Mapping[str, Any],
+    batches: Sequence[Batch],
+    *,
+    device: torch.device,
+    workers: int | None = None,
+    label: str = "",
+) -> None:
+    """Compute the batches and put their rows into the store, a shard at a time.
+
+    The longest first: too little memory shows at once, and no worker ends with a long one alone.
+    """
+    batches = batches[::-1]
+    parts = [[utterance for utterance, _ in batch] for batch in batches]
+    jobs = [(name, dict(options), store.source, part) for part in parts]
+    beside = device.type != "cpu" and hasattr(registry.find("encoders", name), "ACCELERATED")
+    if beside:
+        found = _beside(jobs, device, workers, label)
+    else:
+        found = spread(_encode_batch, jobs, workers=workers, label=label)
+    shelf, outlook = Shelf(store), _Outlook(store.folder, batches)
+    for batch, rows in zip(batches, found, strict=True):
+        outlook.see(batch, rows)
+        for (_, content), row in zip(batch, rows, strict=True):
+            shelf.add(content.key, row)
+    shelf.close()
+
+
+class Shelf:
+    """Rows on their way into a store, a shard at a time."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.rows: dict[str, Row] = {}
+        self.bytes = 0
+
+    def add(self, key: str, row: Row) -> None:
+        if key in self.store or key in self.rows:
+            return
+        self.rows[key] = row
+        self.bytes += row[0].nbytes
+        if len(self.rows) >= _SHARD_ROWS or self.bytes > _SHARD_BYTES:
+            self.close()
+
+    def close(self) -> None:
+        """Write what has been added."""
+        remarks = {key: remark for key, (_, remark) in self.rows.items() if remark}
+        self.store.put({key: row for key, (row, _) in self.rows.items()}, remarks)
+        self.rows, self.bytes = {}, 0
+
+
+class _Outlook:
+    """How large and how long it will be, from the first batches; stops before the disk is full."""
+
+    def __init__(self, folder: Path, batches: Sequence[Batch]) -> None:
+        self.folder = folder
+        self.items = sum(len(batch) for batch in batches)
+        self.length = sum(content.length for batch in batches for _, content in batch)
+        self.began = time.monotonic()
+        self.seen = self.seen_length = self.bytes = 0
+        self.said = False
+
+    def see(self, batch: Batch, rows: Sequence[Row]) -> None:
+        """After a small share, which are the longest: DataError if the rest cannot be stored."""
+        if self.said:
+            return
+        self.seen += len(batch)
+        self.seen_length += sum(content.length for _, content in batch)
+        self.bytes += sum(row.nbytes for row, _ in rows)
+        if self.seen < _SAMPLE * self.items:
+            return
+        self.said = True
+        constant = len({row.shape for row, _ in rows}) == 1 and rows[0][0].shape[0] == 1
+        share = self.seen / self.items if constant else self.seen_length / max(self.length, 1)
+        size, free = self.bytes / max(share, 1e-9), shutil.disk_usage(self.folder).free
+        if size > free:
+            raise DataError(
+                f"these features need about {size / 2**30:.1f} GiB, and {free / 2**30:.1f} are "
+                f"free under {self.folder} (pool: mean, or another cache.dir)"
+            )
+        if size > _LARGE:
+            seconds = (time.monotonic() - self.began) * self.length / max(self.seen_length, 1)
+            what = f"about {size / 2**30:.1f} GiB and {seconds / 60:.0f} minutes"
+            print(f"{self.items} inputs: {what} are to come", file=sys.stderr)
+
+
+def read_input(utterance: Utterance, modality: str) -> Input:
+    """What an encoder of this modality may see of the utterance."""
+    if modality == "text":
+        return Input(text=utterance.text, language=utterance.language)
+    if utterance.audio is None:
+        return Input()
+    samples, rate = audio.read(utterance)
+    one = Input(samples=samples, rate=rate)
+    if utterance.change is None:
+        return one
+    return augmentation_of(utterance.change.steps).of_input(one, utterance.change.key)
+
+
+@lru_cache(maxsize=4)
+def augmentation_of(steps: str) -> Augmentation:
+    """From names and options as JSON."""
+    return Augmentation(
+        [(name, registry.build("augment", name, options)) for name, options in json.loads(steps)]
+    )
+
+
+def run_encoder(encoder: Any, inputs: Sequence[Input]) -> list[np.ndarray]:
+    """`[T, D]` (all layers: `[T, L, D]`) for each input, unpadded; T = 0 for a missing one."""
+    return _forward(encoder, encoder.prepare(inputs))
+
+
+def hear(
+    encoders: Sequence[tuple[str, Mapping[str, Any]]], samples: np.ndarray, rate: int
+) -> list[Row]:
+    """The row that each encoder makes of one clip."""
+    one = Input(samples=samples, rate=rate)
+    made = [_built(name, json.dumps(options, sort_keys=True)) for name, options in encoders]
+    return [_rows(encoder, [one], [""])[0] for encoder in made]
+
+
+def _forward(encoder: Any, given: Mapping[str, torch.Tensor]) -> list[np.ndarray]:
+    with torch.inference_mode():
+        features: Features = encoder(**given)
+    kept = getattr(encoder, "store", "float32")
+    rows = []
+    for x, mask in zip(features.x.cpu(), features.mask.cpu(), strict=True):
+        row = x[mask] if x.ndim == 2 else x[:, mask].transpose(0, 1)
+        rows.append(row.to(torch.float32).numpy().astype(kept))
+    return rows
+
+
+def _encode_batch(
+    name: str, options: Mapping[str, Any], source: str, utterances: Sequence[Utterance]
+) -> list[Row]:
+    encoder = _built(name, json.dumps(options, sort_keys=True), source)
+    inputs = [read_input(utterance, encoder.modality) for utterance in utterances]
+    return _rows(encoder, inputs, [one.id for one in utterances])
+
+
+def _rows(encoder: Any, inputs: Sequence[Input], ids: Sequence[str]) -> list[Row]:
+    rows = _finite(encoder, ids, run_encoder(encoder, inputs))
+    return list(zip(rows, _remarks(encoder, inputs), strict=True))
+
+
+def _finite(encoder: Any, ids: Sequence[str], rows: list[np.ndarray]) -> list[np.ndarray]:
+    bad = [one for one, row in zip(ids, rows, strict=True) if not np.isfinite(row).all()]
+    if bad:
+        name = type(encoder).__module__.rpartition(".")[2]
+        raise DataError(listed(bad, f"utterances got NaN or infinite features from {name}"))
+    return rows
+
+
+def _remarks(encoder: Any, inputs: Sequence[Input]) -> list[str]:
+    return encoder.remarks(inputs) if hasattr(encoder, "remarks") else [""] * len(inputs)
+
+
+def _beside(
+    jobs: Sequence[tuple[str, dict[str, Any], str, list[Utterance]]],
+    device: torch.device,
+    workers: int | None,
+    label: str,
+) -> Iterator[list[Row]]:
+    """One encoder on the device, fed by workers that prepare its inputs."""
+    name, options, *_ = jobs[0]
+    encoder = registry.build("encoders", name, options).eval().to(device)
+    prepared = spread(_prepare_batch, jobs, workers=workers, label=label)
+    for (*_, utterances), (given, remarks) in zip(jobs, prepared, strict=True):
+        tensors = {key: torch.from_numpy(one).to(device) for key, one in given.items()}
+        rows = _finite(encoder, [one.id for one in utterances], _forward(encoder, tensors))
+        yield list(zip(rows, remarks, strict=True))
+
+
+def _prepare_batch(
+    name: str, options: Mapping[str, Any], source: str, utterances: Sequence[Utterance]
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    encoder = _front(name, json.dumps(options, sort_keys=True), source)
+    inputs = [read_input(utterance, encoder.modality) for utterance in utterances]
+    given = {key: one.numpy() for key, one in encoder.prepare(inputs).items()}
+    return given, _remarks(encoder, inputs)
+
+
+@lru_cache(maxsize=4)
+def _built(name: str, options: str, source: str = "") -> Any:
+    """Kept in the process as long as its weights are the same (`source`), wherever they lie."""
+    return registry.build("encoders", name, json.loads(options)).eval()
+
+
+@lru_cache(maxsize=4)
+def _front(name: str, options: str, source: str) -> Any:
+    """An encoder that only prepares: its weights are given back to the memory."""
+    return registry.build("encoders", name, json.loads(options)).to("meta")

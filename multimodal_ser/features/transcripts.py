@@ -1,0 +1,300 @@
+"""The transcription stage: text for utterances that have none, each sound decoded once.
+
+Like features, transcripts are kept by what they were made from: a store is named by the recogniser,
+its options, versions and weights, a row by the hash of its sound and the language asked for. A
+batch is one file, so a kill loses at most the batch that was being decoded.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from multimodal_ser.config import registry
+from multimodal_ser.corpus import audio
+from multimodal_ser.corpus.clusters import clusters
+from multimodal_ser.corpus.corpus import Corpus
+from multimodal_ser.evaluation import statistics, word_errors
+from multimodal_ser.evaluation.word_errors import rate
+from multimodal_ser.features.contents import Content, audio_contents
+from multimodal_ser.features.encode import recipe_of
+from multimodal_ser.features.extraction import Batch, find_device, plan, read_input
+from multimodal_ser.features.store import Recipe, sign
+from multimodal_ser.files import write_atomically
+from multimodal_ser.parallel import spread
+from multimodal_ser.types import Input, Transcript, Utterance
+
+FOLDER = "transcripts"
+_SAID_EVERY = 30.0  # seconds between two lines of progress where there is no terminal
+_UNITS: dict[str, Literal["words", "characters"]] = {"WER": "words", "CER": "characters"}
+_COLUMNS = [field.name for field in fields(Transcript)]
+
+
+class TranscriptStore:
+    """The transcripts of one recipe; what a kill or a bad disk has left is read as not there.
+
+    look_only: everything on disk stays as it is.
+    """
+
+    def __init__(self, root: Path, recipe: Recipe, *, look_only: bool = False) -> None:
+        self.folder = root / FOLDER / recipe.key()
+        if not look_only:
+            sign(self.folder, recipe)
+        self.rows: dict[str, Transcript] = {}
+        for path in sorted(self.folder.glob("*.jsonl")):
+            self.rows |= _read(path)
+
+    def put(self, rows: Mapping[str, Transcript]) -> None:
+        """Add the transcripts of a batch, by key."""
+        lines = [json.dumps([key, asdict(one)], ensure_ascii=False) for key, one in rows.items()]
+        checked = [f"{zlib.crc32(line.encode()):08x} {line}\n" for line in lines]
+        path = self.folder / f"{uuid.uuid4().hex}.jsonl"
+        write_atomically(path, "".join(checked).encode())
+        self.rows |= rows
+
+
+def damaged(root: Path) -> list[str]:
+    """Every file of transcripts with a row that is not as it was written, or with none."""
+    paths = sorted((root / FOLDER).glob("*/*.jsonl"))
+    lines = {path: path.read_bytes().rstrip(b"\n").split(b"\n") for path in paths}
+    return [str(path) for path in paths if len(_read(path)) < len(lines[path])]
+
+
+def _read(path: Path) -> dict[str, Transcript]:
+    """The rows of a file that are whole."""
+    found = {}
+    for row in path.read_bytes().split(b"\n"):
+        checksum, _, line = row.partition(b" ")
+        if line and checksum == b"%08x" % zlib.crc32(line):
+            key, plain = json.loads(line)
+            found[key] = Transcript(**plain | {"flags": tuple(plain["flags"])})
+    return found
+
+
+def transcribe(
+    name: str,
+    options: Mapping[str, Any],
+    utterances: Sequence[Utterance],
+    contents: Sequence[Content | None],
+    root: Path,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+) -> list[Transcript | None]:
+    """What a recogniser hears in each utterance, None without sound; decoded if it is new.
+
+    Batches are planned over all of them before the store is looked at, as those of features are,
+    because the last bits of a log probability depend on what else stands in the batch.
+    """
+    recognizer, place = registry.find("asr", name), find_device(device)
+    recipe = recipe_of(name, options, kind="asr")
+    store = TranscriptStore(root, recipe)
+    asked = [_keyed(*pair) for pair in zip(utterances, contents, strict=True)]
+    planned = plan(recognizer, utterances, asked, place)
+    batches = [batch for batch in planned if not all(one.key in store.rows for _, one in batch)]
+    if batches:
+        found = _heard(name, options, recipe.source, batches, place, workers)
+        progress = _Progress(sum(len(batch) for batch in batches))
+        for batch, said in zip(batches, found, strict=True):
+            pairs = zip(batch, said, strict=True)
+            store.put({one.key: row for (_, one), row in pairs if one.key not in store.rows})
+            progress.see(said)
+        progress.close()
+    return [store.rows[one.key] if one else None for one in asked]
+
+
+def recalled(
+    name: str,
+    options: Mapping[str, Any],
+    utterances: Sequence[Utterance],
+    contents: Sequence[Content | None],
+    root: Path,
+) -> list[Transcript | None]:
+    """What has been heard before, looked up alone; None where nobody has listened yet."""
+    store = TranscriptStore(root, recipe_of(name, options, kind="asr"), look_only=True)
+    asked = [_keyed(*pair) for pair in zip(utterances, contents, strict=True)]
+    return [store.rows.get(one.key) if one else None for one in asked]
+
+
+def _keyed(utterance: Utterance, content: Content | None) -> Content | None:
+    """The sound and the language that it is said to be in."""
+    return content and Content(f"{content.key}:{utterance.language or ''}", content.length)
+
+
+def _heard(
+    name: str,
+    options: Mapping[str, Any],
+    weights: str,
+    batches: Sequence[Batch],
+    device: torch.device,
+    workers: int | None,
+) -> Iterator[list[Transcript]]:
+    """A recogniser in every worker, or one on the accelerator and the sound from the workers."""
+    parts = [[utterance for utterance, _ in batch] for batch in batches]
+    if device.type == "cpu":
+        jobs = [(name, dict(options), weights, part) for part in parts]
+        yield from spread(_hear, jobs, workers=workers)
+        return
+    recognizer = registry.build("asr", name, options).to(device)
+    rate = recognizer.RATE
+    for inputs in spread(_sound, [(part, rate) for part in parts], workers=workers):
+        yield recognizer.transcribe(inputs)
+
+
+def _hear(
+    name: str, options: Mapping[str, Any], weights: str, utterances: Sequence[Utterance]
+) -> list[Transcript | None]:
+    recognizer = _recognizer(name, json.dumps(options, sort_keys=True), weights)
+    return recognizer.transcribe([_input(one) for one in utterances])
+
+
+def _sound(utterances: Sequence[Utterance], rate: int) -> list[Input]:
+    inputs = [_input(one) for one in utterances]
+    return [
+        Input(audio.resample(one.samples, one.rate, rate), rate, language=one.language)
+        if one.samples is not None and one.rate is not None
+        else one
+        for one in inputs
+    ]
+
+
+def _input(utterance: Utterance) -> Input:
+    heard = read_input(utterance, "audio")
+    return Input(heard.samples, heard.rate, language=utterance.language)
+
+
+@lru_cache(maxsize=2)
+def _recognizer(name: str, options: str, weights: str) -> Any:
+    """Kept in the process as long as its `weights` are the same, which may lie where others lay."""
+    return registry.build("asr", name, json.loads(options))
+
+
+def called(name: str, options: Mapping[str, Any]) -> str:
+    """What `text_source` says of a text that this recogniser wrote."""
+    model = options.get("model")
+    return f"asr:{name}/{Path(str(model)).name}" if model else f"asr:{name}"
+
+
+def transcribed(
+    corpus: Corpus,
+    part: tuple[str, Mapping[str, Any]],
+    source: str,
+    root: Path,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+) -> tuple[Corpus, pd.DataFrame]:
+    """The corpus with text from a recogniser, and a table of all it said, with provenance.
+
+    part: its name and options. source: `asr` gives every row its transcript, or none;
+    `asr_where_missing` those that have sound and no text. Where nobody speaks there is no text.
+    """
+    name, options = part
+    rows = to_hear(corpus, source)
+    chosen = [one for one, wanted in zip(corpus.utterances(), rows, strict=True) if wanted]
+    contents = audio_contents(chosen, root, workers=workers)
+    said = transcribe(name, options, chosen, contents, root, device=device, workers=workers)
+    written = _table(corpus.table[rows], said, name, options)
+    return filled(corpus, rows, said, called(name, options)), written
+
+
+def to_hear(corpus: Corpus, source: str) -> np.ndarray:
+    """`[N]` bool: the rows that a recogniser is to write the text of."""
+    if source == "asr_where_missing":
+        return (corpus.table["text"].isna() & corpus.table["audio"].notna()).to_numpy()
+    return np.full(len(corpus), True)
+
+
+def filled(
+    corpus: Corpus, rows: np.ndarray, said: Sequence[Transcript | None], source: str
+) -> Corpus:
+    """The corpus with these transcripts as the texts of the rows, no text where there is none."""
+    table = corpus.table.copy()
+    table.loc[rows, "text"] = pd.array([one.text if one else None for one in said], dtype="str")
+    sources = [source if one and one.text is not None else None for one in said]
+    table.loc[rows, "text_source"] = pd.array(sources, dtype="str")
+    return replace(corpus, table=table)
+
+
+def _table(
+    rows: pd.DataFrame,
+    said: Sequence[Transcript | None],
+    name: str,
+    options: Mapping[str, Any],
+) -> pd.DataFrame:
+    """One row a transcript: what joins the corpus by `id`, then how it came about."""
+    heard = [one is not None for one in said]
+    found = pd.DataFrame([asdict(one) for one in said if one], columns=_COLUMNS)
+    found.insert(0, "id", rows["id"].to_numpy()[heard])
+    found.insert(2, "text_source", called(name, options))
+    found["flags"] = pd.array(["; ".join(flags) for flags in found["flags"]], dtype="str")
+    recipe = recipe_of(name, options, kind="asr")
+    return found.assign(
+        reference=rows["text"].to_numpy()[heard],
+        engine=name,
+        model=str(options.get("model", "")),
+        checksum=recipe.source,
+        options=recipe.options,
+    )
+
+
+def error_rates(corpus: Corpus, written: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
+    """`WER` and `CER` with 95 % intervals from whole clusters; none without reference texts.
+
+    Over the rows that have a text of the corpus's own; where nothing was heard all is deleted.
+    """
+    rows = written[written["reference"].notna()]
+    if rows.empty:
+        return {}
+    place = pd.Series(clusters(corpus.table), index=corpus.table["id"])
+    codes = pd.factorize(place[rows["id"]])[0]
+    pairs = list(zip(rows["reference"], rows["text"].fillna(""), strict=True))
+    found = {}
+    for name, unit in _UNITS.items():
+        counts = np.stack([word_errors.tally(*pair, unit) for pair in pairs])
+        tallies = statistics.summed(counts, codes)
+        drawn = statistics.resampled(tallies[None], lambda sums: np.asarray(rate(sums)))
+        low, high = statistics.interval(drawn, len(tallies))
+        found[name] = (float(rate(tallies.sum(0))), float(low), float(high))
+    return found
+
+
+class _Progress:
+    """How far it is, and how much faster than speech: on a terminal one line that moves."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.seconds = total, 0, 0.0
+        self.began = self.said = time.monotonic()
+
+    def see(self, transcripts: Sequence[Transcript]) -> None:
+        self.done += len(transcripts)
+        self.seconds += sum(one.seconds for one in transcripts)
+        now = time.monotonic()
+        if sys.stderr.isatty():
+            print(f"\r{self._line(now)}\033[K", end="", file=sys.stderr, flush=True)
+        elif now - self.said > _SAID_EVERY:
+            self.said = now
+            print(self._line(now), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        end = "\r" if sys.stderr.isatty() else ""
+        print(f"{end}{self._line(time.monotonic())}", file=sys.stderr, flush=True)
+
+    def _line(self, now: float) -> str:
+        rate = self.seconds / max(now - self.began, 1e-9)
+        return (
+            f"transcribed {self.done} of {self.total} utterances, {self.seconds:.0f} s of sound at "
+            f"{rate:.1f} audio-seconds per second"
+        )
