@@ -41,7 +41,6 @@ from transformers import (
 )
 
 from multimodal_ser import run
-from multimodal_ser.assembly import learning_encoders, make_learner, shape_of, with_encoders
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.config.read import check
 from multimodal_ser.corpus.datasets import demo
@@ -49,9 +48,10 @@ from multimodal_ser.distributed import World, first_then_others, world
 from multimodal_ser.features.batches import Batch, Dataset
 from multimodal_ser.features.encoders._hf import quiet
 from multimodal_ser.features.extraction import find_device
-from multimodal_ser.learners._steps import Steps
 from multimodal_ser.preparation import make_material, prepare
-from multimodal_ser.trained import Trained, dataset
+from multimodal_ser.training.apply import Trained, dataset
+from multimodal_ser.training.build import learning_encoders, make_learner, shape_of, with_encoders
+from multimodal_ser.training.learners._steps import Steps
 from multimodal_ser.types import MserError
 
 VOICE, WORDS = "facebook/wav2vec2-base", "dccuchile/bert-base-spanish-wwm-cased"

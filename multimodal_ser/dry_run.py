@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from multimodal_ser import estimates, model_folder
+from multimodal_ser import estimates
 from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import Augment, Experiment, Part
 from multimodal_ser.corpus.corpus import Corpus
@@ -28,7 +28,6 @@ from multimodal_ser.features.encode import Encoded, is_light, recipe_of, stored_
 from multimodal_ser.features.extraction import Batch, find_device, plan
 from multimodal_ser.features.store import Store
 from multimodal_ser.features.transcripts import called, filled, recalled, to_hear
-from multimodal_ser.material import Material, sources_of
 from multimodal_ser.outlook import Outlook, Stage
 from multimodal_ser.parallel import cores
 from multimodal_ser.preparation import (
@@ -42,6 +41,8 @@ from multimodal_ser.preparation import (
 from multimodal_ser.protocol import splits
 from multimodal_ser.run import as_experiment
 from multimodal_ser.run_folder import RunFolder
+from multimodal_ser.training import model_folder
+from multimodal_ser.training.rows import Material, sources_of
 from multimodal_ser.types import DataError, Fold, MissingError, Transcript, Utterance
 
 _TIMED, _TRANSCRIBED = 3, 2  # utterances that an encoder and a recogniser are timed on

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from multimodal_ser import training
 from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import Experiment, Part
 from multimodal_ser.corpus import audio
@@ -24,9 +23,10 @@ from multimodal_ser.features.contents import Content
 from multimodal_ser.features.encode import Encoded
 from multimodal_ser.features.extraction import Batch, read_input, run_encoder
 from multimodal_ser.features.store import Store
-from multimodal_ser.material import Material, Source
 from multimodal_ser.parallel import one_thread
-from multimodal_ser.trained import Trained, dataset
+from multimodal_ser.training import fit
+from multimodal_ser.training.apply import Trained, dataset
+from multimodal_ser.training.rows import Material, Source
 from multimodal_ser.types import Fold, Utterance
 
 _INDEX = 48  # bytes that a store keeps of a row beside its numbers: its key and its length
@@ -262,16 +262,16 @@ def _fit(experiment: Experiment, material: Material, fold: Fold) -> tuple[float,
     epochs = experiment.learner.options.get("epochs")
     if epochs is None:
         began = time.perf_counter()
-        trained = training.fit(experiment, material, fold, 0)
+        trained = fit.fit(experiment, material, fold, 0)
         return time.perf_counter() - began, _size(trained)
     options = experiment.learner.options | {"epochs": 1}
     learner = Part(name=experiment.learner.name, **options)
     once = experiment.model_copy(update={"learner": learner})
-    trained = training.fit(once, material, fold, 0)
+    trained = fit.fit(once, material, fold, 0)
     train = dataset(once, material, trained, fold.train)
     dev = dataset(once, material, trained, fold.dev) if len(fold.dev) else None
     began = time.perf_counter()
-    training.fit(once, material, fold, 0)
+    fit.fit(once, material, fold, 0)
     fitted = time.perf_counter()
     trained.learner.fit(train, dev, seed=0)
     epoch = time.perf_counter() - fitted

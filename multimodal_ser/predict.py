@@ -15,13 +15,14 @@ from typing import Any
 
 import yaml
 
-from multimodal_ser import roster, training
+from multimodal_ser import roster
 from multimodal_ser.config.read import check
 from multimodal_ser.ensemble_predictor import EnsemblePredictor
 from multimodal_ser.features.extraction import find_device
 from multimodal_ser.parallel import spread
 from multimodal_ser.predictor import Predictor
 from multimodal_ser.questions import Answer, Question
+from multimodal_ser.training import fit
 from multimodal_ser.types import ConfigError
 
 
@@ -49,7 +50,7 @@ def _run(folder: Path, models: Sequence[Path], device: str) -> Predictor:
         raise ConfigError(f"{folder} is no run folder: {error}") from None
     experiment = check(plain, source=str(folder / "config.yaml"), allow_code=False, ran=True)
     place = find_device(device)
-    trained = [training.load(experiment, one, place) for one in models]
+    trained = [fit.load(experiment, one, place) for one in models]
     language = languages[0] if len(languages) == 1 else None
     return Predictor(experiment, trained, language=language, device=place)
 

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from multimodal_ser import trained
 from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import EncoderPart, Experiment
 from multimodal_ser.features.batches import Part, Ragged, scale_by_speaker
@@ -23,6 +22,7 @@ from multimodal_ser.features.live import Calls, at_rate
 from multimodal_ser.features.transcripts import called
 from multimodal_ser.parallel import one_thread
 from multimodal_ser.questions import Answer, Question, answered, as_table, questions
+from multimodal_ser.training import apply
 from multimodal_ser.types import (
     ConfigError,
     DataError,
@@ -39,7 +39,7 @@ class Predictor:
     def __init__(
         self,
         experiment: Experiment,
-        models: Sequence[trained.Trained],
+        models: Sequence[apply.Trained],
         *,
         language: str | None,
         device: torch.device,
@@ -209,10 +209,10 @@ class Predictor:
         return Ragged(torch.zeros(0, *width), torch.zeros(len(rows), dtype=torch.long))
 
     def _score(
-        self, model: trained.Trained, parts: Mapping[str, Part], inputs: Sequence[Input]
+        self, model: apply.Trained, parts: Mapping[str, Part], inputs: Sequence[Input]
     ) -> dict[str, np.ndarray]:
         fitted = {
-            name: trained.fitted_rows(self.experiment, encoder, inputs)
+            name: apply.fitted_rows(self.experiment, encoder, inputs)
             for name, encoder in model.fitted.items()
             if name not in model.encoders
         }
@@ -220,8 +220,8 @@ class Predictor:
         widths = {target: max(1, len(classes)) for target, classes in self.classes.items()}
         unknown = {target: torch.zeros(len(inputs), width) for target, width in widths.items()}
         known = {**parts, **fitted, **learning}
-        data = trained.join(model, known, unknown, np.arange(len(inputs)))
-        return trained.score(model, data)
+        data = apply.join(model, known, unknown, np.arange(len(inputs)))
+        return apply.score(model, data)
 
     def _source(self, asked: Question, said: Transcript | MserError | None) -> str | None:
         """Whose words the answer was read from."""

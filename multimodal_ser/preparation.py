@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import own_head
 from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.corpus import corpus as corpora
@@ -24,9 +23,10 @@ from multimodal_ser.features.contents import Content
 from multimodal_ser.features.copies import extended
 from multimodal_ser.features.encode import Encoded, Hearing
 from multimodal_ser.features.transcripts import transcribed
-from multimodal_ser.material import Material, Source, repeated, sources_of
 from multimodal_ser.protocol import near_duplicates, splits
 from multimodal_ser.protocol.audit import Audit, audit
+from multimodal_ser.training import checkpoint_head
+from multimodal_ser.training.rows import Material, Source, repeated, sources_of
 from multimodal_ser.types import MODALITIES, ConfigError, DataError, Fold, Utterance, listed
 
 
@@ -107,8 +107,8 @@ def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
     alike = near_duplicates.begin(corpus.table["text"])
     targets = targets_of(experiment.outputs, corpus)
     folds, split = cut(experiment, corpus)
-    if own_head.used(experiment):
-        folds = own_head.without_unknown(experiment, targets, folds)
+    if checkpoint_head.used(experiment):
+        folds = checkpoint_head.without_unknown(experiment, targets, folds)
     read = modalities_read(experiment, corpus)
     sounds = _listen(experiment, corpus, encoding) if "audio" in read else None
     found = audit(

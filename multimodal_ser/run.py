@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import model_folder, own_head, training
 from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import Experiment, Part
 from multimodal_ser.config.read import check, load
@@ -28,12 +27,13 @@ from multimodal_ser.evaluation.predictions import columns_of
 from multimodal_ser.features import encode as encoding
 from multimodal_ser.features.encode import Encoded
 from multimodal_ser.features.extraction import find_device
-from multimodal_ser.material import Material
 from multimodal_ser.parallel import spread
 from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
 from multimodal_ser.run_folder import RunFolder
 from multimodal_ser.sealing import sealed
 from multimodal_ser.submission import check_part, pack
+from multimodal_ser.training import checkpoint_head, fit, model_folder
+from multimodal_ser.training.rows import Material
 from multimodal_ser.types import Fold
 
 
@@ -77,7 +77,7 @@ def run(
     final: when all is scored, also train a model a seed on every row, for `load` and no score.
     """
     experiment = as_experiment(config)
-    among = world(cpu=training.place_of(experiment).type == "cpu")
+    among = world(cpu=fit.place_of(experiment).type == "cpu")
     with first_then_others():
         prepared = sealed(prepare(experiment, encoding=experiment.within is None))
     if prepared.experiment.submission is not None:
@@ -162,10 +162,10 @@ def _do(jobs: Sequence[tuple[Any, ...]], experiment: Experiment, label: str) -> 
     """
     if world().size > 1:
         for job in jobs:
-            training.job(*job)
+            fit.job(*job)
         return
-    workers = experiment.workers if training.place_of(experiment).type == "cpu" else 1
-    for _ in spread(training.job, jobs, workers=workers, label=label):
+    workers = experiment.workers if fit.place_of(experiment).type == "cpu" else 1
+    for _ in spread(fit.job, jobs, workers=workers, label=label):
         pass
 
 
@@ -187,7 +187,7 @@ def _train_final(
         whole = replace(prepared, folds=[everything])
         with first_then_others():
             material = make_material(whole, encode(whole))
-    cuts = training.settled_thresholds(models)
+    cuts = fit.settled_thresholds(models)
     chosen = json.dumps([options, cuts], sort_keys=True)
     material = replace(material, thresholds=cuts, chosen=chosen)
     jobs = [
@@ -228,8 +228,8 @@ def _measure(
         breakdown |= {"group in train": _seen(prepared, predictions)}
     chosen = {name: experiment.metrics_of(name) for name in experiment.outputs}
     measured = evaluate.measure(predictions, chosen, breakdown)
-    if own_head.used(experiment):
-        known = own_head.notices(experiment, prepared.targets)
+    if checkpoint_head.used(experiment):
+        known = checkpoint_head.notices(experiment, prepared.targets)
         for numbers in measured.values():
             numbers["notices"] = [*known, *numbers["notices"]]
     return measured

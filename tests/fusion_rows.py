@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import pad
 
 from multimodal_ser.config.registry import build
-from multimodal_ser.model import Model, head
+from multimodal_ser.training.model import Model, head
 from multimodal_ser.types import Features
 
 DIMS = {"audio": 3, "hand": 2, "text": 4}

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch.nn.functional import pad
 
-from multimodal_ser import losses
 from multimodal_ser.config import registry
 from multimodal_ser.config.outputs import FOR
 from multimodal_ser.config.registry import build, module, names, schema
 from multimodal_ser.features import pooling
 from multimodal_ser.features.batches import Batch, Dataset, Ragged
-from multimodal_ser.model import Model, head
+from multimodal_ser.training import losses
+from multimodal_ser.training.model import Model, head
 from multimodal_ser.types import Features, Input, MissingError
 
 LENGTHS = (0.4, 0.05, 1.1, 0.7, 0.2)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from multimodal_ser import losses
 from multimodal_ser.config.registry import build
 from multimodal_ser.features.batches import Dataset, Ragged
-from multimodal_ser.fusion import attention_pooling, cross_attention
-from multimodal_ser.model import Model, head
+from multimodal_ser.training import losses
+from multimodal_ser.training.fusion import attention_pooling, cross_attention
+from multimodal_ser.training.model import Model, head
 from multimodal_ser.types import ConfigError, Features
 
 from .fusion_rows import DIMS, LENGTHS, features_of, made, parameters, valid

@@ -8,8 +8,8 @@ import torch
 from torch.nn.functional import gelu, layer_norm, linear
 
 from multimodal_ser.config.registry import schema
-from multimodal_ser.fusion import bottleneck, gated, low_rank, mixture
-from multimodal_ser.model import head
+from multimodal_ser.training.fusion import bottleneck, gated, low_rank, mixture
+from multimodal_ser.training.model import head
 from multimodal_ser.types import ConfigError, Features
 
 from .fusion_rows import DIMS, features_of, made, parameters

@@ -6,7 +6,7 @@ import torch
 
 from multimodal_ser.config.registry import build
 from multimodal_ser.features.batches import Dataset, Ragged
-from multimodal_ser.fusion import coattention_cnn, concat, joint_cls, multihead
+from multimodal_ser.training.fusion import coattention_cnn, concat, joint_cls, multihead
 from multimodal_ser.types import ConfigError, Features
 
 from .fusion_rows import CLOSE, DIMS, LENGTHS, SMALL, features_of, made, padded

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from multimodal_ser.config.registry import build, module
-from multimodal_ser.fusion import late
-from multimodal_ser.model import Model, head
+from multimodal_ser.training.fusion import late
+from multimodal_ser.training.model import Model, head
 
 from .fusion_rows import CLOSE, DIMS, LENGTHS, THREE, features_of, made, parameters, valid
 from .test_fusion_attention import attend, linear

@@ -8,12 +8,12 @@ from scipy.stats import multivariate_normal, norm
 from sklearn.mixture import GaussianMixture
 
 from multimodal_ser import run
-from multimodal_ser.balance import balanced
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build
 from multimodal_ser.features.batches import Dataset, Ragged
-from multimodal_ser.learners import _mixture
-from multimodal_ser.learners._mixture import Mixture
+from multimodal_ser.training.balance import balanced
+from multimodal_ser.training.learners import _mixture
+from multimodal_ser.training.learners._mixture import Mixture
 from multimodal_ser.types import ConfigError, DataError
 
 from .conftest import RATE, tones_config

@@ -12,8 +12,8 @@ from multimodal_ser import run
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build
 from multimodal_ser.features.batches import Dataset, Ragged
-from multimodal_ser.learners import _markov, _mixture, hmm
-from multimodal_ser.learners._markov import Markov
+from multimodal_ser.training.learners import _markov, _mixture, hmm
+from multimodal_ser.training.learners._markov import Markov
 from multimodal_ser.types import ConfigError, DataError
 
 from .conftest import RATE, tones_config

@@ -18,10 +18,10 @@ from multimodal_ser.evaluation import metrics
 from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.evaluation.evaluate import evaluate, tallies
 from multimodal_ser.evaluation.predictions import ensemble, kind_of
-from multimodal_ser.model import merge_labels
 from multimodal_ser.report import write
 from multimodal_ser.run import as_experiment
 from multimodal_ser.score import score
+from multimodal_ser.training.model import merge_labels
 from multimodal_ser.types import ConfigError, DataError
 
 NAMES = ("joy", "sadness", "surprise")

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from multimodal_ser import run, training
+from multimodal_ser import run
 from multimodal_ser.config import modes
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build, module
 from multimodal_ser.dry_run import dry_run
-from multimodal_ser.model_folder import Checkpoint
 from multimodal_ser.predict import load
 from multimodal_ser.preparation import make_material, prepare
 from multimodal_ser.run import encode
+from multimodal_ser.training import fit
+from multimodal_ser.training.model_folder import Checkpoint
 from multimodal_ser.types import ConfigError, DataError, Finetune, Input, MissingError
 
 from .conftest import tones_config
@@ -89,12 +90,12 @@ def test_a_training_that_is_stopped_after_any_epoch_ends_in_the_same_bytes(
     mode, last, tones, models, tmp_path
 ):
     experiment, material, fold = material_of(config_of(tones, models, mode))
-    whole = training.fit(experiment, material, fold, 5, Checkpoint(tmp_path / "whole", "x"))
+    whole = fit.fit(experiment, material, fold, 5, Checkpoint(tmp_path / "whole", "x"))
     with pytest.raises(Stopped):
-        training.fit(experiment, material, fold, 5, Mortal(tmp_path / "cut", "x", last))
+        fit.fit(experiment, material, fold, 5, Mortal(tmp_path / "cut", "x", last))
     kept = Checkpoint(tmp_path / "cut", "x")
     assert kept.epochs() == last
-    again = training.fit(experiment, material, fold, 5, kept)
+    again = fit.fit(experiment, material, fold, 5, kept)
     assert again.learner.state() == whole.learner.state()
     assert len(again.learner.loop.curve) == 4
 
@@ -241,7 +242,7 @@ def test_two_learning_rates(models, tones):
         name: {key: one.detach().clone() for key, one in modes.build(part).named_parameters()}
         for name, part in experiment.encoders.items()
     }
-    trained = training.fit(experiment, material, fold, 0)
+    trained = fit.fit(experiment, material, fold, 0)
     moved = {
         name: max(
             float((one.detach() - before[name][key]).abs().max())
@@ -277,7 +278,7 @@ def test_nan_in_training_stops_with_the_step_the_utterances_and_the_last_good_ch
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(modes, "build", remember)
         with pytest.raises(DataError, match=r"the loss became nan in step .*epoch 2") as error:
-            training.fit(experiment, material, fold, 0, Poison(tmp_path / "m", "x"))
+            fit.fit(experiment, material, fold, 0, Poison(tmp_path / "m", "x"))
     assert "the last good checkpoint is of epoch 2" in str(error.value)
     assert error.value.args[0].splitlines()[1].strip() in [one.id for one in material.utterances]
 

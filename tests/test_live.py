@@ -8,18 +8,19 @@ import pytest
 import soundfile
 import torch
 
-from multimodal_ser import compare, run, training
+from multimodal_ser import compare, run
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build, module
 from multimodal_ser.features.augmentation import of_every_epoch
 from multimodal_ser.features.batches import Ragged
 from multimodal_ser.features.live import Blanked, Changes, collate
-from multimodal_ser.learners._optimizer import Optimizer, Schedule
-from multimodal_ser.learners.neural import Learner
 from multimodal_ser.predict import load
 from multimodal_ser.preparation import make_material, prepare
 from multimodal_ser.run import encode
-from multimodal_ser.trained import dataset
+from multimodal_ser.training import fit
+from multimodal_ser.training.apply import dataset
+from multimodal_ser.training.learners._optimizer import Optimizer, Schedule
+from multimodal_ser.training.learners.neural import Learner
 from multimodal_ser.types import ConfigError, Finetune, Input
 
 from .conftest import RATE, tones_config
@@ -34,7 +35,7 @@ def changed_rows(config):
     prepared = prepare(check(config), encoding=True)
     experiment, fold = prepared.experiment, prepared.folds[0]
     material = make_material(prepared, encode(prepared))
-    trained = training.fit(experiment, material, fold, 0)
+    trained = fit.fit(experiment, material, fold, 0)
     steps = of_every_epoch(experiment.augment)
     plain = dataset(experiment, material, trained, fold.train)
     changed = dataset(experiment, material, trained, fold.train, Changes(steps, 0))

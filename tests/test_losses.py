@@ -9,7 +9,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
 from multimodal_ser.config.outputs import FOR, Output
-from multimodal_ser.losses import (
+from multimodal_ser.training.losses import (
     BATCHWISE,
     adjusted,
     balanced_weights,

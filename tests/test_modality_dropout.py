@@ -6,9 +6,9 @@ import torch
 
 from multimodal_ser import run
 from multimodal_ser.config.read import check
-from multimodal_ser.fusion import concat
-from multimodal_ser.learners.neural import Learner
-from multimodal_ser.model import Model, head, thinned
+from multimodal_ser.training.fusion import concat
+from multimodal_ser.training.learners.neural import Learner
+from multimodal_ser.training.model import Model, head, thinned
 from multimodal_ser.types import ConfigError, Features
 
 from .conftest import tones_config

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from multimodal_ser.features.pooling import Attention
-from multimodal_ser.fusion import concat, late
-from multimodal_ser.model import LayerMix, Model, head, merge, merge_numbers
+from multimodal_ser.training.fusion import concat, late
+from multimodal_ser.training.model import LayerMix, Model, head, merge, merge_numbers
 from multimodal_ser.types import Features, MissingError
 
 DIMS = {"audio": 3, "text": 2}

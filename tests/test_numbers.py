@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from multimodal_ser import compare, run, training
+from multimodal_ser import compare, run
 from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.evaluation.evaluate import evaluate
 from multimodal_ser.preparation import make_material, prepare
 from multimodal_ser.report import write
 from multimodal_ser.run import as_experiment, encode
 from multimodal_ser.score import score
+from multimodal_ser.training import fit
 from multimodal_ser.types import DataError
 
 
@@ -360,9 +361,9 @@ def test_a_model_that_is_loaded_again_says_the_same_numbers(three):
     material = make_material(prepared, encode(prepared))
     for fold in prepared.folds:
         folder = three.folder / "models" / f"{fold.number}-1"
-        trained = training.load(three.experiment, folder)
+        trained = fit.load(three.experiment, folder)
         rows = fold.parts["test"]
-        found = training.predict(three.experiment, material, trained, rows).scores["strain"]
+        found = fit.predict(three.experiment, material, trained, rows).scores["strain"]
         ids = prepared.corpus.table["id"].iloc[rows].tolist()
         written = three.part("test", "strain").query("fold == @fold.number and seed == 1")
         said_before = written.set_index("id").loc[ids, "value"].tolist()

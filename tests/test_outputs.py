@@ -11,8 +11,8 @@ from torch import nn
 from multimodal_ser import run
 from multimodal_ser.config.outputs import Output
 from multimodal_ser.config.read import check
-from multimodal_ser.losses import losses_of
-from multimodal_ser.model import head
+from multimodal_ser.training.losses import losses_of
+from multimodal_ser.training.model import head
 from multimodal_ser.types import ConfigError, DataError
 
 from .conftest import tones_config

@@ -11,14 +11,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from multimodal_ser import losses
 from multimodal_ser.distributed import World
 from multimodal_ser.features.batches import Dataset, Ragged
-from multimodal_ser.fusion import concat
-from multimodal_ser.learners._optimizer import Optimizer, Rates, Schedule, build
-from multimodal_ser.learners._steps import Steps, ahead
-from multimodal_ser.learners.neural import Learner
-from multimodal_ser.model import Model, head
+from multimodal_ser.training import losses
+from multimodal_ser.training.fusion import concat
+from multimodal_ser.training.learners._optimizer import Optimizer, Rates, Schedule, build
+from multimodal_ser.training.learners._steps import Steps, ahead
+from multimodal_ser.training.learners.neural import Learner
+from multimodal_ser.training.model import Model, head
 from multimodal_ser.types import ConfigError, DivergedError, MserError
 
 DIMS = {"audio": 5, "text": 7}

@@ -10,7 +10,7 @@ from sklearn.svm import SVC, LinearSVC
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build
 from multimodal_ser.features.batches import Dataset, Ragged
-from multimodal_ser.learners import svm
+from multimodal_ser.training.learners import svm
 from multimodal_ser.types import ConfigError, DataError
 
 from .conftest import tones_config

@@ -32,11 +32,11 @@ from multimodal_ser.config import registry
 from multimodal_ser.corpus import audio
 from multimodal_ser.features.batches import Dataset
 from multimodal_ser.features.live import Calls, Shelf
-from multimodal_ser.fusion import join
-from multimodal_ser.learners._optimizer import Optimizer
-from multimodal_ser.learners.neural import Learner
-from multimodal_ser.losses import cross_entropy
-from multimodal_ser.model import Model, head
+from multimodal_ser.training.fusion import join
+from multimodal_ser.training.learners._optimizer import Optimizer
+from multimodal_ser.training.learners.neural import Learner
+from multimodal_ser.training.losses import cross_entropy
+from multimodal_ser.training.model import Model, head
 from multimodal_ser.types import Finetune, Input
 
 CLIPS, BATCH, RATE = 1440, 32, 16000

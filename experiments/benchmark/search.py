@@ -30,11 +30,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmark import Rows, alternately
 from benchmark.bare import Named, Settings, one_frame, trainer
-from multimodal_ser import training
 from multimodal_ser.config.read import applied, check, space_of
 from multimodal_ser.features.batches import Dataset, Ragged
-from multimodal_ser.fusion import concat
-from multimodal_ser.model import Model, head
 from multimodal_ser.parallel import one_thread
 from multimodal_ser.preparation import prepare
 from multimodal_ser.sealing import sealed
@@ -42,7 +39,10 @@ from multimodal_ser.search import trials
 from multimodal_ser.search.studies import Plan, create
 from multimodal_ser.search.trials import Bench, Objective
 from multimodal_ser.search.workers import search, work
-from multimodal_ser.trained import dataset
+from multimodal_ser.training import fit
+from multimodal_ser.training.apply import dataset
+from multimodal_ser.training.fusion import concat
+from multimodal_ser.training.model import Model, head
 
 TRIALS, MANY, EPOCHS, BATCH, HIDDEN = 10, 400, 30, 32, 128
 _REPORTS = 10
@@ -79,7 +79,7 @@ def machinery(count: int) -> Rows:
     material = bench.material(bench.experiment)
 
     def train() -> None:
-        training.fit(bench.experiment, material, fold, seed)
+        fit.fit(bench.experiment, material, fold, seed)
 
     def idle(trial: optuna.Trial) -> float:
         value = sum(bench.space.suggest(trial).values())
@@ -161,7 +161,7 @@ class Plain:
         """From what one of our trainings was given."""
         fold, material = bench.folds[0], bench.material(bench.experiment)
         once = applied(bench.experiment, {"learner.epochs": 1})
-        scaling = training.fit(once, material, fold, 0)
+        scaling = fit.fit(once, material, fold, 0)
         train, dev = (dataset(once, material, scaling, rows) for rows in (fold.train, fold.dev))
         return cls(_vectors(train), _vectors(dev), len(bench.target.classes))
 

@@ -27,13 +27,13 @@ from multimodal_ser.config import registry
 from multimodal_ser.features.augmentation import Augmentation
 from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.features.live import Calls, Changes, Utterances
-from multimodal_ser.fusion import concat, join
-from multimodal_ser.learners._optimizer import Optimizer
-from multimodal_ser.learners.neural import Learner
-from multimodal_ser.losses import cross_entropy
-from multimodal_ser.model import Model, head
 from multimodal_ser.parallel import one_thread
 from multimodal_ser.run_folder import RunFolder
+from multimodal_ser.training.fusion import concat, join
+from multimodal_ser.training.learners._optimizer import Optimizer
+from multimodal_ser.training.learners.neural import Learner
+from multimodal_ser.training.losses import cross_entropy
+from multimodal_ser.training.model import Model, head
 from multimodal_ser.types import Input, Utterance
 
 DIMS = {"audio": 128, "text": 768}

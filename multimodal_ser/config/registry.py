@@ -35,8 +35,8 @@ _SHELVES = {
     "asr": "features.asr",
     "augment": "features.augment",
     "encoders": "features.encoders",
-    "fusion": "fusion",
-    "learners": "learners",
+    "fusion": "training.fusion",
+    "learners": "training.learners",
 }
 """Kind → the folder of its built-in components, as a package."""
 _PACKAGE = Path(__file__).parents[1]

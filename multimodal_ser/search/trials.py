@@ -14,8 +14,6 @@ import numpy as np
 import optuna
 import pandas as pd
 
-from multimodal_ser import training
-from multimodal_ser.balance import filed
 from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import EncoderPart, Experiment
 from multimodal_ser.config.read import applied
@@ -24,10 +22,12 @@ from multimodal_ser.corpus.targets import Target
 from multimodal_ser.evaluation import evaluate, metrics
 from multimodal_ser.evaluation.predictions import columns_of
 from multimodal_ser.features.encode import Encoded
-from multimodal_ser.material import Material, Source, source_of
 from multimodal_ser.preparation import Prepared, make_material
 from multimodal_ser.run import encode
-from multimodal_ser.trained import predict
+from multimodal_ser.training import fit
+from multimodal_ser.training.apply import predict
+from multimodal_ser.training.balance import filed
+from multimodal_ser.training.rows import Material, Source, source_of
 from multimodal_ser.types import ConfigError, DivergedError, Fold
 
 SLOTS = 10  # reports of one training to the pruner, at most
@@ -162,13 +162,13 @@ class Objective:
         jobs = [(fold, seed) for fold in bench.folds for seed in experiment.seeds]
         for fold, seed in jobs:
             reports = Reports(trial, scores, bench.sign, _epochs_tell(experiment, bench.metric))
-            trained = training.fit(experiment, material, fold, seed, watch=reports.epoch)
+            trained = fit.fit(experiment, material, fold, seed, watch=reports.epoch)
             found = predict(experiment, material, trained, fold.dev).scores
             found = {**found, **filed(trained.thresholds)}
             rows = pd.DataFrame({"id": bench.ids[fold.dev]})
             rows = rows.assign(**columns_of(bench.target, fold.dev, found))
             scores.append(evaluate.value_of(rows, bench.metric))
-            parameters = training.learned_numbers(trained)
+            parameters = fit.learned_numbers(trained)
             if len(scores) < len(jobs):
                 reports.job()
         return scores, parameters

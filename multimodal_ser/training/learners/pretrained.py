@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from multimodal_ser.features.batches import Dataset
-from multimodal_ser.learners import _gradient
-from multimodal_ser.learners._gradient import Kept, Loop, Positive, Select, Watch
-from multimodal_ser.learners._optimizer import Optimizer, Schedule
-from multimodal_ser.losses import Loss
+from multimodal_ser.training.learners import _gradient
+from multimodal_ser.training.learners._gradient import Kept, Loop, Positive, Select, Watch
+from multimodal_ser.training.learners._optimizer import Optimizer, Schedule
+from multimodal_ser.training.losses import Loss
 
 _USUAL = Optimizer(lr=1e-5, schedule=Schedule("linear", warmup=0.1))
 

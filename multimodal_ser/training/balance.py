@@ -15,7 +15,7 @@ import torch
 from multimodal_ser.corpus.label_sets import EVEN, THRESHOLD
 from multimodal_ser.evaluation.metrics import best_thresholds
 from multimodal_ser.features.batches import Dataset
-from multimodal_ser.losses import BETA, balanced_weights, effective_weights
+from multimodal_ser.training.losses import BETA, balanced_weights, effective_weights
 from multimodal_ser.types import DataError
 
 

@@ -18,10 +18,10 @@ from torch import Tensor
 from multimodal_ser.distributed import world
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.features.batches import Dataset, Ragged
-from multimodal_ser.learners._optimizer import Optimizer
-from multimodal_ser.learners._progress import Progress
-from multimodal_ser.learners._steps import HALVES, Steps
-from multimodal_ser.losses import Loss
+from multimodal_ser.training.learners._optimizer import Optimizer
+from multimodal_ser.training.learners._progress import Progress
+from multimodal_ser.training.learners._steps import HALVES, Steps
+from multimodal_ser.training.losses import Loss
 
 Positive = Annotated[int, Field(gt=0)]
 Select = Literal[

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from multimodal_ser import own_head
 from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import Experiment, Part
 from multimodal_ser.features.batches import Dataset, Ragged
-from multimodal_ser.losses import losses_of
-from multimodal_ser.model import Model, head
+from multimodal_ser.training import checkpoint_head
+from multimodal_ser.training.losses import losses_of
+from multimodal_ser.training.model import Model, head
 
 
 def shape_of(experiment: Experiment, train: Dataset, present: Mapping[str, bool]) -> dict[str, Any]:
@@ -81,9 +81,9 @@ def make_learner(
 
 def _behind(experiment: Experiment, shape: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
     """What stands behind the encoders: the fusion, and a head for each target."""
-    if own_head.used(experiment):
+    if checkpoint_head.used(experiment):
         whole = registry.build("fusion", "join", {}, shape["dims"])
-        return whole, own_head.heads(experiment, shape["classes"])
+        return whole, checkpoint_head.heads(experiment, shape["classes"])
     part = experiment.fusion or Part(name="concat")
     fusion = registry.build("fusion", part.name, part.options, shape["dims"])
     return fusion, {

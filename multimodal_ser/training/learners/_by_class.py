@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from multimodal_ser.features.batches import Dataset, Ragged, Scaling
-from multimodal_ser.learners._labelled import Labelled, two_classes
+from multimodal_ser.training.learners._labelled import Labelled, two_classes
 from multimodal_ser.types import DataError
 
 Scores = Literal["mean", "sum"]

@@ -18,7 +18,7 @@ from multimodal_ser.features.batches import Dataset, Part, Ragged, Scaling, scal
 from multimodal_ser.features.encode import Encoded
 from multimodal_ser.features.extraction import find_device, run_encoder
 from multimodal_ser.features.live import Blanked, Calls, Changes, Fresh, Utterances, shelf_of
-from multimodal_ser.material import Material
+from multimodal_ser.training.rows import Material
 from multimodal_ser.types import Input, Predictions
 
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from multimodal_ser.distributed import World, refuse_batch_norm
 from multimodal_ser.features.batches import Batch, Dataset
-from multimodal_ser.learners._optimizer import Optimizer, Rates, build
-from multimodal_ser.losses import BATCHWISE, Loss
+from multimodal_ser.training.learners._optimizer import Optimizer, Rates, build
+from multimodal_ser.training.losses import BATCHWISE, Loss
 from multimodal_ser.types import ConfigError, DivergedError, Features, MserError
 
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}

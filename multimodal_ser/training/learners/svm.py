@@ -15,8 +15,8 @@ from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
 from sklearn.svm import SVC, LinearSVC
 
 from multimodal_ser.features.batches import Dataset
-from multimodal_ser.learners._labelled import two_classes
-from multimodal_ser.learners._machines import packed, unpacked
+from multimodal_ser.training.learners._labelled import two_classes
+from multimodal_ser.training.learners._machines import packed, unpacked
 from multimodal_ser.types import ConfigError, DataError
 
 Positive = Annotated[float, Field(gt=0)]

@@ -16,9 +16,6 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save
 
-from multimodal_ser import own_head
-from multimodal_ser.assembly import learning_encoders, make_learner, shape_of, with_encoders
-from multimodal_ser.balance import balanced, filed, thresholds, truncated
 from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.distributed import world
@@ -27,9 +24,18 @@ from multimodal_ser.features.batches import Dataset, Scaling
 from multimodal_ser.features.copies import with_copies
 from multimodal_ser.features.extraction import find_device
 from multimodal_ser.features.live import Changes
-from multimodal_ser.material import Material
-from multimodal_ser.model_folder import Checkpoint, is_finished, read_files, write, write_scores
-from multimodal_ser.trained import Trained, dataset, frozen_rows, predict
+from multimodal_ser.training import checkpoint_head
+from multimodal_ser.training.apply import Trained, dataset, frozen_rows, predict
+from multimodal_ser.training.balance import balanced, filed, thresholds, truncated
+from multimodal_ser.training.build import learning_encoders, make_learner, shape_of, with_encoders
+from multimodal_ser.training.model_folder import (
+    Checkpoint,
+    is_finished,
+    read_files,
+    write,
+    write_scores,
+)
+from multimodal_ser.training.rows import Material
 from multimodal_ser.types import DivergedError, Fold, MissingError, listed
 
 
@@ -211,7 +217,7 @@ def _units(
 ) -> dict[str, tuple[float, float]]:
     """Mean and deviation of each target of numbers over some rows; 1 where it does not vary."""
     found = {}
-    if own_head.used(experiment):  # which speaks in the corpus's own
+    if checkpoint_head.used(experiment):  # which speaks in the corpus's own
         return dict.fromkeys(experiment.targets("numbers"), (0.0, 1.0))
     for name in experiment.targets("numbers"):
         values = material.targets[name][rows, 0].astype(np.float64)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from multimodal_ser.learners._steps import Steps
+from multimodal_ser.training.learners._steps import Steps
 
 _SILENCE = 15.0  # seconds
 

@@ -26,7 +26,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from multimodal_ser.features.pooling import mean
-from multimodal_ser.fusion._attention import Attention, check_heads, silenced
+from multimodal_ser.training.fusion._attention import Attention, check_heads, silenced
 from multimodal_ser.types import Features
 
 Positive = Annotated[int, Field(gt=0)]

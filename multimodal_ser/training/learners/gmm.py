@@ -13,9 +13,9 @@ from pydantic import Field
 from torch import Tensor
 
 from multimodal_ser.features.batches import Dataset, Ragged
-from multimodal_ser.learners import _mixture
-from multimodal_ser.learners._by_class import ByClass, Scores, enough
-from multimodal_ser.learners._mixture import Mixture
+from multimodal_ser.training.learners import _mixture
+from multimodal_ser.training.learners._by_class import ByClass, Scores, enough
+from multimodal_ser.training.learners._mixture import Mixture
 
 Positive = Annotated[int, Field(gt=0)]
 Above = Annotated[float, Field(gt=0)]

@@ -25,7 +25,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from multimodal_ser.fusion._attention import silenced
+from multimodal_ser.training.fusion._attention import silenced
 from multimodal_ser.types import Features
 
 

@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from multimodal_ser.features.batches import Dataset
-from multimodal_ser.learners._labelled import Labelled, labelled, two_classes
+from multimodal_ser.training.learners._labelled import Labelled, labelled, two_classes
 from multimodal_ser.types import ConfigError, DataError
 
 Matrix = np.ndarray | sparse.csr_array

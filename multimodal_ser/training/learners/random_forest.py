@@ -11,8 +11,8 @@ from pydantic import Field
 from sklearn.ensemble import RandomForestClassifier
 
 from multimodal_ser.features.batches import Dataset
-from multimodal_ser.learners._labelled import two_classes
-from multimodal_ser.learners._machines import packed, unpacked
+from multimodal_ser.training.learners._labelled import two_classes
+from multimodal_ser.training.learners._machines import packed, unpacked
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]

@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from multimodal_ser.features.pooling import Pool, Pooling, mean, width
-from multimodal_ser.fusion._attention import Attention, Placed, check_heads, feed
+from multimodal_ser.training.fusion._attention import Attention, Placed, check_heads, feed
 from multimodal_ser.types import Features
 
 Positive = Annotated[int, Field(gt=0)]

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from multimodal_ser.learners import _mixture
-from multimodal_ser.learners._mixture import gaussians, log_densities, moments
+from multimodal_ser.training.learners import _mixture
+from multimodal_ser.training.learners._mixture import gaussians, log_densities, moments
 
 _NEVER = 1e-10  # so rarely is a state left or visited of which nothing can be learned
 Sequences = tuple[Tensor, Tensor]
