@@ -32,7 +32,7 @@ from multimodal_ser.evaluation.disagreement import CASES, SIDES, SURE, cases, su
 from multimodal_ser.files import as_csv, write_atomically
 from multimodal_ser.report import collect, disagreement_page
 from multimodal_ser.report.players import clips_of
-from multimodal_ser.run import Run, run
+from multimodal_ser.runs.run import Run, run
 from multimodal_ser.types import ConfigError, DataError, MserError
 
 DEMO = Path(__file__).parents[1] / "configs" / "demo.yaml"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from multimodal_ser.config.read import load
 from multimodal_ser.evaluation.contrast import contrast
-from multimodal_ser.run import run
+from multimodal_ser.runs.run import run
 
 CONFIG = Path(__file__).parents[1] / "configs" / "emospeech-task1-tfidf.yaml"
 

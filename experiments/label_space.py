@@ -24,7 +24,7 @@ import numpy as np
 from multimodal_ser.config.read import load
 from multimodal_ser.corpus.emotion_space import DIMENSIONS, round_trip
 from multimodal_ser.evaluation import metrics
-from multimodal_ser.preparation import load_corpus
+from multimodal_ser.runs.prepare import load_corpus
 from multimodal_ser.types import DataError, MserError
 
 

@@ -30,7 +30,7 @@ from pages import tell, usual
 from multimodal_ser.config.read import load
 from multimodal_ser.evaluation.contrast import Contrast, contrast, corrected
 from multimodal_ser.evaluation.evaluate import value_of
-from multimodal_ser.run import Run, run
+from multimodal_ser.runs.run import Run, run
 from multimodal_ser.stress import moves, retold
 from multimodal_ser.text_changes import CHANGES
 from multimodal_ser.types import DataError

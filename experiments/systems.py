@@ -14,13 +14,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from multimodal_ser import doctor, expected
+from multimodal_ser import expected
 from multimodal_ser.config import modes
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.config.read import load
-from multimodal_ser.preparation import load_corpus
-from multimodal_ser.run import Run, run
-from multimodal_ser.run_folder import RunFolder
+from multimodal_ser.runs import doctor
+from multimodal_ser.runs.folder import RunFolder
+from multimodal_ser.runs.prepare import load_corpus
+from multimodal_ser.runs.run import Run, run
 
 ROOT = Path(__file__).parents[1]
 SEEDS = ROOT / "configs" / "seeds"

@@ -21,7 +21,7 @@ from multimodal_ser.compare import compare
 from multimodal_ser.comparison import Comparison
 from multimodal_ser.config.read import load
 from multimodal_ser.evaluation.contrast import contrast
-from multimodal_ser.run import Run
+from multimodal_ser.runs.run import Run
 from multimodal_ser.types import MserError
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -12,7 +12,7 @@ from multimodal_ser.types import __version__
 if TYPE_CHECKING:
     from multimodal_ser.compare import compare
     from multimodal_ser.predict import load
-    from multimodal_ser.run import run
+    from multimodal_ser.runs.run import run
 
 __all__ = ["__version__", "compare", "load", "run"]
 

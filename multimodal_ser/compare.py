@@ -17,8 +17,8 @@ from multimodal_ser.config.modes import subset
 from multimodal_ser.config.read import with_fusion
 from multimodal_ser.evaluation import statistics
 from multimodal_ser.evaluation.contrast import Contrast, contrast, corrected
-from multimodal_ser.run import Run, as_experiment, run
-from multimodal_ser.run_folder import RunFolder
+from multimodal_ser.runs.folder import RunFolder
+from multimodal_ser.runs.run import Run, as_experiment, run
 from multimodal_ser.types import ConfigError, DataError
 
 BEST_DEV = "best-dev"

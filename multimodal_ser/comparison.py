@@ -14,8 +14,8 @@ import pandas as pd
 
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.evaluation.contrast import Contrast
-from multimodal_ser.run import Run
-from multimodal_ser.run_folder import RunFolder
+from multimodal_ser.runs.folder import RunFolder
+from multimodal_ser.runs.run import Run
 
 TEST = "test"
 

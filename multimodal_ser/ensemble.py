@@ -29,8 +29,8 @@ from multimodal_ser.members import Member
 from multimodal_ser.merging import HOW, LEARNED
 from multimodal_ser.parallel import one_thread
 from multimodal_ser.roster import Roster, Seat
-from multimodal_ser.run_folder import RunFolder, surroundings
-from multimodal_ser.submission import pack
+from multimodal_ser.runs.folder import RunFolder, surroundings
+from multimodal_ser.runs.submission import pack
 from multimodal_ser.types import ConfigError, DataError, __version__, listed, nearest
 
 _NUMBERS = ("predictions.csv", "metrics.json")

@@ -19,8 +19,8 @@ from multimodal_ser.corpus.targets import Target, targets_of
 from multimodal_ser.evaluation import evaluate
 from multimodal_ser.evaluation.contrast import Contrast, contrast
 from multimodal_ser.evaluation.predictions import SCORE, read
-from multimodal_ser.preparation import load_corpus
 from multimodal_ser.protocol import splits
+from multimodal_ser.runs.prepare import load_corpus
 from multimodal_ser.types import ConfigError, DataError, listed
 
 

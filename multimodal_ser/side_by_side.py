@@ -14,8 +14,8 @@ from multimodal_ser.comparison import TEST, Comparison, study_folder
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.evaluation import statistics
 from multimodal_ser.evaluation.contrast import apart, contrast, corrected
-from multimodal_ser.run import as_experiment, run
-from multimodal_ser.run_folder import RunFolder
+from multimodal_ser.runs.folder import RunFolder
+from multimodal_ser.runs.run import as_experiment, run
 from multimodal_ser.types import ConfigError, DataError
 
 Config = Experiment | Mapping[str, Any] | str | Path

@@ -11,7 +11,7 @@ import pandas as pd
 from multimodal_ser.evaluation.predictions import SCORE, answers, classes_of, codes
 from multimodal_ser.predict import stream
 from multimodal_ser.questions import Question
-from multimodal_ser.run import Run
+from multimodal_ser.runs.run import Run
 from multimodal_ser.types import ConfigError, MissingError
 
 _BATCH = 500  # questions

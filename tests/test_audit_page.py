@@ -6,10 +6,10 @@ import shutil
 import pandas as pd
 import pytest
 
-from multimodal_ser import preparation, run
 from multimodal_ser.config import read
 from multimodal_ser.report import audit_page
-from multimodal_ser.run_folder import RunFolder, audited
+from multimodal_ser.runs import prepare, run
+from multimodal_ser.runs.folder import RunFolder, audited
 
 from .conftest import tones_config
 from .test_report import Page
@@ -80,7 +80,7 @@ def videos_config(folder, **changes):
 
 
 def found_in(raw):
-    prepared = preparation.prepare(read.check(raw, card=True))
+    prepared = prepare.prepare(read.check(raw, card=True))
     return audited(prepared) | {"seen": RunFolder.of(prepared).seen()}
 
 

@@ -30,7 +30,7 @@ from multimodal_ser.corpus.datasets import audiofolder
 from multimodal_ser.corpus.datasets.manifest import load
 from multimodal_ser.features.contents import audio_contents
 from multimodal_ser.features.extraction import run_encoder
-from multimodal_ser.run import run
+from multimodal_ser.runs.run import run
 from multimodal_ser.types import DataError, Input, MserError, Utterance
 
 ROOT = Path(__file__).parents[1]

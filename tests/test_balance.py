@@ -6,9 +6,9 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_sample_weight
 
-from multimodal_ser import run
 from multimodal_ser.config.read import check
 from multimodal_ser.features.batches import Dataset, Ragged
+from multimodal_ser.runs import run
 from multimodal_ser.training.balance import balanced, truncated
 from multimodal_ser.types import ConfigError, DataError
 

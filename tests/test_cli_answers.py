@@ -11,8 +11,8 @@ import pytest
 import soundfile
 import yaml
 
-from multimodal_ser import run
 from multimodal_ser.features.asr._checkpoints import write_tiny
+from multimodal_ser.runs import run
 
 from .conftest import tones_config, write_tones
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from multimodal_ser.config import registry
 from multimodal_ser.config.read import check
-from multimodal_ser.run import run
+from multimodal_ser.runs.run import run
 from multimodal_ser.types import ConfigError
 
 from .conftest import tones_config

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import yaml
 
-from multimodal_ser import run
 from multimodal_ser.config import registry
 from multimodal_ser.config.read import load
+from multimodal_ser.runs import run
 
 from .made_corpora import SECONDS, WRITERS
 from .stand_ins import StandIns

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from multimodal_ser import run
 from multimodal_ser.config.read import check
 from multimodal_ser.features.copies import with_copies
 from multimodal_ser.features.extraction import read_input
-from multimodal_ser.preparation import make_material, prepare
-from multimodal_ser.run import encode
+from multimodal_ser.runs import run
+from multimodal_ser.runs.prepare import make_material, prepare
+from multimodal_ser.runs.run import encode
 from multimodal_ser.types import ConfigError
 
 from .conftest import tones_config

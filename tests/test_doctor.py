@@ -9,10 +9,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from multimodal_ser import doctor
 from multimodal_ser.cli import app
 from multimodal_ser.config import read, registry
 from multimodal_ser.features.encoders import egemaps
+from multimodal_ser.runs import doctor
 from multimodal_ser.types import ConfigError
 
 from .conftest import tones_config

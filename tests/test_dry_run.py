@@ -9,15 +9,15 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from multimodal_ser import estimates
 from multimodal_ser.cli import _tables, app
 from multimodal_ser.config import registry
-from multimodal_ser.dry_run import dry_run
-from multimodal_ser.estimates import Cost, few
 from multimodal_ser.features.contents import Content
 from multimodal_ser.features.store import inventory
-from multimodal_ser.preparation import prepare
-from multimodal_ser.run import encode, run
+from multimodal_ser.runs import estimates
+from multimodal_ser.runs.dry_run import dry_run
+from multimodal_ser.runs.estimates import Cost, few
+from multimodal_ser.runs.prepare import prepare
+from multimodal_ser.runs.run import encode, run
 from multimodal_ser.types import ConfigError, DataError, Utterance
 
 from .conftest import RATE, tones_config
@@ -266,7 +266,7 @@ def test_random_features_are_no_more_than_fit_and_of_every_class(tones, cache, m
 
 
 def test_the_table_warns_of_a_disk_that_is_too_small(tones, cache, monkeypatch, capsys):
-    monkeypatch.setattr("multimodal_ser.dry_run.free", lambda _: 100)
+    monkeypatch.setattr("multimodal_ser.runs.dry_run.free", lambda _: 100)
     _tables.show_outlook(dry_run(tones_config(tones)))
     assert "! the disk is too small" in capsys.readouterr().out
 

@@ -22,8 +22,8 @@ from multimodal_ser.corpus.emotion_space import (
     round_trip,
     to_space,
 )
-from multimodal_ser.preparation import load_corpus
-from multimodal_ser.run import run
+from multimodal_ser.runs.prepare import load_corpus
+from multimodal_ser.runs.run import run
 from multimodal_ser.types import ConfigError, DataError
 
 from .test_report import Page

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from multimodal_ser import load, run
+from multimodal_ser import load
 from multimodal_ser.cli import app
 from multimodal_ser.ensemble import ensemble
 from multimodal_ser.features.asr._checkpoints import write_tiny
@@ -20,6 +20,7 @@ from multimodal_ser.merging import HOW, LEARNED
 from multimodal_ser.predict import stream
 from multimodal_ser.questions import questions
 from multimodal_ser.report import write
+from multimodal_ser.runs import run
 from multimodal_ser.score import score
 from multimodal_ser.types import ConfigError, DataError, MissingError
 

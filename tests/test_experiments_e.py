@@ -12,8 +12,9 @@ import pytest
 import yaml
 from sklearn.metrics import recall_score
 
-from multimodal_ser import compare, run
+from multimodal_ser import compare
 from multimodal_ser.config.read import check, load
+from multimodal_ser.runs import run
 from multimodal_ser.side_by_side import side_by_side
 from multimodal_ser.stress import retold
 from multimodal_ser.text_changes import CHANGES

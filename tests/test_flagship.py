@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser import load, run
+from multimodal_ser import load
 from multimodal_ser.config.read import load as load_config
 from multimodal_ser.corpus.datasets import demo
 from multimodal_ser.features.asr._checkpoints import write_tiny
 from multimodal_ser.features.encoders import hf_speech, hf_text
+from multimodal_ser.runs import run
 
 from .conftest import write_tones
 

@@ -7,10 +7,10 @@ from scipy.special import softmax
 from scipy.stats import multivariate_normal, norm
 from sklearn.mixture import GaussianMixture
 
-from multimodal_ser import run
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build
 from multimodal_ser.features.batches import Dataset, Ragged
+from multimodal_ser.runs import run
 from multimodal_ser.training.balance import balanced
 from multimodal_ser.training.learners import _mixture
 from multimodal_ser.training.learners._mixture import Mixture

@@ -8,10 +8,10 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from multimodal_ser import run
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build
 from multimodal_ser.features.batches import Dataset, Ragged
+from multimodal_ser.runs import run
 from multimodal_ser.training.learners import _markov, _mixture, hmm
 from multimodal_ser.training.learners._markov import Markov
 from multimodal_ser.types import ConfigError, DataError

@@ -9,7 +9,7 @@ import torch
 import yaml
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
-from multimodal_ser import compare, load, run
+from multimodal_ser import compare, load
 from multimodal_ser.config.read import check
 from multimodal_ser.corpus import label_sets
 from multimodal_ser.corpus.corpus import About, build
@@ -19,7 +19,8 @@ from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.evaluation.evaluate import evaluate, tallies
 from multimodal_ser.evaluation.predictions import ensemble, kind_of
 from multimodal_ser.report import write
-from multimodal_ser.run import as_experiment
+from multimodal_ser.runs import run
+from multimodal_ser.runs.run import as_experiment
 from multimodal_ser.score import score
 from multimodal_ser.training.model import merge_labels
 from multimodal_ser.types import ConfigError, DataError
@@ -670,7 +671,7 @@ def test_anybodys_labels_are_compared_with_a_run(task, tmp_path):
 
 
 def test_a_submission_holds_the_cells_of_the_ensemble(moods):
-    from multimodal_ser.submission import answers as submitted
+    from multimodal_ser.runs.submission import answers as submitted
 
     rows = moods.part("test")
     found = submitted(rows).set_index("id")["value"]

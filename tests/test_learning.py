@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from multimodal_ser import run
 from multimodal_ser.config import modes
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build, module
-from multimodal_ser.dry_run import dry_run
 from multimodal_ser.predict import load
-from multimodal_ser.preparation import make_material, prepare
-from multimodal_ser.run import encode
+from multimodal_ser.runs import run
+from multimodal_ser.runs.dry_run import dry_run
+from multimodal_ser.runs.prepare import make_material, prepare
+from multimodal_ser.runs.run import encode
 from multimodal_ser.training import fit
 from multimodal_ser.training.model_folder import Checkpoint
 from multimodal_ser.types import ConfigError, DataError, Finetune, Input, MissingError

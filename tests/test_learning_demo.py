@@ -13,8 +13,8 @@ from transformers import (
     Wav2Vec2Model,
 )
 
-from multimodal_ser import run
 from multimodal_ser.config.registry import build
+from multimodal_ser.runs import run
 
 CLASSES = 6
 MODES = {

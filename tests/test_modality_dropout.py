@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from multimodal_ser import run
 from multimodal_ser.config.read import check
+from multimodal_ser.runs import run
 from multimodal_ser.training.fusion import concat
 from multimodal_ser.training.learners.neural import Learner
 from multimodal_ser.training.model import Model, head, thinned

@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from multimodal_ser import compare, run
+from multimodal_ser import compare
 from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.evaluation.evaluate import evaluate
-from multimodal_ser.preparation import make_material, prepare
 from multimodal_ser.report import write
-from multimodal_ser.run import as_experiment, encode
+from multimodal_ser.runs import run
+from multimodal_ser.runs.prepare import make_material, prepare
+from multimodal_ser.runs.run import as_experiment, encode
 from multimodal_ser.score import score
 from multimodal_ser.training import fit
 from multimodal_ser.types import DataError

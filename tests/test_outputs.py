@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from multimodal_ser import run
 from multimodal_ser.config.outputs import Output
 from multimodal_ser.config.read import check
+from multimodal_ser.runs import run
 from multimodal_ser.training.losses import losses_of
 from multimodal_ser.training.model import head
 from multimodal_ser.types import ConfigError, DataError
@@ -141,8 +141,8 @@ def voted(tones):
 
 
 def test_soft_outputs_are_taught_the_shares_and_scored_by_the_label(voted):
-    from multimodal_ser.preparation import make_material, prepare
-    from multimodal_ser.run import as_experiment, encode
+    from multimodal_ser.runs.prepare import make_material, prepare
+    from multimodal_ser.runs.run import as_experiment, encode
 
     prepared = prepare(as_experiment(tones_config(voted, outputs={"label": {"soft": True}})))
     material = make_material(prepared, encode(prepared))

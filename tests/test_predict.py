@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import soundfile
 
-from multimodal_ser import load, run
+from multimodal_ser import load
 from multimodal_ser.features.asr._checkpoints import write_tiny
 from multimodal_ser.features.asr.whisper import Recognizer
 from multimodal_ser.features.encoders import hf_speech, hf_text
 from multimodal_ser.predict import stream
 from multimodal_ser.questions import Question, of_path, questions
+from multimodal_ser.runs import run
 from multimodal_ser.types import ConfigError, DataError, MissingError
 
 from .conftest import RATE, tones_config, write_tones

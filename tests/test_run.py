@@ -8,7 +8,8 @@ import pytest
 import soundfile
 import yaml
 
-from multimodal_ser import compare, parallel, run
+from multimodal_ser import compare, parallel
+from multimodal_ser.runs import run
 from multimodal_ser.types import DataError, LeakError
 
 from .conftest import RATE, tones_config

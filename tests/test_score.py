@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from multimodal_ser import run
+from multimodal_ser.runs import run
 from multimodal_ser.score import score
 from multimodal_ser.types import DataError
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser import run
 from multimodal_ser.config.read import check
-from multimodal_ser.preparation import prepare
-from multimodal_ser.sealing import sealed
+from multimodal_ser.runs import run
+from multimodal_ser.runs.prepare import prepare
+from multimodal_ser.runs.sealing import sealed
 from multimodal_ser.types import ConfigError
 
 from .conftest import tones_config

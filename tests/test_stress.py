@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser import load, run
+from multimodal_ser import load
+from multimodal_ser.runs import run
 from multimodal_ser.stress import moves, retold
 from multimodal_ser.text_changes import unaccented
 from multimodal_ser.types import ConfigError, DataError

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser import run
 from multimodal_ser.config.experiment import Submission
-from multimodal_ser.submission import answers, pack
+from multimodal_ser.runs import run
+from multimodal_ser.runs.submission import answers, pack
 from multimodal_ser.types import DataError
 
 from .conftest import tones_config

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from multimodal_ser import report, run
+from multimodal_ser import report
 from multimodal_ser.config.read import check, load
+from multimodal_ser.runs import run
 from multimodal_ser.score import score
 from multimodal_ser.types import ConfigError, DataError
 

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multimodal_ser import parallel, preparation
+from multimodal_ser import parallel
 from multimodal_ser.config import read
 from multimodal_ser.protocol import near_duplicates
+from multimodal_ser.runs import prepare
 
 from .conftest import tones_config
 
@@ -133,8 +134,8 @@ def test_an_answer_outlives_the_workers_that_other_stages_start(few_is_many):
 
 def test_a_corpus_of_many_texts_is_audited_as_one_of_few(tones, monkeypatch):
     experiment = read.check(tones_config(tones, workers=2))
-    few = preparation.prepare(experiment).audit.plain()
+    few = prepare.prepare(experiment).audit.plain()
     monkeypatch.setattr(near_duplicates, "_LARGE", 1)
-    many = preparation.prepare(experiment).audit.plain()
+    many = prepare.prepare(experiment).audit.plain()
     parallel.shut_down()
     assert many == few

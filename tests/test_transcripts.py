@@ -12,7 +12,6 @@ import pytest
 import soundfile
 import torch
 
-from multimodal_ser import run
 from multimodal_ser.config import registry
 from multimodal_ser.config.read import check
 from multimodal_ser.corpus.corpus import About, Corpus
@@ -24,7 +23,8 @@ from multimodal_ser.features.encode import recipe_of
 from multimodal_ser.features.extraction import plan
 from multimodal_ser.features.store import Recipe
 from multimodal_ser.features.transcripts import TranscriptStore, damaged, error_rates
-from multimodal_ser.preparation import load_corpus, with_text
+from multimodal_ser.runs import run
+from multimodal_ser.runs.prepare import load_corpus, with_text
 from multimodal_ser.types import ConfigError, Input, Transcript, Utterance
 
 from .conftest import tones_config, write_tones

@@ -9,11 +9,11 @@ import pytest
 import yaml
 from optuna.trial import FixedTrial
 
-from multimodal_ser import run
 from multimodal_ser.cli._search import cost
 from multimodal_ser.config.read import check, load, space_of
-from multimodal_ser.preparation import prepare
-from multimodal_ser.sealing import sealed
+from multimodal_ser.runs import run
+from multimodal_ser.runs.prepare import prepare
+from multimodal_ser.runs.sealing import sealed
 from multimodal_ser.search import tuning
 from multimodal_ser.search.claims import final, fresh_seeds
 from multimodal_ser.search.trials import Objective, Reports, bench_of, objective_of

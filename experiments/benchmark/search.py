@@ -33,8 +33,8 @@ from benchmark.bare import Named, Settings, one_frame, trainer
 from multimodal_ser.config.read import applied, check, space_of
 from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.parallel import one_thread
-from multimodal_ser.preparation import prepare
-from multimodal_ser.sealing import sealed
+from multimodal_ser.runs.prepare import prepare
+from multimodal_ser.runs.sealing import sealed
 from multimodal_ser.search import trials
 from multimodal_ser.search.studies import Plan, create
 from multimodal_ser.search.trials import Bench, Objective

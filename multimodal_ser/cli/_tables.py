@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from multimodal_ser.doctor import gibibytes
 from multimodal_ser.expected import NOT_MEASURED, beside
-from multimodal_ser.outlook import Outlook, Stage
-from multimodal_ser.preparation import Prepared
-from multimodal_ser.run import Run
+from multimodal_ser.runs.doctor import gibibytes
+from multimodal_ser.runs.dry_run import Outlook, Stage
+from multimodal_ser.runs.prepare import Prepared
+from multimodal_ser.runs.run import Run
 from multimodal_ser.score import Scored
 
 

@@ -128,7 +128,7 @@ def transcribe(config: ConfigPath, overrides: Overrides = None) -> None:
     from multimodal_ser.cli import _tables
     from multimodal_ser.features.transcripts import error_rates
     from multimodal_ser.files import as_csv, write_atomically
-    from multimodal_ser.preparation import load_corpus, with_text
+    from multimodal_ser.runs.prepare import load_corpus, with_text
     from multimodal_ser.types import ConfigError
 
     corpus = load_corpus(experiment)

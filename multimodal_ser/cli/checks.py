@@ -11,7 +11,7 @@ import typer
 from multimodal_ser.cli.experiments import Overrides
 
 if TYPE_CHECKING:
-    from multimodal_ser.doctor import Finding
+    from multimodal_ser.runs.doctor import Finding
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def doctor(
 
     Looks only: nothing is fetched, decoded or written. Exit 5 if something is missing.
     """
-    from multimodal_ser import doctor as checks
+    from multimodal_ser.runs import doctor as checks
 
     experiment = None
     if config is not None:

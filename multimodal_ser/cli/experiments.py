@@ -51,7 +51,7 @@ def run(
     from multimodal_ser import report as reports
     from multimodal_ser.cli import _tables
     from multimodal_ser.distributed import world
-    from multimodal_ser.run import run as run_experiment
+    from multimodal_ser.runs.run import run as run_experiment
 
     if final and dev_only:
         from multimodal_ser.types import ConfigError
@@ -71,7 +71,7 @@ def _foretell(config: Path, overrides: list[str] | None, *, open_test: bool, fin
 
     experiment = load(config, overrides or [])
     from multimodal_ser.cli import _tables
-    from multimodal_ser.dry_run import dry_run
+    from multimodal_ser.runs.dry_run import dry_run
 
     _tables.show_outlook(dry_run(experiment, open_test=open_test))
     if final:
@@ -189,9 +189,9 @@ def audit(
     experiment = load_experiment(config, overrides, card=True)
     from multimodal_ser.cli import _tables
     from multimodal_ser.files import as_json, write_atomically
-    from multimodal_ser.preparation import prepare
     from multimodal_ser.report import audit_page
-    from multimodal_ser.run_folder import RunFolder, audited
+    from multimodal_ser.runs.folder import RunFolder, audited
+    from multimodal_ser.runs.prepare import prepare
 
     prepared = prepare(experiment)
     found = audited(prepared) | {"seen": RunFolder.of(prepared).seen()}
@@ -206,8 +206,8 @@ def audit(
 def embed(config: ConfigPath, overrides: Overrides = None) -> None:
     """Fill the cache with the features of a config's frozen encoders."""
     experiment = load_experiment(config, overrides)
-    from multimodal_ser.preparation import prepare
-    from multimodal_ser.run import encode
+    from multimodal_ser.runs.prepare import prepare
+    from multimodal_ser.runs.run import encode
 
     prepared = prepare(experiment, encoding=True)
     prepared.audit.refuse()

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from multimodal_ser import preparation
 from multimodal_ser.config import read
 from multimodal_ser.corpus import audio
 from multimodal_ser.report.collect import Record
 from multimodal_ser.report.sections import Clip
+from multimodal_ser.runs import prepare
 from multimodal_ser.types import MserError, Utterance
 
 _RATE = 16000
@@ -26,7 +26,7 @@ def clips_of(record: Record, ids: Sequence[str], players: int) -> tuple[dict[str
     """
     try:
         experiment = read.check(record.config, source="config.yaml", allow_code=False, ran=True)
-        utterances = {one.id: one for one in preparation.load_corpus(experiment).utterances()}
+        utterances = {one.id: one for one in prepare.load_corpus(experiment).utterances()}
         heard = {name: _uri(utterances[name]) for name in ids[:players] if name in utterances}
     except MserError as error:
         return {}, str(error)

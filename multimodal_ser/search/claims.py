@@ -12,8 +12,8 @@ from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import Experiment, Part
 from multimodal_ser.evaluation import evaluate
 from multimodal_ser.evaluation.contrast import Contrast, contrast
-from multimodal_ser.run import Run, run
-from multimodal_ser.run_folder import RunFolder
+from multimodal_ser.runs.folder import RunFolder
+from multimodal_ser.runs.run import Run, run
 from multimodal_ser.training import model_folder
 from multimodal_ser.types import DataError
 

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.config.search_space import Space
-from multimodal_ser.preparation import Prepared
+from multimodal_ser.runs.prepare import Prepared
 from multimodal_ser.search.claims import Claim
 from multimodal_ser.search.studies import Plan
 from multimodal_ser.search.trials import REASON, Bench

@@ -22,8 +22,8 @@ from multimodal_ser.corpus.targets import Target
 from multimodal_ser.evaluation import evaluate, metrics
 from multimodal_ser.evaluation.predictions import columns_of
 from multimodal_ser.features.encode import Encoded
-from multimodal_ser.preparation import Prepared, make_material
-from multimodal_ser.run import encode
+from multimodal_ser.runs.prepare import Prepared, make_material
+from multimodal_ser.runs.run import encode
 from multimodal_ser.training import fit
 from multimodal_ser.training.apply import predict
 from multimodal_ser.training.balance import filed

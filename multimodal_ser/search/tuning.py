@@ -25,9 +25,9 @@ from multimodal_ser.config.read import applied, space_of
 from multimodal_ser.config.search_space import Space
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.files import as_csv, as_json, write_atomically
-from multimodal_ser.preparation import Prepared, prepare
-from multimodal_ser.run import as_experiment
-from multimodal_ser.sealing import sealed
+from multimodal_ser.runs.prepare import Prepared, prepare
+from multimodal_ser.runs.run import as_experiment
+from multimodal_ser.runs.sealing import sealed
 from multimodal_ser.search import studies, tables, workers
 from multimodal_ser.search.claims import Claim, claim
 from multimodal_ser.search.storage import shown

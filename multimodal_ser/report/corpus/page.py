@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import explore, preparation
+from multimodal_ser import explore
 from multimodal_ser.config.experiment import Experiment, Part
 from multimodal_ser.corpus.clusters import clusters
 from multimodal_ser.corpus.corpus import Corpus
@@ -17,6 +17,7 @@ from multimodal_ser.report.corpus import checks, sections, speech
 from multimodal_ser.report.corpus.sound import measure
 from multimodal_ser.report.corpus.view import View, cut
 from multimodal_ser.report.html import render
+from multimodal_ser.runs import prepare
 from multimodal_ser.types import DataError, listed, nearest
 
 _WITHOUT_LABELS, _MOST = 4, 16
@@ -30,7 +31,7 @@ def write(
     players: int | None = None,
 ) -> tuple[Path, list[str]]:
     """Where the page of the config's corpus is, and its first lines; see `page`."""
-    view = look(preparation.load_corpus(experiment), experiment.protocol)
+    view = look(prepare.load_corpus(experiment), experiment.protocol)
     path = output or experiment.runs_dir / experiment.name / "corpus.html"
     write_atomically(path, page(view, show=show, players=players).encode())
     return path, [*_warnings(view), *_verdict(view)]

@@ -20,7 +20,7 @@ from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.distributed import world
 from multimodal_ser.files import as_csv, as_json, write_atomically
-from multimodal_ser.preparation import Prepared
+from multimodal_ser.runs.prepare import Prepared
 from multimodal_ser.training.rows import Material
 from multimodal_ser.types import Fold, __version__
 

@@ -15,22 +15,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from multimodal_ser import estimates
 from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import Augment, Experiment, Part
 from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.corpus.targets import targets_of
-from multimodal_ser.doctor import free, missing
-from multimodal_ser.estimates import Shape, distinct, few, length_of, shape_of
 from multimodal_ser.features import contents
 from multimodal_ser.features.contents import UNHEARD, Content
 from multimodal_ser.features.encode import Encoded, is_light, recipe_of, stored_form
 from multimodal_ser.features.extraction import Batch, find_device, plan
 from multimodal_ser.features.store import Store
 from multimodal_ser.features.transcripts import called, filled, recalled, to_hear
-from multimodal_ser.outlook import Outlook, Stage
 from multimodal_ser.parallel import cores
-from multimodal_ser.preparation import (
+from multimodal_ser.protocol import splits
+from multimodal_ser.runs import estimates
+from multimodal_ser.runs.doctor import free, missing
+from multimodal_ser.runs.estimates import Shape, distinct, few, length_of, shape_of
+from multimodal_ser.runs.folder import RunFolder
+from multimodal_ser.runs.prepare import (
     cache_root,
     cut,
     load_corpus,
@@ -38,9 +39,7 @@ from multimodal_ser.preparation import (
     modalities_read,
     shuffled,
 )
-from multimodal_ser.protocol import splits
-from multimodal_ser.run import as_experiment
-from multimodal_ser.run_folder import RunFolder
+from multimodal_ser.runs.run import as_experiment
 from multimodal_ser.training import model_folder
 from multimodal_ser.training.rows import Material, sources_of
 from multimodal_ser.types import DataError, Fold, MissingError, Transcript, Utterance
@@ -284,3 +283,47 @@ def _training(
 
 def _line(error: Exception) -> str:
     return str(error).partition("\n")[0]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: how many inputs it has, how many are done, and about what the rest will take.
+
+    done: None where that cannot be known. seconds and bytes: None where they cannot be estimated;
+    `remark` says why.
+    """
+
+    name: str
+    inputs: int
+    done: int | None
+    seconds: float | None = 0.0
+    bytes: float | None = 0.0
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a run of the experiment has before it. free: bytes on the disk of the cache."""
+
+    experiment: Experiment
+    corpus: Corpus
+    folds: Sequence[Fold]
+    split_hash: str
+    stages: Sequence[Stage]
+    workers: int
+    free: int
+
+    @property
+    def seconds(self) -> float:
+        """Of all stages that could be estimated."""
+        return sum(one.seconds or 0.0 for one in self.stages)
+
+    @property
+    def bytes(self) -> float:
+        """Of all stages that could be estimated."""
+        return sum(one.bytes or 0.0 for one in self.stages)
+
+    @property
+    def whole(self) -> bool:
+        """Every stage could be estimated."""
+        return all(one.seconds is not None for one in self.stages)

@@ -28,10 +28,10 @@ from multimodal_ser.features import encode as encoding
 from multimodal_ser.features.encode import Encoded
 from multimodal_ser.features.extraction import find_device
 from multimodal_ser.parallel import spread
-from multimodal_ser.preparation import Prepared, cache_root, make_material, prepare
-from multimodal_ser.run_folder import RunFolder
-from multimodal_ser.sealing import sealed
-from multimodal_ser.submission import check_part, pack
+from multimodal_ser.runs.folder import RunFolder
+from multimodal_ser.runs.prepare import Prepared, cache_root, make_material, prepare
+from multimodal_ser.runs.sealing import sealed
+from multimodal_ser.runs.submission import check_part, pack
 from multimodal_ser.training import checkpoint_head, fit, model_folder
 from multimodal_ser.training.rows import Material
 from multimodal_ser.types import Fold

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.config.experiment import Within
-from multimodal_ser.preparation import Prepared
 from multimodal_ser.protocol import splits
+from multimodal_ser.runs.prepare import Prepared
 from multimodal_ser.types import ConfigError, Fold
 
 
