@@ -27,11 +27,11 @@ from typing import Any
 import numpy as np
 from pages import tell, usual
 
-from multimodal_ser.comparison import Comparison
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.config.read import load
 from multimodal_ser.runs.run import Run
-from multimodal_ser.side_by_side import side_by_side
+from multimodal_ser.studies.compare import side_by_side
+from multimodal_ser.studies.comparison import Comparison
 from multimodal_ser.training.balance import truncated
 from multimodal_ser.types import ConfigError
 

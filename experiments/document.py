@@ -11,7 +11,7 @@ import systems
 from reproduce import HEAD, REST, row, table
 from systems import System
 
-from multimodal_ser.side_by_side import side_by_side
+from multimodal_ser.studies.compare import side_by_side
 from multimodal_ser.types import MserError
 
 

@@ -26,13 +26,13 @@ from typing import Any
 
 from pages import tell
 
-from multimodal_ser.compare import Comparison, compare
 from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.config.read import load, with_fusion
 from multimodal_ser.evaluation.metrics import LOWER_IS_BETTER
 from multimodal_ser.runs.dry_run import dry_run
 from multimodal_ser.runs.folder import RunFolder
+from multimodal_ser.studies.compare import Comparison, compare
 from multimodal_ser.types import ConfigError
 
 DEMO = Path(__file__).parents[1] / "configs" / "fusions-demo.yaml"

@@ -8,7 +8,7 @@ from pathlib import Path
 from multimodal_ser import report
 from multimodal_ser.cli import _search
 from multimodal_ser.config.read import load
-from multimodal_ser.search.tuning import Settings, tune
+from multimodal_ser.studies.search.tune import Settings, tune
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

@@ -21,13 +21,13 @@ from pathlib import Path
 import fusions as defaults
 from pages import tell
 
-from multimodal_ser.comparison import Comparison
 from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.config.read import load, with_fusion
-from multimodal_ser.search.claims import final, fresh_seeds
-from multimodal_ser.search.tuning import Search, Settings, tune
-from multimodal_ser.side_by_side import side_by_side
+from multimodal_ser.studies.compare import side_by_side
+from multimodal_ser.studies.comparison import Comparison
+from multimodal_ser.studies.search.claims import final, fresh_seeds
+from multimodal_ser.studies.search.tune import Search, Settings, tune
 from multimodal_ser.types import ConfigError
 
 CONFIG = Path(__file__).parents[1] / "configs" / "tune-fusion.yaml"

@@ -17,11 +17,11 @@ import sys
 from pathlib import Path
 
 from multimodal_ser.cli._study import show_comparison
-from multimodal_ser.compare import compare
-from multimodal_ser.comparison import Comparison
 from multimodal_ser.config.read import load
 from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.runs.run import Run
+from multimodal_ser.studies.compare import compare
+from multimodal_ser.studies.comparison import Comparison
 from multimodal_ser.types import MserError
 
 CONFIGS = Path(__file__).parents[1] / "configs"

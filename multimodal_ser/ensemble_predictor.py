@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from multimodal_ser.config.experiment import Part
-from multimodal_ser.merging import RULE, Fit, Said, merged, thresholds
 from multimodal_ser.predictor import Predictor
 from multimodal_ser.questions import Answer, Question, answered, as_table, questions
+from multimodal_ser.studies.ensembles.merging import RULE, Fit, Said, merged, thresholds
 
 
 class EnsemblePredictor:

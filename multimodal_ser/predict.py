@@ -15,13 +15,13 @@ from typing import Any
 
 import yaml
 
-from multimodal_ser import roster
 from multimodal_ser.config.read import check
 from multimodal_ser.ensemble_predictor import EnsemblePredictor
 from multimodal_ser.features.extraction import find_device
 from multimodal_ser.parallel import spread
 from multimodal_ser.predictor import Predictor
 from multimodal_ser.questions import Answer, Question
+from multimodal_ser.studies.ensembles import manifest
 from multimodal_ser.training import fit
 from multimodal_ser.types import ConfigError
 
@@ -35,7 +35,7 @@ def load(
     and none for strangers, so it needs a `fold`.
     """
     folder = Path(run)
-    if roster.is_ensemble(folder):
+    if manifest.is_ensemble(folder):
         return _ensemble(folder, fold, seed, device)
     models = _models(folder)
     seeds = models[_kind(folder, models, fold)]
@@ -57,7 +57,7 @@ def _run(folder: Path, models: Sequence[Path], device: str) -> Predictor:
 
 def _ensemble(folder: Path, fold: int | None, seed: int | None, device: str) -> EnsemblePredictor:
     """Models of every row are merged by the mean of what the folds have learned."""
-    told = roster.read(folder)
+    told = manifest.read(folder)
     homes = told.homes(folder)
     found = [_models(home) for home in homes]
     needed = [set(seat.beside(told.seeds)) for seat in told.members]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from multimodal_ser.search.studies import DONE, Ledger, create, trials
+from multimodal_ser.studies.search.studies import DONE, Ledger, create, trials
 
 from .toy_study import plan_at
 

@@ -835,7 +835,7 @@ BAD_ANSWERS = {
 @pytest.mark.parametrize("columns", BAD_ANSWERS.values(), ids=BAD_ANSWERS)
 def test_predictions_that_cannot_be_judged_are_a_data_error(tmp_path, columns):
     from multimodal_ser.config.read import load as load_config
-    from multimodal_ser.score import score
+    from multimodal_ser.studies.score import score
 
     table = rows_of()
     table.to_csv(tmp_path / "table.csv", index=False)

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from multimodal_ser import compare
 from multimodal_ser import report as reports
-from multimodal_ser.compare import _arms
 from multimodal_ser.config.read import check
 from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.features.asr._checkpoints import write_tiny
+from multimodal_ser.studies import compare
+from multimodal_ser.studies.compare import _arms
 from multimodal_ser.types import ConfigError
 
 from .conftest import tones_config, write_tones

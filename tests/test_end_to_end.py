@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from multimodal_ser import compare
 from multimodal_ser.config.read import load
 from multimodal_ser.corpus.datasets import demo
 from multimodal_ser.evaluation.contrast import contrast
+from multimodal_ser.studies import compare
 
 CONFIG = Path(__file__).parents[1] / "configs" / "demo.yaml"
 FUSED = "audio+handcrafted+text"

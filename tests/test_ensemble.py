@@ -12,10 +12,10 @@ from sklearn.metrics import f1_score
 
 from multimodal_ser import report
 from multimodal_ser.config import read
-from multimodal_ser.ensemble import ensemble
 from multimodal_ser.evaluation.contrast import contrast
-from multimodal_ser.merging import HOW, LEARNED
-from multimodal_ser.roster import Roster
+from multimodal_ser.studies.ensembles.ensemble import ensemble
+from multimodal_ser.studies.ensembles.manifest import Manifest
+from multimodal_ser.studies.ensembles.merging import HOW, LEARNED
 from multimodal_ser.types import DataError
 
 from .made_runs import CLASSES, write_made_run
@@ -74,7 +74,7 @@ def test_a_member_of_one_seed_stands_beside_every_seed_of_the_others(tmp_path):
         mean = (one.xs(seed, level="seed") + other.xs(42, level="seed"))[SCORES] / 2
         rows = table(done.folder).xs(seed, level="seed")[SCORES]
         np.testing.assert_allclose(rows, mean[SCORES], rtol=1e-6)
-    assert [one.seeds for one in done.roster.members] == [[3, 4], [42]]
+    assert [one.seeds for one in done.manifest.members] == [[3, 4], [42]]
     page = (report.write(done.folder).parent / "report.md").read_text()
     assert "One seed stands beside all seeds of the others: text." in page
 
@@ -123,7 +123,7 @@ def test_every_way_is_an_opening_and_a_sealed_member_keeps_the_test_sealed(tmp_p
     done = ensemble(sealed)
     assert set(done.predictions["part"]) == {"dev"}
     assert not (done.folder.parent / "opened.jsonl").exists()
-    assert "test is left out, because text did not open it" in done.roster.comparison["verdict"]
+    assert "test is left out, because text did not open it" in done.manifest.comparison["verdict"]
     page = report.write(done.folder).with_suffix(".md").read_text()
     assert "- scored: dev:" in page
     assert "| test |" not in page, "not even of the member that is open"
@@ -136,7 +136,7 @@ def test_test_is_merged_by_what_all_of_dev_taught_and_dev_is_not(tmp_path, how):
     one, other = (table(home)[SCORES] for home in homes)
     found = table(done.folder)[SCORES]
     same = {"dev": [], "test": []}
-    for fold, by_seed in done.roster.fits["label"].items():
+    for fold, by_seed in done.manifest.fits["label"].items():
         for seed, fit in by_seed.items():
             for part in same:
                 at = (part, fold, seed)
@@ -150,7 +150,7 @@ def test_test_is_merged_by_what_all_of_dev_taught_and_dev_is_not(tmp_path, how):
                     mixed = np.exp(linear) / np.exp(linear).sum(1, keepdims=True)
                 same[part].append(np.allclose(found.loc[at], mixed, atol=1e-7))
     assert all(same["test"]) and not all(same["dev"])
-    assert set(done.roster.fits["label"]) == {0, 1, 2}
+    assert set(done.manifest.fits["label"]) == {0, 1, 2}
 
 
 @pytest.mark.parametrize("how", LEARNED)
@@ -166,19 +166,19 @@ def test_the_truth_of_the_test_teaches_nothing(tmp_path, how):
         rows.to_csv(home / "predictions.csv", index=False)
     after = ensemble(homes, how=how)
     pd.testing.assert_frame_equal(before.predictions[SCORES], after.predictions[SCORES])
-    assert before.roster.fits == after.roster.fits
+    assert before.manifest.fits == after.manifest.fits
     assert before.metrics["test"] != after.metrics["test"]
 
 
 def test_it_is_tested_on_test_against_the_member_that_is_best_on_dev(tmp_path):
     homes = pair(tmp_path)
     done = ensemble(homes)
-    assert done.roster.comparison["baseline"] == "text", "it has the skill"
+    assert done.manifest.comparison["baseline"] == "text", "it has the skill"
     rows = [pd.read_csv(home / "predictions.csv") for home in (done.folder, homes[1])]
     wanted = contrast(*(one[one["part"] == "test"] for one in rows), "macro_f1")
     assert done.contrast.gap == pytest.approx(wanted.gap)
     assert (done.contrast.p, done.contrast.holm) == (wanted.p, wanted.p), "a family of one"
-    (sentence,) = done.roster.comparison["verdict"]
+    (sentence,) = done.manifest.comparison["verdict"]
     assert sentence == f"on test, {wanted.words('ensemble (mean)', 'text')}"
 
 
@@ -194,7 +194,7 @@ def test_the_answers_that_a_task_wants_are_the_ensembles(tmp_path):
 def test_less_is_better_of_an_error(tmp_path):
     kinds = {"targets": {"valence": "numbers"}, "metrics": ["mse"]}
     done = ensemble(pair(tmp_path, first=kinds, **kinds))
-    assert done.roster.comparison["baseline"] == "text"
+    assert done.manifest.comparison["baseline"] == "text"
     values = done.table("test")["mse mean"]
     assert (done.contrast.gap > 0) == (values["ensemble (mean)"] < values["text"])
 
@@ -212,7 +212,7 @@ def test_labels_have_thresholds_and_their_cells(tmp_path, how):
     named = [np.array(CLASSES)[row] for row in found[SCORES].to_numpy() >= cuts]
     assert list(found["value"]) == ["|".join(row) or "-" for row in named]
     if how in LEARNED:
-        fit = done.roster.fits["mood"][0][0]
+        fit = done.manifest.fits["mood"][0][0]
         np.testing.assert_allclose(
             found.loc["test", 0, 0].iloc[0, -3:].astype(float), fit.thresholds
         )
@@ -233,7 +233,7 @@ def test_numbers_beside_classes_are_merged_each_in_its_own_way(tmp_path, how):
     if how == "mean":
         np.testing.assert_allclose(numbers[2], (numbers[0] + numbers[1]) / 2, rtol=1e-6)
     if how == "weights":
-        shares = np.array(done.roster.fits["valence"][0][0].weights)
+        shares = np.array(done.manifest.fits["valence"][0][0].weights)
         mixed = shares[0] * numbers[0].loc[0] + shares[1] * numbers[1].loc[0]
         np.testing.assert_allclose(numbers[2].loc[0], mixed, rtol=1e-6)
     assert set(done.metrics["test"]["others"]["valence"]["metrics"]) == {"ccc", "mse"}
@@ -248,7 +248,7 @@ def test_a_folder_of_runs_can_be_moved_and_an_ensemble_is_listed_with_its_member
     page = report.write(folder).read_text("utf-8")
     for told in ("aaa", "bbb", "../../x/aaa", "ensemble (weights)", "how much each member counts"):
         assert told in page
-    fit = done.roster.fits["label"][2][0]
+    fit = done.manifest.fits["label"][2][0]
     assert all(f"{share:.3f}" in page for share in fit.weights)
     line = "mser ensemble x/aaa x/bbb --how weights --name both"
     assert line in page.replace("../", "")
@@ -270,7 +270,7 @@ def test_a_member_that_has_changed_or_gone_is_said_and_merged_anew(tmp_path):
     (done.folder / "ensemble.json").write_text("{")
     with pytest.raises(DataError, match=r"ensemble\.json cannot be read"):
         report.write(done.folder)
-    assert isinstance(ensemble(homes).roster, Roster), "made anew"
+    assert isinstance(ensemble(homes).manifest, Manifest), "made anew"
     shutil.rmtree(homes[1])
     with pytest.raises(DataError, match=r"(?s)members of the ensemble .* are missing.*text: "):
         report.write(done.folder)

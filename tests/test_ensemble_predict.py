@@ -13,15 +13,15 @@ from typer.testing import CliRunner
 
 from multimodal_ser import load
 from multimodal_ser.cli import app
-from multimodal_ser.ensemble import ensemble
 from multimodal_ser.features.asr._checkpoints import write_tiny
 from multimodal_ser.features.asr.whisper import Recognizer
-from multimodal_ser.merging import HOW, LEARNED
 from multimodal_ser.predict import stream
 from multimodal_ser.questions import questions
 from multimodal_ser.report import write
 from multimodal_ser.runs import run
-from multimodal_ser.score import score
+from multimodal_ser.studies.ensembles.ensemble import ensemble
+from multimodal_ser.studies.ensembles.merging import HOW, LEARNED
+from multimodal_ser.studies.score import score
 from multimodal_ser.types import ConfigError, DataError, MissingError
 
 from .conftest import RATE, tones_config, write_tones
@@ -95,7 +95,7 @@ def test_models_of_every_row_are_merged_by_the_mean_of_the_folds_weights(three):
     members = [
         load(home, seed=seed)(question)[SCORES] for home, seed in zip(homes, (1, 1, 7), strict=True)
     ]
-    fits = [by_seed[1].weights for by_seed in done.roster.fits["label"].values()]
+    fits = [by_seed[1].weights for by_seed in done.manifest.fits["label"].values()]
     wanted = np.tensordot(np.mean(fits, axis=0), np.stack(members), axes=1)
     found = load(done.folder, seed=1)(question)
     np.testing.assert_allclose(found[SCORES], wanted, atol=1e-6)
@@ -161,7 +161,7 @@ def test_it_is_scored_against_and_reported_as_a_run(three, tmp_path):
         found = score(tmp_path / "own.csv", task, against=done.folder)
         assert (found.contrast.gap, found.contrast.p) == (0, 1)
     page = write(done.folder, players=1).read_text("utf-8")
-    assert all(one.label in page and one.fingerprint in page for one in done.roster.members)
+    assert all(one.label in page and one.fingerprint in page for one in done.manifest.members)
     assert "Learning curves" in page, "of the members"
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from multimodal_ser import load
-from multimodal_ser.ensemble import ensemble
+from multimodal_ser.studies.ensembles.ensemble import ensemble
 from multimodal_ser.types import ConfigError, DataError
 
 from .made_runs import write_made_run
@@ -148,7 +148,7 @@ def test_without_dev_nothing_can_be_learned_and_no_member_is_best(tmp_path, how)
         ensemble(homes, how=how)
     done = ensemble(homes)
     assert done.contrast is None
-    assert "no labels on dev" in done.roster.comparison["verdict"][0]
+    assert "no labels on dev" in done.manifest.comparison["verdict"][0]
 
 
 def test_a_single_cluster_in_dev_cannot_teach_and_be_judged(tmp_path):
@@ -170,7 +170,7 @@ def test_what_cannot_be_learned_names_its_fold(tmp_path):
 
 def test_members_are_compared_by_a_metric_that_all_of_them_have(tmp_path):
     homes = pair(tmp_path, {"metrics": ["macro_f1", "accuracy"]}, metrics=["accuracy"])
-    assert ensemble(homes).roster.metrics == ["accuracy"]
+    assert ensemble(homes).manifest.metrics == ["accuracy"]
     with pytest.raises(ConfigError, match=r"no metric of label \(audio: macro_f1; text: accuracy"):
         ensemble(pair(tmp_path, {"metrics": ["macro_f1"]}, metrics=["accuracy"]))
 
@@ -186,7 +186,7 @@ def test_members_are_compared_by_a_metric_that_all_of_them_have(tmp_path):
 )
 def test_members_are_called_by_the_shortest_that_tells_them_apart(tmp_path, one, other, labels):
     done = ensemble(pair(tmp_path, one, **({"encoders": ["audio"]} | other)))
-    assert [seat.label for seat in done.roster.members] == labels
+    assert [seat.label for seat in done.manifest.members] == labels
 
 
 def test_audits_and_stamps_of_all_members_are_kept(tmp_path):

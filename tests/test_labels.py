@@ -9,7 +9,7 @@ import torch
 import yaml
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
-from multimodal_ser import compare, load
+from multimodal_ser import load
 from multimodal_ser.config.read import check
 from multimodal_ser.corpus import label_sets
 from multimodal_ser.corpus.corpus import About, build
@@ -21,7 +21,8 @@ from multimodal_ser.evaluation.predictions import ensemble, kind_of
 from multimodal_ser.report import write
 from multimodal_ser.runs import run
 from multimodal_ser.runs.run import as_experiment
-from multimodal_ser.score import score
+from multimodal_ser.studies import compare
+from multimodal_ser.studies.score import score
 from multimodal_ser.training.model import merge_labels
 from multimodal_ser.types import ConfigError, DataError
 

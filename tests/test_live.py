@@ -8,7 +8,6 @@ import pytest
 import soundfile
 import torch
 
-from multimodal_ser import compare
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build, module
 from multimodal_ser.features.augmentation import of_every_epoch
@@ -18,6 +17,7 @@ from multimodal_ser.predict import load
 from multimodal_ser.runs import run
 from multimodal_ser.runs.prepare import make_material, prepare
 from multimodal_ser.runs.run import encode
+from multimodal_ser.studies import compare
 from multimodal_ser.training import fit
 from multimodal_ser.training.apply import dataset
 from multimodal_ser.training.learners._optimizer import Optimizer, Schedule

@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from multimodal_ser import learned_merging
 from multimodal_ser.evaluation.metrics import best_thresholds
-from multimodal_ser.learned_merging import PARTS, cross_fitted, fit
-from multimodal_ser.merging import HOW, LEARNED, Fit, Said, merged
+from multimodal_ser.studies.ensembles import merging
+from multimodal_ser.studies.ensembles.merging import (
+    HOW,
+    LEARNED,
+    PARTS,
+    Fit,
+    Said,
+    cross_fitted,
+    fit,
+    merged,
+)
 from multimodal_ser.types import DataError
 
 # Two members, three utterances, classes a and b and c
@@ -201,7 +209,7 @@ def test_what_is_said_of_a_cluster_in_dev_does_not_depend_on_its_truth(how, kind
 
 def test_no_cluster_is_judged_by_what_was_learned_on_it(monkeypatch):
     said, truth, cluster = opinions("classes")
-    taught, real = [], learned_merging.fit
+    taught, real = [], merging.fit
     names = np.array(cluster)
 
     def spy(how, part, known):
@@ -209,7 +217,7 @@ def test_no_cluster_is_judged_by_what_was_learned_on_it(monkeypatch):
         taught.append(set(names[rows]))
         return real(how, part, known)
 
-    monkeypatch.setattr(learned_merging, "fit", spy)
+    monkeypatch.setattr(merging, "fit", spy)
     cross_fitted("weights", said, truth, cluster)
     held = [set(names) - one for one in taught]
     assert len(held) == PARTS

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from multimodal_ser import compare
 from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.evaluation.evaluate import evaluate
 from multimodal_ser.report import write
 from multimodal_ser.runs import run
 from multimodal_ser.runs.prepare import make_material, prepare
 from multimodal_ser.runs.run import as_experiment, encode
-from multimodal_ser.score import score
+from multimodal_ser.studies import compare
+from multimodal_ser.studies.score import score
 from multimodal_ser.training import fit
 from multimodal_ser.types import DataError
 

@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from multimodal_ser import report, types
-from multimodal_ser.compare import compare
 from multimodal_ser.evaluation import evaluate
 from multimodal_ser.report import collect, figures, findings, text
+from multimodal_ser.studies.compare import compare
 
 from .conftest import WORDS, tones_config, write_tones
 

@@ -8,8 +8,9 @@ import pytest
 import soundfile
 import yaml
 
-from multimodal_ser import compare, parallel
+from multimodal_ser import parallel
 from multimodal_ser.runs import run
+from multimodal_ser.studies import compare
 from multimodal_ser.types import DataError, LeakError
 
 from .conftest import RATE, tones_config

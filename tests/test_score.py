@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from multimodal_ser.runs import run
-from multimodal_ser.score import score
+from multimodal_ser.studies.score import score
 from multimodal_ser.types import DataError
 
 from .conftest import tones_config

@@ -11,7 +11,7 @@ from multimodal_ser import report as reports
 from multimodal_ser.cli import _study
 from multimodal_ser.evaluation import statistics
 from multimodal_ser.evaluation.contrast import apart, contrast
-from multimodal_ser.side_by_side import side_by_side
+from multimodal_ser.studies.compare import side_by_side
 from multimodal_ser.types import ConfigError, DataError
 
 from .conftest import tones_config, write_tones

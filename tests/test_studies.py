@@ -18,11 +18,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
 from multimodal_ser import parallel
-from multimodal_ser.presence import is_present, present, tidy
-from multimodal_ser.search import storage
-from multimodal_ser.search.storage import Journal, opened, shown
-from multimodal_ser.search.studies import DONE, Ledger, create, trials
-from multimodal_ser.search.workers import Progress, search, show, sweep, work
+from multimodal_ser.studies.search import storage
+from multimodal_ser.studies.search.presence import is_present, present, tidy
+from multimodal_ser.studies.search.storage import Journal, opened, shown
+from multimodal_ser.studies.search.studies import DONE, Ledger, create, trials
+from multimodal_ser.studies.search.workers import Progress, search, show, sweep, work
 from multimodal_ser.types import ConfigError, DataError, MissingError, MserError
 
 from .toy_study import (
@@ -290,7 +290,7 @@ def test_the_result_of_a_trial_that_was_given_up_meanwhile_is_not_counted(tmp_pa
 def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(tmp_path):
     script = (
         "import os, pathlib, sys, time\n"
-        "from multimodal_ser.presence import present\n"
+        "from multimodal_ser.studies.search.presence import present\n"
         "with present(pathlib.Path(sys.argv[1])) as lock:\n"
         "    if os.fork() == 0:\n"
         "        print(os.getpid(), flush=True)\n"

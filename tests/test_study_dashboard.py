@@ -10,8 +10,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from multimodal_ser.search.studies import create
-from multimodal_ser.search.workers import work
+from multimodal_ser.studies.search.studies import create
+from multimodal_ser.studies.search.workers import work
 
 from .toy_study import plan_at, toy
 

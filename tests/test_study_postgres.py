@@ -16,10 +16,10 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from multimodal_ser import parallel
-from multimodal_ser.presence import present
-from multimodal_ser.search.storage import opened
-from multimodal_ser.search.studies import DONE, Ledger, create, trials
-from multimodal_ser.search.workers import search, sweep, work
+from multimodal_ser.studies.search.presence import present
+from multimodal_ser.studies.search.storage import opened
+from multimodal_ser.studies.search.studies import DONE, Ledger, create, trials
+from multimodal_ser.studies.search.workers import search, sweep, work
 from multimodal_ser.types import MissingError
 
 from .study_kills import finish, kill_parents, kill_workers, start, wait_for

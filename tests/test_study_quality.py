@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import binomtest
 
 from multimodal_ser.config import search_section
-from multimodal_ser.search.studies import create, trials
-from multimodal_ser.search.tables import importances
-from multimodal_ser.search.workers import work
+from multimodal_ser.studies.search.studies import create, trials
+from multimodal_ser.studies.search.tables import importances
+from multimodal_ser.studies.search.workers import work
 
 from .toy_study import plan_at
 

@@ -12,7 +12,7 @@ import yaml
 from multimodal_ser import report
 from multimodal_ser.config.read import check, load
 from multimodal_ser.runs import run
-from multimodal_ser.score import score
+from multimodal_ser.studies.score import score
 from multimodal_ser.types import ConfigError, DataError
 
 from .test_report import Page

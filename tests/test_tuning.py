@@ -14,10 +14,9 @@ from multimodal_ser.config.read import check, load, space_of
 from multimodal_ser.runs import run
 from multimodal_ser.runs.prepare import prepare
 from multimodal_ser.runs.sealing import sealed
-from multimodal_ser.search import tuning
-from multimodal_ser.search.claims import final, fresh_seeds
-from multimodal_ser.search.trials import Objective, Reports, bench_of, objective_of
-from multimodal_ser.search.tuning import Settings, tune
+from multimodal_ser.studies.search.claims import final, fresh_seeds
+from multimodal_ser.studies.search.trials import Objective, Reports, bench_of, objective_of
+from multimodal_ser.studies.search.tune import Settings, bench_of, tune
 from multimodal_ser.types import ConfigError, DataError, LeakError
 
 from .conftest import tones_config
@@ -66,14 +65,14 @@ def test_what_trials_are_given_holds_nothing_of_a_tested_row(tones):
 
 def test_a_search_runs_to_its_end_when_the_tested_files_are_gone(tones, monkeypatch):
     live = {"net": {"name": "m5", "sample_rate": 4000}}
-    before = tuning.bench_of
+    before = bench_of
 
     def gone(prepared, space):
         for name in rows_tested(tones)["audio"]:
             (tones / name).unlink()
         return before(prepared, space)
 
-    monkeypatch.setattr(tuning, "bench_of", gone)
+    monkeypatch.setattr("multimodal_ser.studies.search.tune.bench_of", gone)
     space = {"learner.optimizer.lr": [0.001, 0.01]}
     config = searched(tones, encoders=live, search=space, fusion={"name": "join"}, device="cpu")
     config["learner"]["epochs"] = 1

@@ -10,8 +10,8 @@ from pathlib import Path
 import optuna
 
 from multimodal_ser.parallel import spread
-from multimodal_ser.search.studies import Plan, create
-from multimodal_ser.search.workers import search
+from multimodal_ser.studies.search.studies import Plan, create
+from multimodal_ser.studies.search.workers import search
 from multimodal_ser.types import ConfigError
 
 ABOUT = {"space": {"lr": [1e-5, 1e-2]}, "split": "abc"}

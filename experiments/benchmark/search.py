@@ -35,10 +35,10 @@ from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.parallel import one_thread
 from multimodal_ser.runs.prepare import prepare
 from multimodal_ser.runs.sealing import sealed
-from multimodal_ser.search import trials
-from multimodal_ser.search.studies import Plan, create
-from multimodal_ser.search.trials import Bench, Objective
-from multimodal_ser.search.workers import search, work
+from multimodal_ser.studies.search import trials
+from multimodal_ser.studies.search.studies import Plan, create
+from multimodal_ser.studies.search.trials import Bench, Objective
+from multimodal_ser.studies.search.workers import search, work
 from multimodal_ser.training import fit
 from multimodal_ser.training.apply import dataset
 from multimodal_ser.training.fusion import concat

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multimodal_ser.cli._tables import interval, rows_of, show_head, show_table, spread
-from multimodal_ser.comparison import Comparison
-from multimodal_ser.ensemble import Ensemble
 from multimodal_ser.evaluation.contrast import Contrast
+from multimodal_ser.studies.comparison import Comparison
+from multimodal_ser.studies.ensembles.ensemble import Ensemble
 
 
 def show_comparison(study: Comparison) -> None:
@@ -114,7 +114,7 @@ def _show_clusters(study: Comparison) -> None:
 
 def show_ensemble(done: Ensemble) -> None:
     """The verdict first; the ensemble above its members, part by part."""
-    told, names = done.roster, done.roster.metrics
+    told, names = done.manifest, done.manifest.metrics
     print(f"{told.arm} of {len(told.members)} runs, split {done.split_hash}")
     if done.stamps:
         print(f"! leaks allowed by the config: {', '.join(done.stamps)}")

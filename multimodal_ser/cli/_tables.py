@@ -17,7 +17,7 @@ from multimodal_ser.runs.doctor import gibibytes
 from multimodal_ser.runs.dry_run import Outlook, Stage
 from multimodal_ser.runs.prepare import Prepared
 from multimodal_ser.runs.run import Run
-from multimodal_ser.score import Scored
+from multimodal_ser.studies.score import Scored
 
 
 def show_run(run: Run) -> None:

@@ -30,7 +30,7 @@ def ensemble(
     """
     from multimodal_ser import report as reports
     from multimodal_ser.cli import _study
-    from multimodal_ser.ensemble import ensemble as merge_runs
+    from multimodal_ser.studies.ensembles.ensemble import ensemble as merge_runs
 
     done = merge_runs(runs, how=how, name=name)
     _study.show_ensemble(done)

@@ -113,7 +113,7 @@ def compare(  # noqa: PLR0913 (each is an option of the verb)
 
     if further or reference:
         _refuse_arms(modalities, fusions, text_sources, train_fraction)
-        from multimodal_ser.side_by_side import side_by_side
+        from multimodal_ser.studies.compare import side_by_side
 
         study = side_by_side(
             [experiment, *(load_experiment(one, overrides) for one in further)],
@@ -124,7 +124,7 @@ def compare(  # noqa: PLR0913 (each is an option of the verb)
         _study.show_comparison(study)
         print(f"report: {reports.write(study.folder)}")
         return
-    from multimodal_ser.compare import compare as compare_arms
+    from multimodal_ser.studies.compare import compare as compare_arms
 
     chosen = _words(modalities)
     study = compare_arms(
@@ -148,7 +148,7 @@ def score(
 ) -> None:
     """Judge anybody's predictions of a task's test part with the same numbers and tests."""
     from multimodal_ser.cli import _tables
-    from multimodal_ser.score import score as score_predictions
+    from multimodal_ser.studies.score import score as score_predictions
 
     found = score_predictions(
         predictions, load_experiment(task, None, card=True), against=against, part=part

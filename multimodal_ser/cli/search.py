@@ -43,8 +43,8 @@ def tune(  # noqa: PLR0913 (each is an option of the verb)
     experiment = load_experiment(config, overrides)
     from multimodal_ser import report as reports
     from multimodal_ser.cli import _search
-    from multimodal_ser.search.tuning import Settings
-    from multimodal_ser.search.tuning import tune as search
+    from multimodal_ser.studies.search.tune import Settings
+    from multimodal_ser.studies.search.tune import tune as search
 
     settings = Settings(
         trials=trials,

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from multimodal_ser import roster
 from multimodal_ser.files import write_atomically
 from multimodal_ser.report import collect, ensembles, html, sections, text
 from multimodal_ser.report.collect import Report
 from multimodal_ser.report.search import page, reading
 from multimodal_ser.report.search.reading import Search
+from multimodal_ser.studies.ensembles import manifest
 from multimodal_ser.types import DataError, listed
 
 _Read = TypeVar("_Read")
@@ -35,7 +35,7 @@ def write(folder: Path, *, players: int = 0) -> Path:
 
 
 def _read(folder: Path) -> Report:
-    return ensembles.read(folder) if roster.is_ensemble(folder) else collect.read(folder)
+    return ensembles.read(folder) if manifest.is_ensemble(folder) else collect.read(folder)
 
 
 def _write_report(report: Report, players: int) -> Path:

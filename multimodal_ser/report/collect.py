@@ -14,7 +14,7 @@ from multimodal_ser.corpus.label_sets import THRESHOLD, matrix, written
 from multimodal_ser.evaluation.metrics import LOWER_IS_BETTER
 from multimodal_ser.evaluation.predictions import SCORE, classes_of
 from multimodal_ser.files import json_of, lines_of, yaml_of
-from multimodal_ser.roster import Roster
+from multimodal_ser.studies.ensembles.manifest import Manifest
 from multimodal_ser.types import DataError, listed
 
 STUDY = "comparison.json"
@@ -100,7 +100,7 @@ class Report:
     folder: Path
     arms: Mapping[str, Record]
     comparison: Mapping[str, Any] | None = None
-    ensemble: Roster | None = None
+    ensemble: Manifest | None = None
 
     @property
     def first(self) -> Record:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from multimodal_ser import roster
-from multimodal_ser.merging import LEARNED
 from multimodal_ser.report import collect
 from multimodal_ser.report.cells import Cell, Cells, Table, number
 from multimodal_ser.report.collect import Report
-from multimodal_ser.roster import Roster
+from multimodal_ser.studies.ensembles import manifest
+from multimodal_ser.studies.ensembles.manifest import Manifest
+from multimodal_ser.studies.ensembles.merging import LEARNED
 
 _HOW = {
     "mean": "The scores are the mean of the members' scores.",
@@ -39,7 +39,7 @@ _OF_STACKING = (
 
 def read(folder: Path) -> Report:
     """The arms are the ensemble and its members, on the parts that all of them have scored."""
-    told = roster.read(folder)
+    told = manifest.read(folder)
     own = collect.read_run(folder)
     arms = {told.arm: own}
     for seat, home in zip(told.members, told.homes(folder), strict=True):
@@ -49,7 +49,7 @@ def read(folder: Path) -> Report:
     return Report(folder, arms, told.comparison, told)
 
 
-def lines(told: Roster) -> Iterator[str]:
+def lines(told: Manifest) -> Iterator[str]:
     """How the members were merged."""
     yield _HOW[told.how]
     if told.how in LEARNED:
@@ -61,7 +61,7 @@ def lines(told: Roster) -> Iterator[str]:
         yield _OF_STACKING
 
 
-def tables(told: Roster) -> Iterator[Table]:
+def tables(told: Manifest) -> Iterator[Table]:
     """The members, and what each counts where that was learned."""
     rows = [
         [

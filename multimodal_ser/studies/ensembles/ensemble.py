@@ -20,17 +20,17 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from multimodal_ser import joined, members, roster
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.evaluation import evaluate, metrics
 from multimodal_ser.evaluation.contrast import Contrast, contrast, corrected
 from multimodal_ser.evaluation.predictions import read
-from multimodal_ser.members import Member
-from multimodal_ser.merging import HOW, LEARNED
 from multimodal_ser.parallel import one_thread
-from multimodal_ser.roster import Roster, Seat
 from multimodal_ser.runs.folder import RunFolder, surroundings
 from multimodal_ser.runs.submission import pack
+from multimodal_ser.studies.ensembles import joining, manifest, members
+from multimodal_ser.studies.ensembles.manifest import Manifest, Seat
+from multimodal_ser.studies.ensembles.members import Member
+from multimodal_ser.studies.ensembles.merging import HOW, LEARNED
 from multimodal_ser.types import ConfigError, DataError, __version__, listed, nearest
 
 _NUMBERS = ("predictions.csv", "metrics.json")
@@ -44,7 +44,7 @@ class Ensemble:
     """
 
     folder: Path
-    roster: Roster
+    manifest: Manifest
     predictions: pd.DataFrame
     arms: Mapping[str, Mapping[str, Any]]
     split_hash: str
@@ -53,14 +53,14 @@ class Ensemble:
     @property
     def metrics(self) -> Mapping[str, Any]:
         """Part → its numbers."""
-        return self.arms[self.roster.arm]
+        return self.arms[self.manifest.arm]
 
     @property
     def contrast(self) -> Contrast | None:
         """The ensemble − the member that is best on dev, on the first test part, or on dev while
         that is sealed; None where there is no dev part to choose a member on.
         """
-        found = self.roster.comparison["contrasts"].get(self.roster.arm)
+        found = self.manifest.comparison["contrasts"].get(self.manifest.arm)
         return Contrast(**found) if found else None
 
     def table(self, part: str) -> pd.DataFrame:
@@ -68,7 +68,7 @@ class Ensemble:
         rows = {
             arm: {
                 f"{name} {key}": numbers[part]["metrics"][name][key]
-                for name in self.roster.metrics
+                for name in self.manifest.metrics
                 for key in ("mean", "sd", "low", "high", "ensemble")
             }
             for arm, numbers in self.arms.items()
@@ -99,16 +99,18 @@ def ensemble(
             _make(runs, plan, card, folder)
     numbers = json.loads((folder.path / "metrics.json").read_text("utf-8"))
     arms = {plan.arm: numbers["parts"]} | {one.label: one.metrics["parts"] for one in runs}
-    told, rows = roster.read(folder.path), read(folder.path)
+    told, rows = manifest.read(folder.path), read(folder.path)
     return Ensemble(folder.path, told, rows, arms, numbers["split"], numbers["leaks allowed"])
 
 
-def _make(runs: Sequence[Member], plan: Roster, card: Mapping[str, Any], folder: RunFolder) -> None:
+def _make(
+    runs: Sequence[Member], plan: Manifest, card: Mapping[str, Any], folder: RunFolder
+) -> None:
     """Every file of the folder, the numbers last."""
     experiment = Experiment.model_validate(card)
     found, fits = [], {}
     for target in experiment.outputs:
-        rows, learned = joined.merge(plan.how, joined.join(runs, target, plan.parts, plan.seeds))
+        rows, learned = joining.merge(plan.how, joining.join(runs, target, plan.parts, plan.seeds))
         found.append(rows)
         fits |= {target: learned} if learned else {}
     audit, order = members.audited(runs), ["target", "part", "repeat", "fold", "seed", "id"]
@@ -129,14 +131,14 @@ def _make(runs: Sequence[Member], plan: Roster, card: Mapping[str, Any], folder:
     measured = evaluate.measure(written, chosen)
     compared = _compared(runs, plan, first, measured)
     whole = plan.model_copy(update={"fits": fits, "comparison": compared})
-    folder.write_json(roster.FILE, whole.model_dump(mode="json", exclude_defaults=True))
+    folder.write_json(manifest.FILE, whole.model_dump(mode="json", exclude_defaults=True))
     allowed = members.union(one.metrics["leaks allowed"] for one in runs)
     numbers = {"split": audit["split"], "leaks allowed": allowed, "parts": measured}
     folder.write_json("metrics.json", numbers)
 
 
 def _compared(
-    runs: Sequence[Member], plan: Roster, rows: pd.DataFrame, measured: Mapping[str, Any]
+    runs: Sequence[Member], plan: Manifest, rows: pd.DataFrame, measured: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The ensemble against the member that is best on dev, as a study compares its arms."""
     arm, metric, closed = plan.arm, plan.metrics[0], [*_sealed(runs, plan.parts)]
@@ -215,19 +217,19 @@ def _place(runs: Sequence[Member], how: str, name: str) -> Path:
 
 def _plan(
     runs: Sequence[Member], how: str, card: Mapping[str, Any], parts: Sequence[str], folder: Path
-) -> Roster:
+) -> Manifest:
     seats = [
         Seat(
             label=one.label,
             path=Path(os.path.relpath(one.folder.resolve(), folder.resolve())).as_posix(),
             fingerprint=one.fingerprint,
-            predictions=roster.digest(one.folder),
+            predictions=manifest.digest(one.folder),
             seeds=one.seeds,
         )
         for one in runs
     ]
     decides = next(iter(runs[0].targets.values()))
-    return Roster(
+    return Manifest(
         name=card["name"],
         how=how,
         seeds=card["seeds"],
@@ -238,11 +240,11 @@ def _plan(
     )
 
 
-def _is_done(folder: Path, plan: Roster) -> bool:
+def _is_done(folder: Path, plan: Manifest) -> bool:
     """All of it stands there, of the very same predictions."""
-    if not all((folder / name).is_file() for name in (roster.FILE, *_NUMBERS)):
+    if not all((folder / name).is_file() for name in (manifest.FILE, *_NUMBERS)):
         return False
     try:
-        return roster.read(folder).plan() == plan.plan()
+        return manifest.read(folder).plan() == plan.plan()
     except DataError:  # damaged: it is made anew
         return False

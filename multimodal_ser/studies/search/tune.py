@@ -28,12 +28,12 @@ from multimodal_ser.files import as_csv, as_json, write_atomically
 from multimodal_ser.runs.prepare import Prepared, prepare
 from multimodal_ser.runs.run import as_experiment
 from multimodal_ser.runs.sealing import sealed
-from multimodal_ser.search import studies, tables, workers
-from multimodal_ser.search.claims import Claim, claim
-from multimodal_ser.search.storage import shown
-from multimodal_ser.search.studies import Plan, refuse_mistakes
-from multimodal_ser.search.tables import Study, number_of
-from multimodal_ser.search.trials import SLOTS, Bench, Objective, bench_of
+from multimodal_ser.studies.search import studies, tables, workers
+from multimodal_ser.studies.search.claims import Claim, claim
+from multimodal_ser.studies.search.storage import shown
+from multimodal_ser.studies.search.studies import Plan, refuse_mistakes
+from multimodal_ser.studies.search.tables import Study, number_of
+from multimodal_ser.studies.search.trials import SLOTS, Bench, Objective, bench_of
 from multimodal_ser.types import ConfigError, DataError
 
 _USUAL = "hyperband"  # stands for none where several objectives leave nothing to prune by

@@ -18,9 +18,9 @@ from optuna.trial import FrozenTrial
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.config.search_space import Space
 from multimodal_ser.runs.prepare import Prepared
-from multimodal_ser.search.claims import Claim
-from multimodal_ser.search.studies import Plan
-from multimodal_ser.search.trials import REASON, Bench
+from multimodal_ser.studies.search.claims import Claim
+from multimodal_ser.studies.search.studies import Plan
+from multimodal_ser.studies.search.trials import REASON, Bench
 
 _FEWEST = 2  # different values, without which there is nothing to explain
 _COLUMNS = ("fold", "number", "state", "value", "cost", "seconds", "reason")

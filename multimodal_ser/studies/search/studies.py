@@ -29,7 +29,7 @@ from optuna.storages import BaseStorage
 from optuna.storages._heartbeat import get_heartbeat_thread
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from multimodal_ser.search.storage import opened, shown
+from multimodal_ser.studies.search.storage import opened, shown
 from multimodal_ser.types import ConfigError, DataError, MissingError, listed, nearest
 
 Objective = Callable[[optuna.Trial], float | Sequence[float]]

@@ -19,9 +19,17 @@ from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.trial import FrozenTrial, TrialState
 
 from multimodal_ser import parallel
-from multimodal_ser.presence import is_present, present, tidy
-from multimodal_ser.search.storage import shown
-from multimodal_ser.search.studies import DONE, HELD, Ledger, Objective, Plan, create, patiently
+from multimodal_ser.studies.search.presence import is_present, present, tidy
+from multimodal_ser.studies.search.storage import shown
+from multimodal_ser.studies.search.studies import (
+    DONE,
+    HELD,
+    Ledger,
+    Objective,
+    Plan,
+    create,
+    patiently,
+)
 from multimodal_ser.types import ConfigError, DataError, LeakError, MissingError, MserError
 
 _PAUSE = 0.2  # seconds until a worker without a place looks again

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from multimodal_ser.merging import Fit
+from multimodal_ser.studies.ensembles.merging import Fit
 from multimodal_ser.types import DataError, listed
 
 FILE = "ensemble.json"
@@ -38,7 +38,7 @@ class Seat(BaseModel):
         return self.seeds if len(self.seeds) == 1 else [*seeds]
 
 
-class Roster(BaseModel):
+class Manifest(BaseModel):
     """What an ensemble is.
 
     parts: those that every member has scored. metrics: those of the target that decides. classes:
@@ -92,11 +92,11 @@ def is_ensemble(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
 
-def read(folder: Path) -> Roster:
+def read(folder: Path) -> Manifest:
     """DataError where it is damaged or of another version."""
     path = folder / FILE
     try:
-        return Roster.model_validate(json.loads(path.read_text("utf-8")))
+        return Manifest.model_validate(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, ValidationError) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
 

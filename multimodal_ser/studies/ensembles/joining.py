@@ -11,9 +11,8 @@ import pandas as pd
 from multimodal_ser.corpus.label_sets import THRESHOLD
 from multimodal_ser.evaluation import predictions
 from multimodal_ser.evaluation.predictions import SCORE, answers, kind_of
-from multimodal_ser.learned_merging import cross_fitted, fit
-from multimodal_ser.members import Member
-from multimodal_ser.merging import LEARNED, Fit, Said, merged
+from multimodal_ser.studies.ensembles.members import Member
+from multimodal_ser.studies.ensembles.merging import LEARNED, Fit, Said, cross_fitted, fit, merged
 from multimodal_ser.types import DataError, listed
 
 Fits = dict[int, dict[int, Fit]]

@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from multimodal_ser import roster
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.evaluation import metrics, predictions
 from multimodal_ser.evaluation.predictions import classes_of
+from multimodal_ser.studies.ensembles import manifest
 from multimodal_ser.types import ConfigError, DataError, listed
 
 _FILES = ("metrics.json", "audit.json", "split.csv")
@@ -161,7 +161,7 @@ def union(lists: Iterable[Iterable[Any]]) -> list[Any]:
 
 
 def _read(folder: Path) -> Member:
-    if roster.is_ensemble(folder):
+    if manifest.is_ensemble(folder):
         raise ConfigError(f"{folder} is an ensemble itself; name the runs that it is made of")
     if (folder / "comparison.json").is_file():
         raise ConfigError(f"{folder} is a study; name runs of it, which lie beside it")

@@ -1,1 +1,0 @@
-"""A search for better options: its space, its studies, and the claim that it ends in."""
