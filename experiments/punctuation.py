@@ -4,7 +4,7 @@
         [--out FILE]
 
 Each model judges its own test utterances again: with commas for full stops, without marks, with an
-exclamation mark at the end, in small letters, without accents (`multimodal_ser.text_changes`).
+exclamation mark at the end, in small letters, without accents (`inference/robustness.py`).
 Beside how often the class and how far the probability of the winner moves (both over the texts
 that the change touches) stands what it costs on the first metric, tested with Holm's correction.
 A config that hears as well hears the same sound, again for each change; one of pretrained words
@@ -30,9 +30,8 @@ from pages import tell, usual
 from multimodal_ser.config.read import load
 from multimodal_ser.evaluation.contrast import Contrast, contrast, corrected
 from multimodal_ser.evaluation.evaluate import value_of
+from multimodal_ser.inference.robustness import CHANGES, moves, retold
 from multimodal_ser.runs.run import Run, run
-from multimodal_ser.stress import moves, retold
-from multimodal_ser.text_changes import CHANGES
 from multimodal_ser.types import DataError
 
 HEADER = (

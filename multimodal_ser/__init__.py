@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from multimodal_ser.types import __version__
 
 if TYPE_CHECKING:
-    from multimodal_ser.predict import load
+    from multimodal_ser.inference.load import load
     from multimodal_ser.runs.run import run
     from multimodal_ser.studies.compare import compare
 

@@ -15,8 +15,8 @@ from multimodal_ser import load
 from multimodal_ser.cli import app
 from multimodal_ser.features.asr._checkpoints import write_tiny
 from multimodal_ser.features.asr.whisper import Recognizer
-from multimodal_ser.predict import stream
-from multimodal_ser.questions import questions
+from multimodal_ser.inference.load import stream
+from multimodal_ser.inference.questions import questions
 from multimodal_ser.report import write
 from multimodal_ser.runs import run
 from multimodal_ser.studies.ensembles.ensemble import ensemble

@@ -13,11 +13,10 @@ import yaml
 from sklearn.metrics import recall_score
 
 from multimodal_ser.config.read import check, load
+from multimodal_ser.inference.robustness import CHANGES, retold
 from multimodal_ser.runs import run
-from multimodal_ser.stress import retold
 from multimodal_ser.studies import compare
 from multimodal_ser.studies.compare import side_by_side
-from multimodal_ser.text_changes import CHANGES
 from multimodal_ser.types import ConfigError
 
 from .conftest import tones_config, write_tones

@@ -452,7 +452,7 @@ def test_a_loaded_run_says_the_labels_of_its_predictions(moods):
     assert found["mood"].tolist() == rows["value"].tolist()
     for name in NAMES:
         np.testing.assert_allclose(found[f"score:{name}"], rows[f"score:{name}"], atol=1e-6)
-    from multimodal_ser.questions import questions
+    from multimodal_ser.inference.questions import questions
 
     (answer,) = predictor.answers(questions(asked.iloc[:1]))
     value = answer.plain()["values"]["mood"]

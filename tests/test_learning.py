@@ -9,7 +9,7 @@ import torch
 from multimodal_ser.config import modes
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build, module
-from multimodal_ser.predict import load
+from multimodal_ser.inference.load import load
 from multimodal_ser.runs import run
 from multimodal_ser.runs.dry_run import dry_run
 from multimodal_ser.runs.prepare import make_material, prepare

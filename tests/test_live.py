@@ -13,7 +13,7 @@ from multimodal_ser.config.registry import build, module
 from multimodal_ser.features.augmentation import of_every_epoch
 from multimodal_ser.features.batches import Ragged
 from multimodal_ser.features.live import Blanked, Changes, collate
-from multimodal_ser.predict import load
+from multimodal_ser.inference.load import load
 from multimodal_ser.runs import run
 from multimodal_ser.runs.prepare import make_material, prepare
 from multimodal_ser.runs.run import encode

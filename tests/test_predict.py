@@ -11,8 +11,8 @@ from multimodal_ser import load
 from multimodal_ser.features.asr._checkpoints import write_tiny
 from multimodal_ser.features.asr.whisper import Recognizer
 from multimodal_ser.features.encoders import hf_speech, hf_text
-from multimodal_ser.predict import stream
-from multimodal_ser.questions import Question, of_path, questions
+from multimodal_ser.inference.load import stream
+from multimodal_ser.inference.questions import Question, of_path, questions
 from multimodal_ser.runs import run
 from multimodal_ser.types import ConfigError, DataError, MissingError
 

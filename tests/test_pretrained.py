@@ -14,7 +14,7 @@ from torch.nn import functional
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build
 from multimodal_ser.features.encoders._tokens import write_tiny
-from multimodal_ser.predict import load
+from multimodal_ser.inference.load import load
 from multimodal_ser.runs import run
 from multimodal_ser.runs.prepare import prepare
 from multimodal_ser.types import ConfigError, DataError, Finetune, Input

@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from multimodal_ser import load
+from multimodal_ser.inference.robustness import moves, retold, unaccented
 from multimodal_ser.runs import run
-from multimodal_ser.stress import moves, retold
-from multimodal_ser.text_changes import unaccented
 from multimodal_ser.types import ConfigError, DataError
 
 from .conftest import tones_config, write_tones

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from multimodal_ser.config import registry
-from multimodal_ser.text_changes import CHANGES, comma, exclaimed, lower, unaccented, unpunctuated
+from multimodal_ser.inference.robustness import (
+    CHANGES,
+    comma,
+    exclaimed,
+    lower,
+    unaccented,
+    unpunctuated,
+)
 from multimodal_ser.types import Input
 
 TEXTS = [

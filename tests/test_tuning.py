@@ -16,7 +16,7 @@ from multimodal_ser.runs.prepare import prepare
 from multimodal_ser.runs.sealing import sealed
 from multimodal_ser.studies.search.claims import final, fresh_seeds
 from multimodal_ser.studies.search.trials import Objective, Reports, bench_of, objective_of
-from multimodal_ser.studies.search.tune import Settings, bench_of, tune
+from multimodal_ser.studies.search.tune import Settings, tune
 from multimodal_ser.types import ConfigError, DataError, LeakError
 
 from .conftest import tones_config

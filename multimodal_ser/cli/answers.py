@@ -14,7 +14,7 @@ import typer
 from multimodal_ser.cli.experiments import ConfigPath, Overrides, load_experiment
 
 if TYPE_CHECKING:
-    from multimodal_ser.questions import Answer, Question
+    from multimodal_ser.inference.questions import Answer, Question
 
 _BATCH = 16
 
@@ -52,7 +52,7 @@ def predict(
     if as_json and as_csv:
         raise ConfigError("--json and --csv: take one")
     warm_up()
-    from multimodal_ser.predict import stream
+    from multimodal_ser.inference.load import stream
 
     batches = _batches(_asked(what), 1 if sys.stdin.isatty() and "-" in what else _BATCH)
     show = _as_json if as_json else _as_csv if as_csv else _as_line
@@ -70,7 +70,7 @@ def predict(
 
 
 def _asked(what: Iterable[str]) -> Iterator[Question]:
-    from multimodal_ser.questions import of_path
+    from multimodal_ser.inference.questions import of_path
 
     for one in what:
         paths = (line.rstrip("\n") for line in sys.stdin) if one == "-" else [one]

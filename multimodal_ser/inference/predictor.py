@@ -20,8 +20,8 @@ from multimodal_ser.features.encode import stored_form
 from multimodal_ser.features.extraction import read_input, run_encoder
 from multimodal_ser.features.live import Calls, at_rate
 from multimodal_ser.features.transcripts import called
+from multimodal_ser.inference.questions import Answer, Question, answered, as_table, questions
 from multimodal_ser.parallel import one_thread
-from multimodal_ser.questions import Answer, Question, answered, as_table, questions
 from multimodal_ser.training import apply
 from multimodal_ser.types import (
     ConfigError,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
 import pandas as pd
 
 from multimodal_ser.evaluation.predictions import SCORE, answers, classes_of, codes
-from multimodal_ser.predict import stream
-from multimodal_ser.questions import Question
+from multimodal_ser.features.augment.punctuation import MARK
+from multimodal_ser.inference.load import stream
+from multimodal_ser.inference.questions import Question
 from multimodal_ser.runs.run import Run
 from multimodal_ser.types import ConfigError, MissingError
 
@@ -92,3 +95,45 @@ def _judged(
     told = pd.DataFrame.from_dict(scores, orient="index").add_prefix(SCORE)
     rows.loc[told.index, list(told.columns)] = told
     return rows
+
+
+_WORD = re.compile(r"\w")
+_END = re.compile(r"[\s.,;:…]*$")
+_ACCENT = re.compile(r"(?!(?<=[nN])\u0303)[\u0300-\u036f]")  # ñ is a letter of its own
+
+
+def comma(text: str) -> str:
+    """Commas for full stops, the last one too; dots of omission stay."""
+    return MARK.sub(lambda mark: "," if mark[0] == "." else mark[0], text)
+
+
+def unpunctuated(text: str) -> str:
+    """Without marks."""
+    bare = MARK.sub("", text)
+    return bare if bare.strip() else text
+
+
+def exclaimed(text: str) -> str:
+    """Ending in an exclamation mark: for a full stop or comma, behind any other mark."""
+    if not _WORD.search(text):
+        return text
+    return _END.sub("", text).removesuffix("!") + "!"
+
+
+def lower(text: str) -> str:
+    """In small letters."""
+    return text.lower()
+
+
+def unaccented(text: str) -> str:
+    """Letters without accents (é, ü, ç), but for ñ, which makes other words."""
+    return unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFD", text)))
+
+
+CHANGES: Mapping[str, Callable[[str], str]] = {
+    "comma": comma,
+    "unpunctuated": unpunctuated,
+    "exclaimed": exclaimed,
+    "lower": lower,
+    "unaccented": unaccented,
+}

@@ -16,11 +16,11 @@ from typing import Any
 import yaml
 
 from multimodal_ser.config.read import check
-from multimodal_ser.ensemble_predictor import EnsemblePredictor
 from multimodal_ser.features.extraction import find_device
+from multimodal_ser.inference.ensemble import EnsemblePredictor
+from multimodal_ser.inference.predictor import Predictor
+from multimodal_ser.inference.questions import Answer, Question
 from multimodal_ser.parallel import spread
-from multimodal_ser.predictor import Predictor
-from multimodal_ser.questions import Answer, Question
 from multimodal_ser.studies.ensembles import manifest
 from multimodal_ser.training import fit
 from multimodal_ser.types import ConfigError

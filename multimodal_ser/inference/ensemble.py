@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from multimodal_ser.config.experiment import Part
-from multimodal_ser.predictor import Predictor
-from multimodal_ser.questions import Answer, Question, answered, as_table, questions
+from multimodal_ser.inference.predictor import Predictor
+from multimodal_ser.inference.questions import Answer, Question, answered, as_table, questions
 from multimodal_ser.studies.ensembles.merging import RULE, Fit, Said, merged, thresholds
 
 
