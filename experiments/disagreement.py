@@ -30,8 +30,8 @@ from multimodal_ser.config.modes import subset
 from multimodal_ser.config.read import load
 from multimodal_ser.evaluation.disagreement import CASES, SIDES, SURE, cases, summary
 from multimodal_ser.files import as_csv, write_atomically
-from multimodal_ser.report import collect, disagreement_page
 from multimodal_ser.report.players import clips_of
+from multimodal_ser.report.run import collect, disagreement_page
 from multimodal_ser.runs.run import Run, run
 from multimodal_ser.types import ConfigError, DataError, MserError
 

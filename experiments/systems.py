@@ -14,10 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from multimodal_ser import expected
 from multimodal_ser.config import modes
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.config.read import load
+from multimodal_ser.report.run import expected
 from multimodal_ser.runs import doctor
 from multimodal_ser.runs.folder import RunFolder
 from multimodal_ser.runs.prepare import load_corpus

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from multimodal_ser.config import read
-from multimodal_ser.report import audit_page
+from multimodal_ser.report.corpus import audit_page
 from multimodal_ser.runs import prepare, run
 from multimodal_ser.runs.folder import RunFolder, audited
 

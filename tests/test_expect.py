@@ -8,7 +8,7 @@ import pytest
 from multimodal_ser import report
 from multimodal_ser.cli import _tables
 from multimodal_ser.config.read import check
-from multimodal_ser.expected import beside
+from multimodal_ser.report.run.expected import beside
 from multimodal_ser.runs.run import run
 from multimodal_ser.studies.compare import compare
 from multimodal_ser.types import ConfigError

@@ -17,7 +17,8 @@ import yaml
 
 from multimodal_ser import report, types
 from multimodal_ser.evaluation import evaluate
-from multimodal_ser.report import collect, figures, findings, text
+from multimodal_ser.report import figures
+from multimodal_ser.report.run import collect, findings, text
 from multimodal_ser.studies.compare import compare
 
 from .conftest import WORDS, tones_config, write_tones

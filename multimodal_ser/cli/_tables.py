@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from multimodal_ser.expected import NOT_MEASURED, beside
+from multimodal_ser.report.run.expected import NOT_MEASURED, beside
 from multimodal_ser.runs.doctor import gibibytes
 from multimodal_ser.runs.dry_run import Outlook, Stage
 from multimodal_ser.runs.prepare import Prepared

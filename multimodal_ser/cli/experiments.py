@@ -189,7 +189,7 @@ def audit(
     experiment = load_experiment(config, overrides, card=True)
     from multimodal_ser.cli import _tables
     from multimodal_ser.files import as_json, write_atomically
-    from multimodal_ser.report import audit_page
+    from multimodal_ser.report.corpus import audit_page
     from multimodal_ser.runs.folder import RunFolder, audited
     from multimodal_ser.runs.prepare import prepare
 

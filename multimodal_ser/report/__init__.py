@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from multimodal_ser.files import write_atomically
-from multimodal_ser.report import collect, ensembles, html, sections, text
-from multimodal_ser.report.collect import Report
+from multimodal_ser.report import html
+from multimodal_ser.report.run import collect, ensembles, sections, text
+from multimodal_ser.report.run.collect import Report
 from multimodal_ser.report.search import page, reading
 from multimodal_ser.report.search.reading import Search
 from multimodal_ser.studies.ensembles import manifest

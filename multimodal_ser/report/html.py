@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from multimodal_ser.report import findings
 from multimodal_ser.report.cells import NONE, Cell, Table, number, ranged
-from multimodal_ser.report.collect import Report
+from multimodal_ser.report.run import findings
+from multimodal_ser.report.run.collect import Report
+from multimodal_ser.report.run.sections import Section
 from multimodal_ser.report.search.findings import verdict
 from multimodal_ser.report.search.reading import Search
-from multimodal_ser.report.sections import Section
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from multimodal_ser import explore
 from multimodal_ser.corpus import targets
 from multimodal_ser.corpus.targets import Target
-from multimodal_ser.explore import Ceiling
 from multimodal_ser.protocol.probes import probes
 from multimodal_ser.report.cells import Cell, Table, number
-from multimodal_ser.report.corpus import figures
+from multimodal_ser.report.corpus import figures, measures
+from multimodal_ser.report.corpus.measures import Ceiling
 from multimodal_ser.report.corpus.view import View
 from multimodal_ser.report.figures import captioned
-from multimodal_ser.report.sections import Section
+from multimodal_ser.report.run.sections import Section
 
 _VOTES = "votes:"
 _NUMBERS = ("arousal", "dominance", "valence")
@@ -84,7 +83,7 @@ def raters(view: View) -> Section:
         return Section(
             "raters", title, ["Some votes are no whole numbers: raters are not counted."]
         )
-    found = explore.ceiling(votes.astype(np.int64))
+    found = measures.ceiling(votes.astype(np.int64))
     if found is None:
         return Section("raters", title, ["No utterance has two votes."])
     labels = [name.removeprefix(_VOTES) for name in names]

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import explore
-from multimodal_ser.explore import Histogram
+from multimodal_ser.report.corpus import measures
+from multimodal_ser.report.corpus.measures import Histogram
 from multimodal_ser.report.corpus.sound import RATE, Clip
 from multimodal_ser.report.figures import (
     captioned,
@@ -37,7 +37,7 @@ def counts_figure(name: str, found: pd.Series) -> str:
 
 
 def histogram_figure(name: str, values: np.ndarray, unit: str) -> str:
-    found, one = explore.histogram(values), explore.summary(values)
+    found, one = measures.histogram(values), measures.summary(values)
     sd = "" if one.sd is None else f" ± {one.sd:.3g}"
     far = f"; {found.beyond} further out" if found.beyond else ""
     caption = f"{name}: mean {one.mean:.3g}{sd}, {one.low:.3g} to {one.high:.3g}{far}"

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import explore
 from multimodal_ser.config.experiment import Experiment, Part
 from multimodal_ser.corpus.clusters import clusters
 from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.files import write_atomically
-from multimodal_ser.report.corpus import checks, sections, speech
+from multimodal_ser.report.corpus import checks, measures, sections, speech
 from multimodal_ser.report.corpus.sound import measure
 from multimodal_ser.report.corpus.view import View, cut
 from multimodal_ser.report.html import render
@@ -122,7 +121,7 @@ def _verdict(view: View) -> list[str]:
         f"{len(view.classes) or 'no'} classes, {hours}, {read} transcripts"
     ]
     if view.classes:
-        lines.append(_balance(explore.counted(table["label"].dropna(), view.classes)))
+        lines.append(_balance(measures.counted(table["label"].dropna(), view.classes)))
     return lines
 
 

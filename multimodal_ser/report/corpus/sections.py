@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import explore
 from multimodal_ser.corpus.validation import COLUMNS
-from multimodal_ser.explore import MISSING
 from multimodal_ser.report.cells import Cell, Cells, Table, number
+from multimodal_ser.report.corpus import measures
 from multimodal_ser.report.corpus.figures import counts_figure, histogram_figure
+from multimodal_ser.report.corpus.measures import MISSING
 from multimodal_ser.report.corpus.view import View
-from multimodal_ser.report.sections import Section
+from multimodal_ser.report.run.sections import Section
 
 _WIDE = 12  # columns that a table of counts may have before it is turned round
 _FILES = 10
@@ -22,11 +22,11 @@ def classes(view: View) -> Section:
     """How many utterances each class, part and speaker has."""
     drawn = []
     if view.classes:
-        found = explore.counted(view.table["label"], view.corpus.labels)
+        found = measures.counted(view.table["label"], view.corpus.labels)
         drawn.append(counts_figure("class", found))
     if view.tested is not None:
-        drawn.append(counts_figure(view.tested_by, explore.counted(view.tested)))
-    lines, speakers = [], explore.counted(view.table["speaker"]).drop(MISSING, errors="ignore")
+        drawn.append(counts_figure(view.tested_by, measures.counted(view.tested)))
+    lines, speakers = [], measures.counted(view.table["speaker"]).drop(MISSING, errors="ignore")
     if len(speakers) > _SPEAKERS:
         drawn.append(
             histogram_figure("utterances of a speaker", speakers.to_numpy(float), "utterances")
@@ -53,7 +53,7 @@ def columns(view: View) -> Section:
     many = {name: count for name, count in found.many.items() if not (same and name == "group")}
     if many:
         counts = (f"{name} ({count})" for name, count in many.items())
-        lines.append(f"With more than {explore.FEW} values: {', '.join(counts)}.")
+        lines.append(f"With more than {measures.FEW} values: {', '.join(counts)}.")
     drawn = [counts_figure(name, one) for name, one in shown.items()]
     return Section("columns", "Columns", lines, drawn, grid=True)
 
@@ -66,7 +66,7 @@ def crosses(view: View) -> Section:
     cuts |= {name: view.table[name] for name in view.columns.few if name != "label"}
     across, lines = {"class": view.table["label"]}, []
     for name, column in cuts.items():
-        twin = next((key for key, one in across.items() if explore.alike(one, column)), None)
+        twin = next((key for key, one in across.items() if measures.alike(one, column)), None)
         if twin is None:
             across[name] = column
         else:
@@ -81,7 +81,7 @@ def crosses(view: View) -> Section:
 
 def _cross(view: View, name: str, column: pd.Series) -> Table:
     """The classes are the rows, unless the column has many values."""
-    found = explore.crossed(view.table["label"], column)
+    found = measures.crossed(view.table["label"], column)
     order = [one for one in (*view.corpus.labels, MISSING) if one in found.index]
     found = found.reindex(order)
     caption = f"class × {name}"
@@ -112,7 +112,7 @@ def numbers(view: View) -> Section:
 
 
 def _summary(values: np.ndarray) -> Cells:
-    one = explore.summary(values)
+    one = measures.summary(values)
     return [
         number(one.count, "g"),
         *(number(value, ".4g") for value in (one.mean, one.sd, one.low, one.median, one.high)),

@@ -8,15 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import explore
 from multimodal_ser.report.cells import NONE, Cell, Cells, Table, number
-from multimodal_ser.report.corpus import figures
+from multimodal_ser.report.corpus import figures, measures
 from multimodal_ser.report.corpus.figures import histogram_figure
 from multimodal_ser.report.corpus.sound import clips
 from multimodal_ser.report.corpus.view import View
 from multimodal_ser.report.figures import captioned
 from multimodal_ser.report.html import render
-from multimodal_ser.report.sections import Section
+from multimodal_ser.report.run.sections import Section
 
 _EXAMPLES = 8
 _DRAWN = (
@@ -26,7 +25,7 @@ _DRAWN = (
 _TOLD = ("class", "words")
 _TELLING = (
     "The most telling words of a class have the greatest log-odds against the other classes, over "
-    f"their sd and above 1.96, with a prior of {explore.PRIOR:g} words that are spread as in the "
+    f"their sd and above 1.96, with a prior of {measures.PRIOR:g} words that are spread as in the "
     "whole corpus (Monroe, Colaresi & Quinn 2008); none are shown where no word is telling."
 )
 _SAID = ("id", "label", "speaker", "text")
@@ -58,9 +57,9 @@ def durations(view: View) -> Section:
     both = np.concatenate([raw, trimmed])
     drawn = figures.histogram(
         "durations",
-        explore.histogram(raw, both),
+        measures.histogram(raw, both),
         "seconds",
-        explore.histogram(trimmed, both),
+        measures.histogram(trimmed, both),
     )
     rates = ", ".join(
         f"{rate} Hz in {count}" for rate, count in Counter(sounds["rate"].astype(int)).items()
@@ -95,7 +94,7 @@ def _length(name: str, sounds: pd.DataFrame) -> Cells:
     if sounds.empty:
         return [Cell(name), Cell("0", value=0), *[Cell(NONE)] * 4]
     raw, trimmed = sounds["seconds"].to_numpy(), sounds["trimmed"].to_numpy()
-    pairs = zip(explore.spread_of(raw), explore.spread_of(trimmed), strict=True)
+    pairs = zip(measures.spread_of(raw), measures.spread_of(trimmed), strict=True)
     return [
         Cell(name),
         Cell(str(len(raw)), value=len(raw)),
@@ -110,9 +109,9 @@ def words(view: View) -> Section:
     known = texts.dropna()
     if known.empty:
         return Section("words", "Words")
-    spoken = {int(place): explore.words(text) for place, text in known.items()}  # type: ignore[arg-type]
+    spoken = {int(place): measures.words(text) for place, text in known.items()}  # type: ignore[arg-type]
     lengths = pd.Series({place: len(one) for place, one in spoken.items()})
-    odd = list(explore.contradictions(view.table))
+    odd = list(measures.contradictions(view.table))
     lines = [
         f"{known.nunique()} distinct texts in {len(known)} utterances; {texts.isna().sum()} "
         "utterances have none.",
@@ -158,14 +157,14 @@ def _word_tables(
 def _words_row(name: str, lengths: pd.Series) -> Cells:
     if lengths.empty:
         return [Cell(name), Cell("0", value=0), *[Cell(NONE)] * 4]
-    spread = explore.spread_of(lengths.to_numpy(float))
+    spread = measures.spread_of(lengths.to_numpy(float))
     counts = (number(one, "g") for one in (*spread, int(lengths.sum())))
     return [Cell(name), number(len(lengths), "g"), *counts]
 
 
 def _telling(bags: dict[str, Counter[str]]) -> list[Table]:
     """None where no word tells the classes apart."""
-    found = explore.telling(bags)
+    found = measures.telling(bags)
     if not any(found.values()):
         return []
     rows = [

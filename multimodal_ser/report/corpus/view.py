@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from multimodal_ser import explore
 from multimodal_ser.config.experiment import Part
 from multimodal_ser.corpus.corpus import Corpus
-from multimodal_ser.explore import MISSING
 from multimodal_ser.protocol import splits
+from multimodal_ser.report.corpus import measures
+from multimodal_ser.report.corpus.measures import MISSING
 from multimodal_ser.types import DataError, Fold
 
 _UNUSED = "in no part"
@@ -37,8 +37,8 @@ class View:
         return self.corpus.table.reset_index(drop=True)
 
     @cached_property
-    def columns(self) -> explore.Columns:
-        return explore.columns(self.table)
+    def columns(self) -> measures.Columns:
+        return measures.columns(self.table)
 
     @cached_property
     def classes(self) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from multimodal_ser.config.search_space import Space
 from multimodal_ser.evaluation.evaluate import FEW_CLUSTERS
 from multimodal_ser.report.cells import interval, spread
-from multimodal_ser.report.findings import shared
+from multimodal_ser.report.run.findings import shared
 from multimodal_ser.report.search.reading import Search, Study
 from multimodal_ser.report.search.space import count, edge, shown
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from multimodal_ser.files import write_atomically
-from multimodal_ser.report import html, text
+from multimodal_ser.report import html
+from multimodal_ser.report.run import text
 from multimodal_ser.report.search import findings
 from multimodal_ser.report.search.reading import Search
 from multimodal_ser.report.search.sections import sections

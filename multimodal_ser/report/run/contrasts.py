@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from multimodal_ser.report.cells import Cell, Table, number, probability
-from multimodal_ser.report.collect import Report
+from multimodal_ser.report.run.collect import Report
 
 _TESTS = ("p", "holm", "mcnemar")
 

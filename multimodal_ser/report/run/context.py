@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from multimodal_ser import expected
 from multimodal_ser.evaluation.metrics import LOWER_IS_BETTER
-from multimodal_ser.expected import NOT_MEASURED, Beside
 from multimodal_ser.report.cells import NONE, Cell, Cells, Table, interval, number, ranged
-from multimodal_ser.report.collect import Record, Report
+from multimodal_ser.report.run import expected
+from multimodal_ser.report.run.collect import Record, Report
+from multimodal_ser.report.run.expected import NOT_MEASURED, Beside
 
 
 def probes(audit: Mapping[str, Any]) -> Table:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from multimodal_ser.report import collect
 from multimodal_ser.report.cells import Cell, Cells, Table, number
-from multimodal_ser.report.collect import Report
+from multimodal_ser.report.run import collect
+from multimodal_ser.report.run.collect import Report
 from multimodal_ser.studies.ensembles import manifest
 from multimodal_ser.studies.ensembles.manifest import Manifest
 from multimodal_ser.studies.ensembles.merging import LEARNED

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multimodal_ser.evaluation.evaluate import FEW_CLUSTERS
-from multimodal_ser.report import contrasts
 from multimodal_ser.report.cells import (
     NONE,
     Cell,
@@ -17,7 +16,8 @@ from multimodal_ser.report.cells import (
     probability,
     ranged,
 )
-from multimodal_ser.report.collect import Record, Report
+from multimodal_ser.report.run import contrasts
+from multimodal_ser.report.run.collect import Record, Report
 
 
 def results(report: Report) -> Table:

@@ -8,11 +8,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from multimodal_ser.report import contrasts, findings
 from multimodal_ser.report.cells import Cell, Table
-from multimodal_ser.report.collect import Record, Report
-from multimodal_ser.report.sections import Section
-from multimodal_ser.report.tables import small_free
+from multimodal_ser.report.run import contrasts, findings
+from multimodal_ser.report.run.collect import Record, Report
+from multimodal_ser.report.run.sections import Section
+from multimodal_ser.report.run.tables import small_free
 
 _LATEX = {
     "\\": r"\textbackslash{}",

@@ -11,7 +11,7 @@ from typing import Any
 from multimodal_ser.evaluation.evaluate import FEW_CLUSTERS
 from multimodal_ser.evaluation.metrics import LOWER_IS_BETTER
 from multimodal_ser.report.cells import interval, spread
-from multimodal_ser.report.collect import Record, Report
+from multimodal_ser.report.run.collect import Record, Report
 
 HOW = (
     "The split was cut, hashed and searched for leaks before anything was trained.",

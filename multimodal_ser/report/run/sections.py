@@ -8,17 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 import yaml
 
-from multimodal_ser.report import (
-    collect,
-    context,
-    contrasts,
-    ensembles,
-    figures,
-    findings,
-    tables,
-)
+from multimodal_ser.report import figures
 from multimodal_ser.report.cells import Cell, Table, number
-from multimodal_ser.report.collect import Record, Report
+from multimodal_ser.report.run import collect, context, contrasts, ensembles, findings, tables
+from multimodal_ser.report.run.collect import Record, Report
 
 SHOWN_ERRORS = 20
 
