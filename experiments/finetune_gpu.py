@@ -40,6 +40,7 @@ from transformers import (
     Wav2Vec2Model,
 )
 
+from multimodal_ser import run
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.config.read import check
 from multimodal_ser.corpus.datasets import demo
@@ -47,7 +48,6 @@ from multimodal_ser.distributed import World, first_then_others, world
 from multimodal_ser.features.batches import Batch, Dataset
 from multimodal_ser.features.encoders._hf import quiet
 from multimodal_ser.features.extraction import find_device
-from multimodal_ser.runs import run
 from multimodal_ser.runs.prepare import make_material, prepare
 from multimodal_ser.training.apply import Trained, dataset
 from multimodal_ser.training.build import learning_encoders, make_learner, shape_of, with_encoders

@@ -1,10 +1,14 @@
-"""Speech + text emotion recognition: numbers that stand, on splits that do not leak."""
+"""Speech + text emotion recognition: numbers that stand, on splits that do not leak.
+
+The eleven packages lie on the way of an utterance, and each imports only those before it: corpus,
+evaluation, protocol, config, features, training, runs, studies, inference, report, cli. The first
+paragraph of each says what comes in, what goes out, and which functions to begin with. Everything
+may use the four files beside them: types, files, parallel, distributed.
+"""
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from multimodal_ser.types import __version__
@@ -15,31 +19,15 @@ if TYPE_CHECKING:
     from multimodal_ser.studies.compare import compare
 
 __all__ = ["__version__", "compare", "load", "run"]
+_VERBS = {"compare": "studies.compare", "load": "inference.load", "run": "runs.run"}
 
 
-class _Verb:
-    """A function, imported on first use so that the package is instant.
-
-    A data descriptor: importing a submodule of its name would otherwise put that in its place.
-    """
-
-    def __init__(self, module: str) -> None:
-        self.module = module
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, package: Any, owner: type | None = None) -> Any:
-        return getattr(import_module(f"{__name__}.{self.module}"), self.name)
-
-    def __set__(self, package: Any, value: Any) -> None:
-        """Ignore the import system's binding of the submodule."""
+def __getattr__(name: str) -> Any:
+    """Import a verb when it is first used, so that importing the package is instant."""
+    if name not in _VERBS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_VERBS[name]}"), name)
 
 
-class _Package(ModuleType):
-    run = _Verb("run")
-    compare = _Verb("compare")
-    load = _Verb("predict")
-
-
-sys.modules[__name__].__class__ = _Package
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -17,9 +17,8 @@ from pathlib import Path
 import psutil
 
 from benchmark import Rows, best
-from multimodal_ser import load
+from multimodal_ser import load, run
 from multimodal_ser.corpus.datasets import demo
-from multimodal_ser.runs import run
 
 FILES, FEW = 10_000, 500
 

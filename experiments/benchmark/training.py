@@ -22,12 +22,12 @@ from torch import Tensor
 
 from benchmark import Rows, alternately, clips, fine_tuning
 from benchmark.bare import Named, Ready, Settings, loop, one_frame, trainer
+from multimodal_ser import run
 from multimodal_ser.config import registry
 from multimodal_ser.features.augmentation import Augmentation
 from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.features.live import Calls, Changes, Utterances
 from multimodal_ser.parallel import one_thread
-from multimodal_ser.runs import run
 from multimodal_ser.runs.folder import RunFolder
 from multimodal_ser.training.fusion import concat, join
 from multimodal_ser.training.learners._optimizer import Optimizer

@@ -46,7 +46,7 @@ def predict(
     Answers come as they are found. What cannot be answered stops nothing: it is listed at the end,
     with exit code 4 (or 5 where something must be installed or given first).
     """
-    from multimodal_ser.parallel import warm_up
+    from multimodal_ser.runs import warm_up
     from multimodal_ser.types import ConfigError, listed
 
     if as_json and as_csv:
