@@ -1,7 +1,10 @@
-"""Run folders → one page, Markdown, LaTeX, CSV. Files in, files out: no model, no GPU.
+"""From the folders of runs, studies, searches and corpora to pages.
 
-A run, a study or an ensemble gets `report.html`, `report.md`, `report.tex` and `report.csv`, a
-search the first two; a folder of them gets `index.html`. The same files give the same bytes.
+In comes a folder; out come HTML, Markdown, LaTeX and CSV that say the same (`write`). `run/` is
+about runs and studies: `run.collect` reads them, `run.tables` makes the tables, `run.sections` puts
+one section after another, and a new section is a function there; `corpus/` is about the utterances
+(`corpus.page.page`) and `search/` about a search (`search.page.write`). What they share stands
+beside them: `cells.Table`, `figures.svg`, `html.page`, `players.wav`.
 """
 
 from __future__ import annotations

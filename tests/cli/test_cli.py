@@ -175,7 +175,7 @@ def test_a_plain_script_and_a_notebook_cell_run_the_python_interface(config):
 
 
 def test_a_module_of_the_users_folder_can_be_named(config):
-    text = (ROOT / "multimodal_ser/fusion/concat.py").read_text()
+    text = (ROOT / "multimodal_ser/training/fusion/concat.py").read_text()
     (config.parent / "my_fusion.py").write_text(text)
     done = mser("run", config, "fusion.name=no_such.fusion", cwd=config.parent)
     assert done.returncode == 2

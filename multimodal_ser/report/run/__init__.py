@@ -1,1 +1,1 @@
-"""run."""
+"""The page of a run or a study."""
