@@ -29,7 +29,7 @@ from pages import tell
 from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.config.read import load, with_fusion
-from multimodal_ser.evaluation.metrics import LOWER_IS_BETTER
+from multimodal_ser.evaluation.metrics import sign
 from multimodal_ser.runs.dry_run import dry_run
 from multimodal_ser.runs.folder import RunFolder
 from multimodal_ser.studies.compare import Comparison, compare
@@ -115,7 +115,7 @@ def dev_of(found: Comparison, arm: str) -> float:
     """The less, the better on dev; all alike where nothing is held out."""
     metrics = found.runs[arm].metrics
     value = metrics["dev"]["metrics"][found.metric]["mean"] if "dev" in metrics else 0.0
-    return value if found.metric in LOWER_IS_BETTER else -value
+    return -sign(found.metric) * value
 
 
 def fusion_of(found: Comparison, arm: str) -> str:

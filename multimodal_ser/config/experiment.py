@@ -162,7 +162,7 @@ class Expect(_Section):
             if name not in metrics.names():
                 near = nearest(name, metrics.names())
                 raise ValueError(f"'{name}' is no metric{near} ({', '.join(metrics.names())})")
-            if value > 1 and name not in metrics.LOWER_IS_BETTER:
+            if value > 1 and metrics.sign(name) > 0:
                 raise ValueError(f"{name} is at most 1; write {value / 100:g} for {value:g} %")
         return values
 

@@ -73,7 +73,7 @@ class Contrast:
     def _shown_words(self, one: str, other: str) -> str:
         """Of an error the better model has less: gap and interval say by how much."""
         size, better = f"{abs(self.gap):.3f}", self.gap > 0
-        if self.metric in metrics.LOWER_IS_BETTER:
+        if metrics.sign(self.metric) < 0:
             verb = "lowers" if better else "raises"
             return f"{one} {verb} {self.metric} by {size} against {other}"
         return f"{one} {'adds' if better else 'loses'} {size} {self.metric} over {other}"
@@ -90,7 +90,7 @@ def contrast(
     if len(first) != len(second):
         first, second = _paired(first, second)
     score = evaluate.score_of(one, metric)
-    sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
+    sign = metrics.sign(metric)
     gap = sign * float((score(first.sum(1)) - score(second.sum(1))).mean())
     drawn = sign * (statistics.resampled(first, score) - statistics.resampled(second, score))
     low, high = statistics.interval(drawn, first.shape[1])
@@ -119,7 +119,7 @@ def apart(
     """
     sides = [evaluate.tallies(rows) for rows in (one, other)]
     scores = [evaluate.score_of(rows, metric) for rows in (one, other)]
-    sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
+    sign = metrics.sign(metric)
     values = [
         float(score(counts.sum(1)).mean()) for score, counts in zip(scores, sides, strict=True)
     ]

@@ -165,7 +165,7 @@ DEFAULTS = {
     "labels": LABEL_METRICS,
     "numbers": ("ccc", "pearson", "mse"),
 }
-LOWER_IS_BETTER = ("mse",)
+_LOWER_IS_BETTER = ("mse",)
 BY_CLASS: dict[str, dict[str, Callable[..., Any]]] = {
     "classes": {"precision": precision, "recall": recall, "f1": f1, "support": support},
     "labels": {
@@ -179,6 +179,11 @@ BY_CLASS: dict[str, dict[str, Callable[..., Any]]] = {
 
 def names() -> list[str]:
     return sorted((*CLASS_METRICS, *LABEL_METRICS, *NUMBER_METRICS))
+
+
+def sign(name: str) -> int:
+    """1 where more of a metric is better, −1 where less is: times it, more is always better."""
+    return -1 if name in _LOWER_IS_BETTER else 1
 
 
 def kind(name: str) -> str:

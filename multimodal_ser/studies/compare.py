@@ -7,7 +7,7 @@ best on dev; the family of tests is the fused arms against it, on the first of t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,11 +21,12 @@ from multimodal_ser.runs.run import Run, as_experiment, run
 from multimodal_ser.studies.comparison import TEST, Comparison, dev_value, study_folder
 from multimodal_ser.types import ConfigError, DataError
 
+Config = Experiment | Mapping[str, Any] | str | Path
 BEST_DEV = "best-dev"
 
 
 def compare(
-    config: Experiment | Mapping[str, Any] | str | Path,
+    config: Config,
     modalities: Sequence[str] | str | None = None,
     *,
     fusions: Sequence[str] = (),
@@ -49,32 +50,24 @@ def compare(
     if baseline not in (BEST_DEV, *arms):
         raise ConfigError(f"--baseline: no arm '{baseline}' (arms: {', '.join(arms)})")
     runs = {arm: run(one) for arm, one in arms.items()}
-    if any(TEST not in done.metrics for done in runs.values()):
-        raise DataError("the test part has no labels, so no arm can be compared on it")
+    _refuse_unlabelled(runs.values())
     largest = max(done.experiment.train_fraction for done in runs.values())
     tested = {arm: one for arm, one in runs.items() if one.experiment.train_fraction == largest}
     metric = experiment.metrics_of(experiment.first)[0]
-    chosen = _bestdev_value(tested, metric) if baseline == BEST_DEV else baseline
-    reference = runs[chosen].part(TEST)
-    contrasts = {
-        arm: contrast(one.part(TEST), reference, metric, margin=margin)
-        for arm, one in tested.items()
-        if arm != chosen
-    }
+    chosen = _best_on_dev(tested, metric) if baseline == BEST_DEV else baseline
+    contrasts = _against(chosen, tested, metric, margin)
     fused = [arm for arm in contrasts if len(runs[arm].experiment.encoders) > 1]
-    classes = runs[chosen].prepared.target.kind == "classes"
-    sizes = reference.drop_duplicates("id")["cluster"].value_counts().tolist()
-    study = Comparison(
-        folder=study_folder(runs, [chosen, margin]),
-        runs=runs,
-        baseline=chosen,
-        contrasts=contrasts | corrected({arm: contrasts[arm] for arm in fused}),
-        family=tuple(fused),
-        detectable=statistics.smallest_detectable(sizes) if classes else None,
-        changes=_changes(tested, sources, metric),
+    return _written(
+        Comparison(
+            folder=study_folder(runs, [chosen, margin]),
+            runs=runs,
+            baseline=chosen,
+            contrasts=contrasts | corrected({arm: contrasts[arm] for arm in fused}),
+            family=tuple(fused),
+            detectable=_detectable(runs[chosen]),
+            changes=_changes(tested, sources, metric),
+        )
     )
-    RunFolder(study.folder).write_json("comparison.json", study.plain())
-    return study
 
 
 def _arms(
@@ -158,7 +151,7 @@ def _subsets(encoders: list[str], modalities: Sequence[str] | str | None) -> lis
     return list(dict.fromkeys(ordered))
 
 
-def _bestdev_value(runs: Mapping[str, Run], metric: str) -> str:
+def _best_on_dev(runs: Mapping[str, Run], metric: str) -> str:
     """The single encoder with the best dev value (of all arms, if none is single)."""
     single = {arm: one for arm, one in runs.items() if len(one.experiment.encoders) == 1} or runs
     if any("dev" not in one.metrics for one in single.values()):
@@ -166,9 +159,6 @@ def _bestdev_value(runs: Mapping[str, Run], metric: str) -> str:
             "the split has no dev part to choose a baseline on: name one (--baseline)"
         )
     return max(single, key=lambda arm: dev_value(single[arm], metric))
-
-
-Config = Experiment | Mapping[str, Any] | str | Path
 
 
 def side_by_side(
@@ -193,33 +183,55 @@ def side_by_side(
     metric = _metric(own, others)
     runs, beyond = ({one.name: run(one) for one in some} for some in (own, others))
     _refuse_other_splits(runs)
-    if any(TEST not in done.metrics for done in (*runs.values(), *beyond.values())):
-        raise DataError("a test part has no labels, so nothing can be compared on it")
-    reference = runs[chosen].part(TEST)
-    found = {
-        name: contrast(one.part(TEST), reference, metric, margin=margin)
-        for name, one in runs.items()
-        if name != chosen
-    }
-    classes = runs[chosen].prepared.target.kind == "classes"
-    sizes = reference.drop_duplicates("id")["cluster"].value_counts().tolist()
-    study = Comparison(
-        folder=study_folder({**runs, **beyond}, [chosen, margin]),
-        runs=runs,
-        baseline=chosen,
-        contrasts=corrected(found),
-        family=tuple(found),
-        detectable=statistics.smallest_detectable(sizes) if classes else None,
-        references=beyond,
-        elsewhere={
-            name: {
-                other: apart(done.part(TEST), there.part(TEST), metric, margin=margin)
-                for other, there in beyond.items()
-            }
-            for name, done in runs.items()
-            if beyond
-        },
+    _refuse_unlabelled([*runs.values(), *beyond.values()])
+    contrasts = _against(chosen, runs, metric, margin)
+    return _written(
+        Comparison(
+            folder=study_folder({**runs, **beyond}, [chosen, margin]),
+            runs=runs,
+            baseline=chosen,
+            contrasts=corrected(contrasts),
+            family=tuple(contrasts),
+            detectable=_detectable(runs[chosen]),
+            references=beyond,
+            elsewhere={
+                name: {
+                    other: apart(done.part(TEST), there.part(TEST), metric, margin=margin)
+                    for other, there in beyond.items()
+                }
+                for name, done in runs.items()
+                if beyond
+            },
+        )
     )
+
+
+def _refuse_unlabelled(runs: Iterable[Run]) -> None:
+    if any(TEST not in done.metrics for done in runs):
+        raise DataError("a test part has no labels, so nothing can be compared on it")
+
+
+def _against(
+    baseline: str, runs: Mapping[str, Run], metric: str, margin: float | None
+) -> dict[str, Contrast]:
+    """Every other run → its contrast with the baseline, on test."""
+    reference = runs[baseline].part(TEST)
+    return {
+        name: contrast(done.part(TEST), reference, metric, margin=margin)
+        for name, done in runs.items()
+        if name != baseline
+    }
+
+
+def _detectable(baseline: Run) -> float | None:
+    """The smallest gap that the clusters of the test part could show; of classes alone."""
+    if baseline.prepared.target.kind != "classes":
+        return None
+    utterances = baseline.part(TEST).drop_duplicates("id")
+    return statistics.smallest_detectable(utterances["cluster"].value_counts().tolist())
+
+
+def _written(study: Comparison) -> Comparison:
     RunFolder(study.folder).write_json("comparison.json", study.plain())
     return study
 

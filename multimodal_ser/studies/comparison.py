@@ -125,8 +125,7 @@ def dev_value(done: Run, metric: str) -> float:
     """The dev value, turned so that more is better."""
     if "dev" not in done.metrics:
         return 0.0
-    value = done.metrics["dev"]["metrics"][metric]["mean"]
-    return -value if metric in metrics.LOWER_IS_BETTER else value
+    return metrics.sign(metric) * done.metrics["dev"]["metrics"][metric]["mean"]
 
 
 def study_folder(runs: Mapping[str, Run], asked: Sequence[Any]) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.corpus.label_sets import THRESHOLD, matrix, written
-from multimodal_ser.evaluation.metrics import LOWER_IS_BETTER
+from multimodal_ser.evaluation.metrics import sign
 from multimodal_ser.evaluation.predictions import SCORE, classes_of
 from multimodal_ser.files import json_of, lines_of, yaml_of
 from multimodal_ser.studies.ensembles.manifest import Manifest
@@ -255,8 +255,7 @@ def _dev(record: Record, metric: str) -> float:
     found = record.metrics["parts"].get("dev")
     if not found:
         return 0.0
-    value = found["metrics"][metric]["mean"]
-    return -value if metric in LOWER_IS_BETTER else value
+    return sign(metric) * found["metrics"][metric]["mean"]
 
 
 def _predictions(folder: Path, rows: int | None = None) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from multimodal_ser.evaluation.metrics import LOWER_IS_BETTER
+from multimodal_ser.evaluation.metrics import sign
 from multimodal_ser.report.cells import NONE, Cell, Cells, Table, interval, number, ranged
 from multimodal_ser.report.run import expected
 from multimodal_ser.report.run.collect import Record, Report
@@ -52,8 +52,8 @@ def published(report: Report, task: Mapping[str, Any], *, ours: bool) -> Table:
             ]
             for arm, record in report.arms.items()
         ]
-    sign = 1 if names and names[0] in LOWER_IS_BETTER else -1
-    rows.sort(key=lambda row: (row[1].value is None, sign * (row[1].value or 0)))
+    better = sign(names[0]) if names else 1
+    rows.sort(key=lambda row: (row[1].value is None, -better * (row[1].value or 0)))
     return Table("Published results of the task", ["system", *names, "source"], rows)
 
 

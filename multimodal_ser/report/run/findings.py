@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from multimodal_ser.evaluation.evaluate import FEW_CLUSTERS
-from multimodal_ser.evaluation.metrics import LOWER_IS_BETTER
+from multimodal_ser.evaluation.metrics import sign
 from multimodal_ser.report.cells import interval, spread
 from multimodal_ser.report.run.collect import Record, Report
 
@@ -227,8 +227,8 @@ def _of_arms(report: Report) -> Iterator[str]:
             yield f"{arm} {notice}"
         value = record.found["metrics"][record.metric]
         scores = _probes(record)
-        sign = -1 if record.metric in LOWER_IS_BETTER else 1
-        best = max(scores, key=lambda name: sign * scores[name], default=None)
+        better = sign(record.metric)
+        best = max(scores, key=lambda name: better * scores[name], default=None)
         if best is not None and not _beats(record.metric, value, scores[best]):
             yield (
                 f"{arm} cannot be told from the probe '{best}' ({record.metric} "
@@ -237,7 +237,7 @@ def _of_arms(report: Report) -> Iterator[str]:
 
 
 def _beats(metric: str, value: Mapping[str, float], probe: float) -> bool:
-    return value["high"] < probe if metric in LOWER_IS_BETTER else value["low"] > probe
+    return value["low"] > probe if sign(metric) > 0 else value["high"] < probe
 
 
 def _probes(record: Record) -> dict[str, float]:

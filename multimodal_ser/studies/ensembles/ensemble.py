@@ -146,7 +146,7 @@ def _compared(
     if "dev" not in measured:
         why = "there are no labels on dev to choose the best member by, so none is tested against"
         return found | {"detectable": None, "verdict": [why, *closed]}
-    sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
+    sign = metrics.sign(metric)
     best = max(runs, key=lambda one: sign * one.metrics["parts"]["dev"]["metrics"][metric]["mean"])
     part = next((part for part in sorted(measured) if part.startswith("test")), "dev")
     other = best.of(str(rows["target"].iloc[0]))

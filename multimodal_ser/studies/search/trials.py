@@ -69,8 +69,7 @@ class Bench:
 
     @property
     def sign(self) -> int:
-        """−1 where less is better."""
-        return -1 if self.metric in metrics.LOWER_IS_BETTER else 1
+        return metrics.sign(self.metric)
 
 
 def bench_of(prepared: Prepared, space: Space) -> Bench:

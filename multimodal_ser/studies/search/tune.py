@@ -159,8 +159,8 @@ def _within(prepared: Prepared, fold: int) -> Experiment:
 
 def _intended(experiment: Experiment, settings: Settings) -> Plan:
     """What can be said of a study, and what is wrong with it, before anything is computed."""
-    lower = experiment.metrics_of(experiment.first)[0] in metrics.LOWER_IS_BETTER
-    best, several = "minimize" if lower else "maximize", experiment.tune.cost is not None
+    more = metrics.sign(experiment.metrics_of(experiment.first)[0]) > 0
+    best, several = "maximize" if more else "minimize", experiment.tune.cost is not None
     if settings.storage:
         shown(settings.storage)  # refuses what is no place
     return refuse_mistakes(

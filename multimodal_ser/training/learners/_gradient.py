@@ -209,8 +209,7 @@ class Loop:
             if metrics.kind(name) == kind:
                 sums = _sums(dev.targets[target].numpy(), scores, kind)
                 found.setdefault(name, []).append(float(metrics.find(name)(sums)))
-        signs = {name: -1 if name in metrics.LOWER_IS_BETTER else 1 for name in found}
-        signed = [signs[name] * value for name, values in found.items() for value in values]
+        signed = [metrics.sign(name) * value for name, values in found.items() for value in values]
         means = {name: sum(values) / len(values) for name, values in found.items()}
         return sum(signed) / len(signed), means
 
