@@ -26,7 +26,7 @@ import pandas as pd
 
 from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import Experiment
-from multimodal_ser.config.modes import subset
+from multimodal_ser.config.method import subset
 from multimodal_ser.config.read import load
 from multimodal_ser.evaluation.disagreement import CASES, SIDES, SURE, cases, summary
 from multimodal_ser.files import as_csv, write_atomically

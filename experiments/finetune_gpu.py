@@ -48,7 +48,7 @@ from multimodal_ser.distributed import World, first_then_others, world
 from multimodal_ser.features.batches import Batch, Dataset
 from multimodal_ser.features.encoders._hf import quiet
 from multimodal_ser.features.extraction import find_device
-from multimodal_ser.runs.prepare import make_material, prepare
+from multimodal_ser.runs.prepare import prepare, training_rows_of
 from multimodal_ser.training.apply import Trained, dataset
 from multimodal_ser.training.build import learning_encoders, make_learner, shape_of, with_encoders
 from multimodal_ser.training.learners._steps import Steps
@@ -197,13 +197,14 @@ def begin(experiment: Experiment, wanted: int, among: World) -> tuple[Steps, Dat
     with first_then_others():
         prepared = prepare(experiment)
     prepared.audit.refuse()
-    material, rows = make_material(prepared, {}), prepared.folds[0].train
+    method, train_rows = prepared.method, prepared.folds[0].train
+    rows = training_rows_of(prepared, {})
     torch.manual_seed(0)
-    encoders = learning_encoders(experiment, {})
-    train = dataset(experiment, material, Trained({}, {}, {}, encoders), rows)
-    whole = {name: all(material.sources[name].keys[row] for row in rows) for name in encoders}
-    shape = shape_of(experiment, train, whole) | {"classes": dict(material.classes)}
-    learner = make_learner(experiment, with_encoders(shape, encoders), encoders, train.targets)
+    encoders = learning_encoders(method, {})
+    train = dataset(method, rows, Trained({}, {}, {}, encoders), train_rows)
+    whole = {name: all(rows.sources[name].keys[row] for row in train_rows) for name in encoders}
+    shape = shape_of(method, train, whole) | {"classes": dict(rows.classes)}
+    learner = make_learner(method, with_encoders(shape, encoders), encoders, train.targets)
     learner.model.to(find_device(experiment.device))
     steps = Steps(learner.model, learner.loop.losses, learner.loop.optimizer, wanted, among)
     torch.manual_seed(among.rank)  # other rows, other dropout

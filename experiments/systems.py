@@ -14,8 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from multimodal_ser.config import modes
 from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.config.method import method_of
 from multimodal_ser.config.read import load
 from multimodal_ser.report.run import expected
 from multimodal_ser.runs import doctor
@@ -254,10 +254,10 @@ def hours(experiment: Experiment) -> float:
     rows = sum(_SIZES.get(part.name, 1440) for part in experiment.corpus)
     passes = experiment.learner.options.get("epochs", 1) * len(experiment.seeds) * _LEARNING
     each = 0.0
-    for part in experiment.encoders.values():
+    for part in method_of(experiment).encodings.values():
         large = any(word in str(part.options.get("model", "")) for word in ("large", "300m"))
         once = _FORWARD.get(part.name, 0.005) * (_LARGE if large else 1.0)
-        each += once * (passes if modes.learns(part) else 1.0)
+        each += once * (passes if part.learns else 1.0)
     return rows * each / 3600
 
 

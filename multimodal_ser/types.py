@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from annotated_types import Ge, Gt, Lt
 
 if TYPE_CHECKING:
     import numpy as np
@@ -151,21 +153,33 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Finetune:
-    """What of a pre-trained encoder learns.
+    """What of a pre-trained encoder learns, and how; the config's section `finetune:`.
 
-    top: so many of the highest layers, None: all. lora: nothing but low-rank additions to its
-    attention, of this rank, scaled by alpha / rank. cnn: the convolutions that a speech model hears
-    with learn, too. checkpointing: what a layer computes is computed again for the gradient, which
-    takes time and saves memory.
+    trainable: True: all of it; `top:2`: so many of the highest layers; `lora`: nothing but low-rank
+    additions to its attention, of this rank, scaled by alpha / rank. lr: its own learning rate,
+    None: the learner's. cnn: the convolutions at the input of a speech model learn, too.
+    checkpointing: what a layer computes is computed again for the gradient, which takes time and
+    saves memory.
     """
 
-    top: int | None = None
-    lora: bool = False
+    trainable: bool | str = True
+    _: KW_ONLY
+    lr: Annotated[float, Gt(0)] | None = None
     cnn: bool = False
     checkpointing: bool = False
-    rank: int = 8
-    alpha: float = 16.0
-    dropout: float = 0.0
+    rank: Annotated[int, Gt(0)] = 8
+    alpha: Annotated[float, Gt(0)] = 16.0
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+
+    @property
+    def top(self) -> int | None:
+        """How many of the highest layers learn; None: all."""
+        how = str(self.trainable)
+        return int(how.removeprefix("top:")) if how.startswith("top:") else None
+
+    @property
+    def lora(self) -> bool:
+        return self.trainable == "lora"
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from benchmark.bare import Settings, trainer
 from multimodal_ser.config import registry
 from multimodal_ser.corpus import audio
 from multimodal_ser.features.batches import Dataset
-from multimodal_ser.features.live import Calls, Shelf
+from multimodal_ser.features.live import LiveInputs, MemoryCache
 from multimodal_ser.training.fusion import join
 from multimodal_ser.training.learners._optimizer import Optimizer
 from multimodal_ser.training.learners.neural import Learner
@@ -74,7 +74,7 @@ class Task:
     classes: int = 8
 
     def __post_init__(self) -> None:
-        self.shelf = Shelf()
+        self.cache = MemoryCache()
         self.truth = np.arange(len(self.sounds)) % self.classes
         extractor = Wav2Vec2FeatureExtractor.from_pretrained(self.home)
         self.prepared = [
@@ -82,7 +82,7 @@ class Task:
             for one, label in zip(self.sounds, self.truth.tolist(), strict=True)
         ]
         self.data = self._data(self._encoder())
-        self.data.batch(torch.arange(len(self.sounds)))  # fills the shelf
+        self.data.batch(torch.arange(len(self.sounds)))  # fills the cache
 
     def ours(self) -> Learner:
         """The learner of the package."""
@@ -123,10 +123,10 @@ class Task:
         return registry.build("encoders", "hf_speech", options, Finetune())
 
     def _data(self, encoder: Any) -> Dataset:
-        calls = Calls(encoder, self._read, np.arange(len(self.sounds)), None, self.shelf)
+        inputs = LiveInputs(encoder, self._read, np.arange(len(self.sounds)), None, self.cache)
         lengths = torch.tensor([len(one) for one in self.sounds])
         targets = {"label": torch.eye(self.classes)[self.truth]}
-        return Dataset({"audio": calls}, targets, self.truth, lengths=lengths)
+        return Dataset({"audio": inputs}, targets, self.truth, lengths=lengths)
 
     def _read(self, number: int) -> Input:
         return Input(self.sounds[number], RATE)

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmark import Rows, best, clips
 from multimodal_ser.features.contents import audio_contents
-from multimodal_ser.features.encode import Hearing, encode
+from multimodal_ser.features.encode import OnDecode, encode
 
 MFCC = {"n_mfcc": 128, "sample_rate": 22050, "pool": "mean"}
 CLIPS = 1440
@@ -32,9 +32,9 @@ def rows() -> Rows:
     def ours(workers: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
-            hearing = Hearing([("mfcc", MFCC)], root)
-            contents = audio_contents(utterances, root, workers=workers, hearing=hearing)
-            hearing.close()
+            on_decode = OnDecode([("mfcc", MFCC)], root)
+            contents = audio_contents(utterances, root, workers=workers, on_decode=on_decode)
+            on_decode.close()
             encode("mfcc", MFCC, utterances, contents, root, workers=workers)
 
     ours(1)  # starts the worker

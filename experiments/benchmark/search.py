@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmark import Rows, alternately
 from benchmark.bare import Named, Settings, one_frame, trainer
+from multimodal_ser.config.method import method_of
 from multimodal_ser.config.read import applied, check, space_of
 from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.parallel import one_thread
@@ -76,10 +77,11 @@ def machinery(count: int) -> Rows:
     """A trial's training, and all else that our search does for one: ask, report, tell, write."""
     bench = bench_of_demo()
     fold, seed = bench.folds[0], bench.experiment.seeds[0]
-    material = bench.material(bench.experiment)
+    method = method_of(bench.experiment)
+    rows = bench.rows_for(method)
 
     def train() -> None:
-        fit.fit(bench.experiment, material, fold, seed)
+        fit.fit(method, rows, fold, seed)
 
     def idle(trial: optuna.Trial) -> float:
         value = sum(bench.space.suggest(trial).values())
@@ -159,10 +161,11 @@ class Plain:
     @classmethod
     def of(cls, bench: Bench) -> Plain:
         """From what one of our trainings was given."""
-        fold, material = bench.folds[0], bench.material(bench.experiment)
-        once = applied(bench.experiment, {"learner.epochs": 1})
-        scaling = fit.fit(once, material, fold, 0)
-        train, dev = (dataset(once, material, scaling, rows) for rows in (fold.train, fold.dev))
+        fold, method = bench.folds[0], method_of(bench.experiment)
+        rows = bench.rows_for(method)
+        once = method_of(applied(bench.experiment, {"learner.epochs": 1}))
+        scaling = fit.fit(once, rows, fold, 0)
+        train, dev = (dataset(once, rows, scaling, part) for part in (fold.train, fold.dev))
         return cls(_vectors(train), _vectors(dev), len(bench.target.classes))
 
     def by_loader(self, trial: optuna.Trial) -> float:

@@ -26,7 +26,7 @@ from multimodal_ser import run
 from multimodal_ser.config import registry
 from multimodal_ser.features.augmentation import Augmentation
 from multimodal_ser.features.batches import Dataset, Ragged
-from multimodal_ser.features.live import Calls, Changes, Utterances
+from multimodal_ser.features.live import Changes, LiveInputs, Utterances
 from multimodal_ser.parallel import one_thread
 from multimodal_ser.runs.folder import RunFolder
 from multimodal_ser.training.fusion import concat, join
@@ -159,7 +159,7 @@ def networks(utterances: Sequence[Utterance], times: int = 2) -> Rows:
     found = {}
     live = Crops(utterances)
     truth = live.truth
-    x = torch.cat([live.calls.batch(torch.tensor([row]))["x"] for row in range(len(truth))])
+    x = torch.cat([live.inputs.batch(torch.tensor([row]))["x"] for row in range(len(truth))])
     lengths = torch.full((len(x),), x.shape[1])
     ready = Ready(lambda rows: {"audio": {"x": x[rows], "lengths": lengths[rows]}}, truth)
     for precision in ("fp32", "bf16"):
@@ -187,22 +187,22 @@ def m5() -> Any:
 class Crops:
     """Clips in memory, of which each epoch hears other windows, as in a run with `augment: crop`.
 
-    Samples stay on a shelf; each is cut, prepared and put into its batch anew in every step.
+    Samples stay in memory; each is cut, prepared and put into its batch anew in every step.
     """
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
         crop = registry.build("augment", "crop", {"seconds": SECONDS})
-        changes = Changes(Augmentation([("crop", crop)]), 0)
+        changes = Changes(Augmentation([crop]), 0)
         read = Utterances(tuple(utterances)).inputs("audio", RATE, keep=True)
         numbers = np.arange(len(utterances))
         self.samples = torch.tensor([len(_samples(read(int(number)))) for number in numbers])
-        self.calls = Calls(m5(), read, numbers, changes)
+        self.inputs = LiveInputs(m5(), read, numbers, changes)
         self.truth = torch.from_numpy(numbers % CLASSES)
 
     def train(self, precision: Any) -> None:
         """One epoch."""
         data = Dataset(
-            {"audio": self.calls},
+            {"audio": self.inputs},
             {"label": torch.eye(CLASSES)[self.truth]},
             self.truth.numpy(),
             lengths=self.samples,

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from multimodal_ser.config import modes, registry
-from multimodal_ser.config.experiment import EncoderPart, Experiment, Tuning
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import (
+    Augment,
+    EncoderPart,
+    Expect,
+    Experiment,
+    Labels,
+    Tuning,
+)
+from multimodal_ser.config.method import can_be_mixed, encodings_of, has_frames, touches
+from multimodal_ser.config.outputs import Output
 from multimodal_ser.corpus.emotion_space import DIMENSIONS
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.protocol import splits
@@ -16,8 +25,8 @@ from multimodal_ser.types import ConfigError, nearest
 def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
     """What each part allows and the whole does not."""
     yield from _of_outputs(experiment)
-    yield from _of_expect(experiment)
-    yield from _of_labels(experiment)
+    yield from _of_expect(experiment.expect, experiment.outputs)
+    yield from _of_labels(experiment.labels, experiment.outputs)
     if experiment.refit and experiment.within:
         yield "refit, within: dev cannot train and be chosen by"
     if experiment.within and experiment.folds not in (None, [experiment.within.fold]):
@@ -27,28 +36,29 @@ def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
         yield from _of_tuning(experiment)
 
 
-def _of_expect(experiment: Experiment) -> Iterator[str]:
+def _of_expect(expect: Sequence[Expect], outputs: Mapping[str, Output]) -> Iterator[str]:
     """What a document reports must be a number of something that the config has."""
-    for place, told in enumerate(experiment.expect):
-        key, target = f"expect.{place}", told.target or experiment.first
+    first = next(iter(outputs))
+    for place, told in enumerate(expect):
+        key, target = f"expect.{place}", told.target or first
         if told.protocol not in (None, *splits.names()):
             near = nearest(told.protocol, splits.names())
             known = ", ".join(splits.names())
             yield f"{key}.protocol: '{told.protocol}' is none{near} ({known}; null: not said)"
-        if target not in experiment.outputs:
-            near = nearest(target, [*experiment.outputs])
+        if target not in outputs:
+            near = nearest(target, [*outputs])
             yield f"{key}.target: no output is named '{target}'{near}"
             continue
-        kind = experiment.outputs[target].kind
+        kind = outputs[target].kind
         for name in told.values:
             if metrics.kind(name) != kind:
                 yield f"{key}: '{name}' scores {metrics.kind(name)}, and {target} is {kind}"
 
 
-def _of_labels(experiment: Experiment) -> Iterator[str]:
+def _of_labels(labels: Labels | None, outputs: Mapping[str, Output]) -> Iterator[str]:
     """Dimensions that no output would be taken from."""
-    columns = {output.column or name for name, output in experiment.outputs.items()}
-    if experiment.labels and experiment.labels.space and not columns & set(DIMENSIONS):
+    columns = {output.column or name for name, output in outputs.items()}
+    if labels and labels.space and not columns & set(DIMENSIONS):
         names = ", ".join(DIMENSIONS)
         yield f"labels.space: no output is of {names}, so it would have no effect"
 
@@ -100,8 +110,7 @@ def _of_learning(experiment: Experiment) -> Iterator[str]:
             part.attended or part.options.get("layer") == "weighted"
         ):
             yield f"encoders.{key}: weighted layers and pool: attention are learned by neural alone"
-        columns = getattr(encoder, "columns", None)
-        if learner.WANTS != "pooled" and columns and columns(part.options) is None:
+        if learner.WANTS != "pooled" and encoder.columns(part.options) is None:
             needs = f"'{experiment.learner.name}' needs dense columns"
             yield f"encoders.{key}: {needs}; set max_features or svd"
     yield from _of_text(experiment)
@@ -131,9 +140,10 @@ def _of_tuning(experiment: Experiment) -> Iterator[str]:
 
 def _of_fusion(experiment: Experiment, learner: Any) -> Iterator[str]:
     """Whether what joins the encoders is there, and only where something uses it."""
-    own = hasattr(learner, "OWN_HEAD")
+    own = learner.OWN_HEAD
     if own:
-        yield from _of_own_head(experiment)
+        epochs = experiment.learner.options.get("epochs", 0)
+        yield from _of_own_head(experiment.encoders, experiment.outputs, epochs)
     name, uses = experiment.learner.name, learner.WANTS == "batches" and not own
     if experiment.fusion and not uses:
         joins = {"frames": "reads one encoder", "pooled": "joins the pooled features itself"}
@@ -146,22 +156,23 @@ def _of_fusion(experiment: Experiment, learner: Any) -> Iterator[str]:
         yield f"fusion: '{name}' needs one (for example concat)"
 
 
-def _of_own_head(experiment: Experiment) -> Iterator[str]:
+def _of_own_head(
+    encoders: Mapping[str, EncoderPart], outputs: Mapping[str, Output], epochs: int
+) -> Iterator[str]:
     """Of a checkpoint that is scored with its own head."""
-    epochs = experiment.learner.options.get("epochs", 0)
-    if len(experiment.encoders) > 1:
+    if len(encoders) > 1:
         yield "encoders: name one checkpoint; `mser ensemble` joins the runs of several"
-    if len(experiment.targets("classes")) > 1:
+    if [output.kind for output in outputs.values()].count("classes") > 1:
         yield "outputs: the checkpoint's labels are the classes of one target"
-    for target, output in experiment.outputs.items():
+    for target, output in outputs.items():
         if output.head != "linear":
             yield f"outputs.{target}.head: the checkpoint has its own"
-    for key, part in experiment.encoders.items():
+    for key, part in encoders.items():
         yield from _of_checkpoint(key, part, epochs)
 
 
 def _of_checkpoint(key: str, part: EncoderPart, epochs: int) -> Iterator[str]:
-    if not hasattr(registry.find("encoders", part.name), "labels"):
+    if registry.find("encoders", part.name).labels is None:
         able = "speech_classifier or text_classifier"
         yield f"encoders.{key}: '{part.name}' has no head of its own; take {able}"
     if epochs and not part.trainable:
@@ -182,7 +193,7 @@ def _of_training(experiment: Experiment, learner: Any) -> Iterator[str]:
             yield from _of_finetuning(key, part)
         elif part.finetune != Tuning():
             yield f"encoders.{key}.finetune: nothing of it learns; set trainable: true"
-        if not modes.learns(part):
+        if not part.trainable and not registry.find("encoders", part.name).TRAINED:
             continue
         if learner.WANTS != "batches":
             yield (
@@ -195,9 +206,9 @@ def _of_training(experiment: Experiment, learner: Any) -> Iterator[str]:
 
 def _of_finetuning(key: str, part: EncoderPart) -> Iterator[str]:
     encoder, tuned = registry.find("encoders", part.name), part.finetune
-    if getattr(encoder, "TRAINED", False):
+    if encoder.TRAINED:
         yield f"encoders.{key}.trainable: '{part.name}' always learns; leave it out"
-    elif not getattr(encoder, "TUNABLE", False):
+    elif not encoder.TUNABLE:
         yield f"encoders.{key}.trainable: '{part.name}' has no weights that could learn"
         return
     if part.options.get("precision", "fp32") != "fp32":
@@ -223,27 +234,27 @@ def _of_augmentation(experiment: Experiment, learner: Any) -> Iterator[str]:
         stage = registry.find("augment", step.name).STAGE
         if augment.copies and stage != "input":
             yield f"augment.steps.{place}: '{step.name}' changes batches, of which no copy is kept"
-        elif step.options.get("p") == 0 or not modes.touches(experiment, step.name):
+        elif step.options.get("p") == 0 or not touches(experiment.encoders, step.name):
             yield f"augment.steps.{place}: '{step.name}' would change nothing that an encoder reads"
         try:
             registry.build("augment", step.name, step.options)
         except ConfigError as error:
             yield f"augment.steps.{place}: {error}"
-    changing = modes.fresh(experiment) if not augment.copies else [*experiment.encoders]
+    encodings = encodings_of(experiment.encoders, augment)
+    changing = [key for key, how in encodings.items() if how.fresh or augment.copies]
     for key in changing if augment.steps else ():
         if experiment.encoders[key].normalize == "speaker":
             yield f"encoders.{key}.normalize: changed clips must not tell how a speaker sounds"
     if not augment.copies:
-        yield from _of_changing(experiment)
+        yield from _of_mixing(experiment.encoders, augment)
 
 
-def _of_changing(experiment: Experiment) -> Iterator[str]:
-    """Of what is changed anew in every epoch."""
-    stages = {registry.find("augment", one.name).STAGE for one in experiment.augment.steps}
-    for key in modes.learning(experiment) if "batch" in stages else ():
-        part = experiment.encoders[key]
-        if not modes.frames_of(part, samples=True):
-            yield f"augment: rows of '{part.name}' (encoders.{key}) cannot be mixed"
+def _of_mixing(encoders: Mapping[str, EncoderPart], augment: Augment) -> Iterator[str]:
+    """Rows of a batch can be mixed only where an encoder that learns reads numbers."""
+    stages = {registry.find("augment", step.name).STAGE for step in augment.steps}
+    for key, encoding in encodings_of(encoders, augment).items() if "batch" in stages else ():
+        if encoding.learns and not can_be_mixed(encoders[key]):
+            yield f"augment: rows of '{encoding.name}' (encoders.{key}) cannot be mixed"
 
 
 def _of_text(experiment: Experiment) -> Iterator[str]:
@@ -257,39 +268,39 @@ def _of_learner(experiment: Experiment, learner: Any) -> Iterator[str]:
     """Whether the learner can predict what is asked for, and balance it as is asked for."""
     name, able = experiment.learner.name, ", ".join(learner.TARGETS)
     for target, output in experiment.outputs.items():
-        if output.range and not hasattr(learner, "OWN_HEAD"):
+        if output.range and not learner.OWN_HEAD:
             yield f"outputs.{target}.range: only learner: {{name: pretrained}} uses it"
         if output.kind not in learner.TARGETS:
             yield f"outputs.{target}: '{name}' predicts {able}, no {output.kind}"
     if learner.WANTS != "batches":
-        yield from _unused(experiment)
+        yield from _unused(experiment.outputs, name)
         try:
             registry.build("learners", name, experiment.learner.options)
         except ConfigError as error:
             yield f"learner: {error}"
     if learner.WANTS == "frames":
-        yield from _of_frames(experiment, learner)
+        yield from _of_frames(experiment.encoders, name, learner)
     if learner.WANTS != "batches" and len(experiment.outputs) > 1:
         yield f"outputs: '{name}' predicts one target; learner: {{name: neural}} takes several"
     if learner.WANTS != "batches" and experiment.balance == "sampler":
         yield f"balance: '{name}' does not draw batches; use weights"
 
 
-def _of_frames(experiment: Experiment, learner: Any) -> Iterator[str]:
+def _of_frames(encoders: Mapping[str, EncoderPart], name: str, learner: Any) -> Iterator[str]:
     """Whether there is one encoder, and whether it gives what the learner reads.
 
     VECTORS: to this learner a pooled vector is a row of one frame.
     """
-    name = experiment.learner.name
-    if len(experiment.encoders) > 1:
+    if len(encoders) > 1:
         yield (
-            f"encoders: '{name}' reads one, and there are {', '.join(experiment.encoders)}; keep "
+            f"encoders: '{name}' reads one, and there are {', '.join(encoders)}; keep "
             "one of them, or take learner: {name: svm}, which joins pooled features"
         )
-    if getattr(learner, "VECTORS", False):
+    if learner.VECTORS:
         return
-    for key, part in experiment.encoders.items():
-        if not modes.learns(part) and not modes.frames_of(part):
+    for key, part in encoders.items():
+        learns = part.trainable or registry.find("encoders", part.name).TRAINED
+        if not learns and not has_frames(part):
             way = "set pool: none" if "pool" in part.options else "take one of frames (mfcc)"
             yield (
                 f"encoders.{key}: '{name}' reads frames in their order, and this gives one vector "
@@ -297,13 +308,13 @@ def _of_frames(experiment: Experiment, learner: Any) -> Iterator[str]:
             )
 
 
-def _unused(experiment: Experiment) -> Iterator[str]:
+def _unused(outputs: Mapping[str, Output], learner_name: str) -> Iterator[str]:
     """What says how batches are learned, for a learner that takes none."""
-    for target, output in experiment.outputs.items():
+    for target, output in outputs.items():
         used = {"head": output.layers, "loss": output.loss == "focal"}
         names = [*(name for name, is_used in used.items() if is_used), *output.of_classes_alone]
         for name in names:
             yield (
-                f"outputs.{target}.{name}: '{experiment.learner.name}' has its own, so it would "
+                f"outputs.{target}.{name}: '{learner_name}' has its own, so it would "
                 "have no effect; learner: {name: neural} has it"
             )

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -26,7 +26,7 @@ from pydantic import (
 from multimodal_ser.config import registry
 from multimodal_ser.config.outputs import Output, kind_of, with_loss
 from multimodal_ser.evaluation import metrics
-from multimodal_ser.types import __version__, nearest
+from multimodal_ser.types import Finetune, __version__, nearest
 
 TextSource = Literal["reference", "asr", "asr_where_missing"]
 Leak = Literal["speaker", "group", "audio", "overlap", "transcript"]
@@ -64,18 +64,11 @@ class Part(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Tuning(_Section):
-    """How a pre-trained encoder learns where it does; see `types.Finetune`.
-
-    lr: its own learning rate, None: the learner's. rank, alpha, dropout: of `trainable: lora`.
-    """
-
-    lr: float | None = Field(default=None, gt=0)
-    cnn: bool = False
-    checkpointing: bool = False
-    rank: int = Field(default=8, gt=0)
-    alpha: float = Field(default=16.0, gt=0)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
+if TYPE_CHECKING:
+    Tuning = Finetune
+else:
+    Tuning = registry.schema(Finetune)
+    """The section `finetune:`, all of the record but `trainable`, which stands beside it."""
 
 
 class EncoderPart(Part):

@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
+from multimodal_ser.config.contracts import completed
 from multimodal_ser.corpus import known
 from multimodal_ser.types import ConfigError, nearest
 
@@ -96,14 +97,15 @@ def _import_outside(dotted: str) -> Any:
 
 
 def find(kind: str, name: str, *, allow_code: bool = True) -> Any:
-    """The class (or, for datasets, the `load` function) of a component."""
+    """The class of a component (of datasets: the function `load`), completed as `contracts` say."""
     home = module(kind, name, allow_code=allow_code)
     try:
-        return getattr(home, KINDS[kind])
+        component = getattr(home, KINDS[kind])
     except AttributeError:
         raise ConfigError(
             f"'{name}' has no '{KINDS[kind]}', so it is no {kind} component"
         ) from None
+    return completed(kind, name, component)
 
 
 @cache

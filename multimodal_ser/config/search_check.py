@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from multimodal_ser.config import modes, registry, search_section
+from multimodal_ser.config import registry, search_section
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.config.keys import component_of, places
 from multimodal_ser.config.messages import nearest_path
+from multimodal_ser.config.method import method_of
 from multimodal_ser.config.search_space import Assignment, Parameter, Range, Space, branch
 
 Attempt = Callable[[Assignment], tuple[Experiment | None, list[str]]]
@@ -46,8 +47,8 @@ def own(experiment: Experiment) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for place, (kind, part) in parts.items():
         component = registry.find(kind, part.name) if part else None
-        says = getattr(component, "search_space", dict)
-        found |= {f"{place}.{key}": what for key, what in says().items()}
+        space = component.search_space() if component else {}
+        found |= {f"{place}.{key}": what for key, what in space.items()}
     return found
 
 
@@ -170,7 +171,7 @@ def _of_features(space: Space, base: Experiment, corner: _Corner) -> Iterator[st
     if experiment is None:
         return
     endless = [one for one in space.parameters if one.domain.continuous and corner.has(one)]
-    for name in modes.cached(experiment):
+    for name in method_of(experiment).cached:
         for one in endless:
             if one.key.startswith(f"encoders.{name}.") and ".finetune." not in one.key:
                 yield (

@@ -11,10 +11,9 @@ from torch import Tensor
 from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import Augment, Part
 from multimodal_ser.features.batches import Batch
-from multimodal_ser.types import MODALITIES, ConfigError, Input
+from multimodal_ser.types import Input
 
 Key = tuple[int, ...]
-_STAGES = ("input", "frames", "batch")
 
 
 class Augmentation:
@@ -25,15 +24,8 @@ class Augmentation:
     list is part of its seed, so one that is added at the end changes no other's draws.
     """
 
-    def __init__(self, steps: Sequence[tuple[str, Any]]) -> None:
-        """steps: the name of each component, and what was built of it."""
-        for name, step in steps:
-            if step.STAGE not in _STAGES or step.modality not in (None, *MODALITIES):
-                raise ConfigError(
-                    f"augment: '{name}' has STAGE '{step.STAGE}' and modality '{step.modality}'; "
-                    f"allowed: {', '.join(_STAGES)}; {', '.join(MODALITIES)}, None"
-                )
-        self.steps = [step for _, step in steps]
+    def __init__(self, steps: Sequence[Any]) -> None:
+        self.steps = list(steps)
 
     def of_input(self, one: Input, key: Key) -> Input:
         """Sound and text, as far as the input has them."""
@@ -76,9 +68,7 @@ class Augmentation:
 
 def build(steps: Iterable[Part]) -> Augmentation:
     """The steps of a config, made of their components."""
-    return Augmentation(
-        [(step.name, registry.build("augment", step.name, step.options)) for step in steps]
-    )
+    return Augmentation([registry.build("augment", step.name, step.options) for step in steps])
 
 
 def of_every_epoch(augment: Augment) -> Augmentation | None:
@@ -90,5 +80,5 @@ def files_hash(steps: Iterable[Part]) -> str:
     """Of the files that the steps read, wherever they lie; nothing where they read none."""
     found = [(registry.find("augment", step.name), step.options) for step in steps]
     return "/".join(
-        kind.files_hash(options) for kind, options in found if hasattr(kind, "files_hash")
+        kind.files_hash(options) for kind, options in found if kind.files_hash is not None
     )

@@ -27,11 +27,11 @@ _HEADERS = 2048  # of so many new segments at most the header is read to say how
 _NOTED = 4096  # segments after which what is known of them is written down
 
 
-class Hearing(Protocol):
+class DecodeHook(Protocol):
     """What else is to be made of a segment while it is decoded, so that it is decoded once."""
 
     @property
-    def hear(self) -> Callable[[np.ndarray, int], Any]:
+    def encode_clip(self) -> Callable[[np.ndarray, int], Any]:
         """samples and rate → what is made of them; runs in a worker."""
         ...
 
@@ -60,7 +60,7 @@ def audio_contents(
     root: Path,
     *,
     workers: int | None = None,
-    hearing: Hearing | None = None,
+    on_decode: DecodeHook | None = None,
 ) -> list[Content | None]:
     """The content of every segment; DataError lists all that cannot be read.
 
@@ -77,7 +77,7 @@ def audio_contents(
     wanted = {state for state in states if state and state not in memory}
     new: dict[str, Content] = {}
     try:
-        for state, content in _decoded(utterances, states, wanted, workers, hearing):
+        for state, content in _decoded(utterances, states, wanted, workers, on_decode):
             new[state] = content
             if len(new) == _NOTED:
                 _note(root, new)
@@ -160,7 +160,7 @@ def _decoded(
     states: Sequence[str],
     wanted: set[str],
     workers: int | None,
-    hearing: Hearing | None = None,
+    on_decode: DecodeHook | None = None,
 ) -> Iterator[tuple[str, Content]]:
     """State and content of each segment wanted; at the end DataError lists those that failed."""
     distinct = {
@@ -168,8 +168,8 @@ def _decoded(
     }
     pairs = list(distinct.items())
     blocks = [pairs[first : first + 32] for first in range(0, len(pairs), 32)]
-    hear = hearing.hear if hearing else None
-    jobs = [([one for _, one in block], hear) for block in blocks]
+    encode_clip = on_decode.encode_clip if on_decode else None
+    jobs = [([one for _, one in block], encode_clip) for block in blocks]
     label = f"decode {len(distinct)} segments" if len(distinct) > 64 else ""
     failed: dict[str, str] = {}
     outcomes = spread(_hash_block, jobs, workers=workers, label=label)
@@ -179,8 +179,8 @@ def _decoded(
                 failed[state] = one
                 continue
             content, heard = one
-            if hearing:
-                hearing.keep(content.key, heard)
+            if on_decode:
+                on_decode.keep(content.key, heard)
             yield state, content
     if failed:
         named = zip(states, utterances, strict=True)
@@ -188,20 +188,20 @@ def _decoded(
         raise DataError(listed(rows, "segments cannot be read"))
 
 
-Hear = Callable[[np.ndarray, int], Any]
+EncodeClip = Callable[[np.ndarray, int], Any]
 
 
 def _hash_block(
-    utterances: Sequence[Utterance], hear: Hear | None
+    utterances: Sequence[Utterance], encode_clip: EncodeClip | None
 ) -> list[tuple[Content, Any] | str]:
-    return [_hash(utterance, hear) for utterance in utterances]
+    return [_hash(utterance, encode_clip) for utterance in utterances]
 
 
-def _hash(utterance: Utterance, hear: Hear | None) -> tuple[Content, Any] | str:
+def _hash(utterance: Utterance, encode_clip: EncodeClip | None) -> tuple[Content, Any] | str:
     """The content and what was heard, or what is wrong with the segment."""
     try:
         samples, rate = audio.read(utterance)
-        heard = hear(samples, rate) if hear else None
+        heard = encode_clip(samples, rate) if encode_clip else None
     except DataError as error:
         return str(error)
     return Content(audio.content_hash(samples, rate), len(samples)), heard

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.config.experiment import Augment
 from multimodal_ser.features.augmentation import files_hash
 from multimodal_ser.features.contents import Content, text_content
 from multimodal_ser.features.extraction import augmentation_of
@@ -26,7 +26,7 @@ def with_copies(rows: np.ndarray, copies: int, count: int) -> np.ndarray:
 
 
 def extended(
-    experiment: Experiment,
+    augment: Augment,
     folds: Sequence[Fold],
     utterances: Sequence[Utterance],
     sounds: Sequence[Content | None] | None,
@@ -38,10 +38,10 @@ def extended(
     heard: list[Content | None] = list(sounds or [None] * len(utterances))
     everything = [*utterances], [*heard], [text_content(one) for one in utterances]
     trained = np.unique(np.concatenate([fold.train for fold in folds])).tolist()
-    parts = experiment.augment.steps
+    parts = augment.steps
     steps = json.dumps([[one.name, one.options] for one in parts], sort_keys=True)
     held = files_hash(parts)
-    for copy in range(experiment.augment.copies or 0):
+    for copy in range(augment.copies or 0):
         block = [Utterance(one.id) for one in utterances]
         sound: list[Content | None] = [None] * len(utterances)
         for row in trained:

@@ -16,7 +16,14 @@ import numpy as np
 
 from multimodal_ser.config import registry
 from multimodal_ser.features.contents import Content
-from multimodal_ser.features.extraction import Row, Shelf, fill, find_device, hear, plan
+from multimodal_ser.features.extraction import (
+    Row,
+    ShardWriter,
+    encode_clip,
+    fill,
+    find_device,
+    plan,
+)
 from multimodal_ser.features.store import Recipe, Store
 from multimodal_ser.types import ConfigError, Utterance
 
@@ -90,7 +97,7 @@ def stored_form(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], 
     None: the row as it is.
     """
     find = registry.find("encoders", name)
-    stored = find.stored(options) if hasattr(find, "stored") else dict(options)
+    stored = find.stored(options)
     wanted = options.get("layer")
     if wanted == stored.get("layer") or not isinstance(wanted, int | str):
         return stored, None
@@ -107,20 +114,21 @@ def recipe_of(name: str, options: Mapping[str, Any], kind: str = "encoders") -> 
     if name not in registry.names(kind):
         text = inspect.getsource(registry.module(kind, name))
         source = hashlib.sha256(text.encode()).hexdigest()[:16]
-    if hasattr(component, "weights_hash"):
-        source += component.weights_hash(options)
-        options = {key: one for key, one in options.items() if key not in _WEIGHTS}
+    weights = component.weights_hash(options)
+    if weights is not None:
+        source += weights
+        options = {key: value for key, value in options.items() if key not in _WEIGHTS}
     return Recipe(
         component=name,
         options=json.dumps(dict(options), sort_keys=True),
         version=component.VERSION,
         libraries=tuple(component.VALUE_LIBRARIES),
-        precision=getattr(component, "store", "float32"),
+        precision=component.store,
         source=source,
     )
 
 
-class Hearing:
+class OnDecode:
     """Light encoders that make their rows while a clip is decoded for the first time.
 
     An encoder is light if its `light(options)` says so: a small row, made of each clip alone.
@@ -130,23 +138,22 @@ class Hearing:
         self.encoders = [
             (name, dict(options)) for name, options in encoders if is_light(name, options)
         ]
-        self.shelves = [Shelf(Store(root, recipe_of(*one))) for one in self.encoders]
+        self.writers = [ShardWriter(Store(root, recipe_of(*one))) for one in self.encoders]
 
     @property
-    def hear(self) -> Callable[[np.ndarray, int], list[Row]]:
+    def encode_clip(self) -> Callable[[np.ndarray, int], list[Row]]:
         """samples and rate → a row an encoder; goes to the workers."""
-        return partial(hear, self.encoders)
+        return partial(encode_clip, self.encoders)
 
     def keep(self, key: str, rows: Sequence[Row]) -> None:
         """The rows of a clip, by its content."""
-        for shelf, row in zip(self.shelves, rows, strict=True):
-            shelf.add(key, row)
+        for writer, row in zip(self.writers, rows, strict=True):
+            writer.add(key, row)
 
     def close(self) -> None:
-        for shelf in self.shelves:
-            shelf.close()
+        for writer in self.writers:
+            writer.close()
 
 
 def is_light(name: str, options: Mapping[str, Any]) -> bool:
-    light = getattr(registry.find("encoders", name), "light", None)
-    return light is not None and light(options)
+    return registry.find("encoders", name).light(options)

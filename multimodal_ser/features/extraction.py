@@ -26,7 +26,6 @@ from multimodal_ser.features.store import Store
 from multimodal_ser.parallel import spread
 from multimodal_ser.types import ConfigError, DataError, Features, Input, Utterance, listed
 
-_BATCH = (16, None)
 _SHARD_ROWS, _SHARD_BYTES = 512, 2**26
 _LARGE = 2**30  # bytes from which on a user is told what is coming
 _SAMPLE = 0.02  # share of the inputs after which that is known
@@ -57,8 +56,8 @@ def plan(
     `encoder.BATCH` says how many items, and how many samples or characters with padding;
     `encoder.ACCELERATED` says so for accelerators, which want more at a time.
     """
-    bounds = getattr(encoder, "BATCH", _BATCH)
-    items, budget = bounds if device.type == "cpu" else getattr(encoder, "ACCELERATED", bounds)
+    accelerated = None if device.type == "cpu" else encoder.ACCELERATED
+    items, budget = accelerated or encoder.BATCH
     distinct = {
         content.key: (utterance, content)
         for utterance, content in zip(utterances, contents, strict=True)
@@ -91,20 +90,20 @@ def fill(
     batches = batches[::-1]
     parts = [[utterance for utterance, _ in batch] for batch in batches]
     jobs = [(name, dict(options), store.source, part) for part in parts]
-    beside = device.type != "cpu" and hasattr(registry.find("encoders", name), "ACCELERATED")
+    beside = device.type != "cpu" and registry.find("encoders", name).ACCELERATED
     if beside:
         found = _beside(jobs, device, workers, label)
     else:
         found = spread(_encode_batch, jobs, workers=workers, label=label)
-    shelf, outlook = Shelf(store), _Outlook(store.folder, batches)
+    writer, guard = ShardWriter(store), _SizeGuard(store.folder, batches)
     for batch, rows in zip(batches, found, strict=True):
-        outlook.see(batch, rows)
+        guard.see(batch, rows)
         for (_, content), row in zip(batch, rows, strict=True):
-            shelf.add(content.key, row)
-    shelf.close()
+            writer.add(content.key, row)
+    writer.close()
 
 
-class Shelf:
+class ShardWriter:
     """Rows on their way into a store, a shard at a time."""
 
     def __init__(self, store: Store) -> None:
@@ -127,7 +126,7 @@ class Shelf:
         self.rows, self.bytes = {}, 0
 
 
-class _Outlook:
+class _SizeGuard:
     """How large and how long it will be, from the first batches; stops before the disk is full."""
 
     def __init__(self, folder: Path, batches: Sequence[Batch]) -> None:
@@ -179,7 +178,7 @@ def read_input(utterance: Utterance, modality: str) -> Input:
 def augmentation_of(steps: str) -> Augmentation:
     """From names and options as JSON."""
     return Augmentation(
-        [(name, registry.build("augment", name, options)) for name, options in json.loads(steps)]
+        [registry.build("augment", name, options) for name, options in json.loads(steps)]
     )
 
 
@@ -188,7 +187,7 @@ def run_encoder(encoder: Any, inputs: Sequence[Input]) -> list[np.ndarray]:
     return _forward(encoder, encoder.prepare(inputs))
 
 
-def hear(
+def encode_clip(
     encoders: Sequence[tuple[str, Mapping[str, Any]]], samples: np.ndarray, rate: int
 ) -> list[Row]:
     """The row that each encoder makes of one clip."""
@@ -200,7 +199,7 @@ def hear(
 def _forward(encoder: Any, given: Mapping[str, torch.Tensor]) -> list[np.ndarray]:
     with torch.inference_mode():
         features: Features = encoder(**given)
-    kept = getattr(encoder, "store", "float32")
+    kept = encoder.store
     rows = []
     for x, mask in zip(features.x.cpu(), features.mask.cpu(), strict=True):
         row = x[mask] if x.ndim == 2 else x[:, mask].transpose(0, 1)
@@ -218,7 +217,7 @@ def _encode_batch(
 
 def _rows(encoder: Any, inputs: Sequence[Input], ids: Sequence[str]) -> list[Row]:
     rows = _finite(encoder, ids, run_encoder(encoder, inputs))
-    return list(zip(rows, _remarks(encoder, inputs), strict=True))
+    return list(zip(rows, encoder.remarks(inputs), strict=True))
 
 
 def _finite(encoder: Any, ids: Sequence[str], rows: list[np.ndarray]) -> list[np.ndarray]:
@@ -227,10 +226,6 @@ def _finite(encoder: Any, ids: Sequence[str], rows: list[np.ndarray]) -> list[np
         name = type(encoder).__module__.rpartition(".")[2]
         raise DataError(listed(bad, f"utterances got NaN or infinite features from {name}"))
     return rows
-
-
-def _remarks(encoder: Any, inputs: Sequence[Input]) -> list[str]:
-    return encoder.remarks(inputs) if hasattr(encoder, "remarks") else [""] * len(inputs)
 
 
 def _beside(
@@ -255,7 +250,7 @@ def _prepare_batch(
     encoder = _front(name, json.dumps(options, sort_keys=True), source)
     inputs = [read_input(utterance, encoder.modality) for utterance in utterances]
     given = {key: one.numpy() for key, one in encoder.prepare(inputs).items()}
-    return given, _remarks(encoder, inputs)
+    return given, encoder.remarks(inputs)
 
 
 @lru_cache(maxsize=4)

@@ -42,11 +42,11 @@ class Changes:
         return self.steps.of_batch(batch, self.key(int(batch.rows[0]), epoch))
 
 
-class Calls:
+class LiveInputs:
     """What an encoder that learns is called with: `[B, …]` tensors of some rows.
 
     read: number of a row in the corpus → its input, at the encoder's own rate; numbers `[N]`: the
-    rows; shelf: where what was prepared is kept, None: nowhere; blanks: whether frames are blanked
+    rows; cache: where what was prepared is kept, None: nowhere; blanks: whether frames are blanked
     out here, before the encoder.
     """
 
@@ -56,7 +56,7 @@ class Calls:
         read: Callable[[int], Input],
         numbers: np.ndarray,
         changes: Changes | None = None,
-        shelf: Shelf | None = None,
+        cache: MemoryCache | None = None,
         *,
         blanks: bool = True,
     ) -> None:
@@ -64,7 +64,7 @@ class Calls:
         self.read = read
         self.numbers = numbers
         self.changes = changes
-        self.shelf = shelf
+        self.cache = cache
         self.blanks = blanks
 
     def __len__(self) -> int:
@@ -88,7 +88,7 @@ class Calls:
         def make() -> Prepared:
             return self.encoder.prepare([self.read(number)])
 
-        return make() if self.shelf is None else self.shelf.get(number, make)
+        return make() if self.cache is None else self.cache.get(number, make)
 
     def _blanked(self, given: Prepared, changes: Changes, key: tuple[int, int, int]) -> Prepared:
         """Frames `[1, T, D]` with parts blanked out; raw samples are left alone."""
@@ -98,24 +98,24 @@ class Calls:
         return given | {"x": changes.steps.of_frames(x[0], self.encoder.modality, key)[None]}
 
 
-class Fresh:
+class LiveFeatures:
     """Features of a frozen encoder whose inputs are changed anew in each epoch.
 
     device: where the encoder is; scaling: as for its features in the cache.
     """
 
-    def __init__(self, calls: Calls, device: torch.device, scaling: Scaling | None) -> None:
-        self.calls = calls
+    def __init__(self, inputs: LiveInputs, device: torch.device, scaling: Scaling | None) -> None:
+        self.inputs = inputs
         self.device = device
         self.scaling = scaling
 
     def __len__(self) -> int:
-        return len(self.calls)
+        return len(self.inputs)
 
     def batch(self, rows: Tensor, epoch: int = 0) -> Features:
-        given = self.calls.batch(rows, epoch)
+        given = self.inputs.batch(rows, epoch)
         with torch.no_grad():
-            said = self.calls.encoder(**{key: one.to(self.device) for key, one in given.items()})
+            said = self.inputs.encoder(**{key: one.to(self.device) for key, one in given.items()})
         x, mask = said.x.float().cpu(), said.mask.cpu()
         if self.scaling is not None:
             centre, spread = self.scaling.centre, self.scaling.spread
@@ -124,11 +124,11 @@ class Fresh:
             x = (x - centre) / spread
         frames = mask if x.ndim == 3 else mask.unsqueeze(1)
         found = Features(x.masked_fill(~frames.unsqueeze(-1), 0.0), mask)
-        changes = self.calls.changes
+        changes = self.inputs.changes
         if changes is None or mask.shape[1] == 1:
             return found
         return _blanked(
-            found, self.calls.encoder.modality, self.calls.numbers[rows], changes, epoch
+            found, self.inputs.encoder.modality, self.inputs.numbers[rows], changes, epoch
         )
 
 
@@ -162,17 +162,17 @@ def _blanked(
     return Features(x, given.mask)
 
 
-class Shelf:
+class MemoryCache:
     """Number of a row → what was made of it, as long as this process has room for more."""
 
     def __init__(self) -> None:
         self.kept: dict[int, Any] = {}
         self.bytes = 0
-        _shelves.add(self)
+        _caches.add(self)
 
     def get(self, number: int, make: Callable[[], Any]) -> Any:
         if number not in self.kept:
-            made, used = make(), sum(one.bytes for one in _shelves)
+            made, used = make(), sum(one.bytes for one in _caches)
             if used + (size := _bytes(made)) > _room():
                 return made
             self.kept[number] = made
@@ -180,7 +180,7 @@ class Shelf:
         return self.kept[number]
 
 
-_shelves: WeakSet[Shelf] = WeakSet()
+_caches: WeakSet[MemoryCache] = WeakSet()
 
 
 @lru_cache(maxsize=1)
@@ -204,12 +204,12 @@ class Utterances:
 
     def inputs(self, modality: str, rate: int | None, keep: bool) -> Callable[[int], Input]:
         """Row → its input; sound at `rate`, None: at its own."""
-        shelf = shelf_of(self, modality, rate) if keep else None
+        cache = cache_of(self, modality, rate) if keep else None
 
         def read(row: int) -> Input:
-            if shelf is None:
+            if cache is None:
                 return self._read(row, modality, rate)
-            return shelf.get(row, lambda: self._read(row, modality, rate))
+            return cache.get(row, lambda: self._read(row, modality, rate))
 
         return read
 
@@ -225,9 +225,9 @@ def at_rate(one: Input, rate: int | None) -> Input:
 
 
 @lru_cache(maxsize=8)
-def shelf_of(*what: Any) -> Shelf:
-    """The shelf of this process for rows of the same name."""
-    return Shelf()
+def cache_of(*what: Any) -> MemoryCache:
+    """The cache of this process for rows of the same name."""
+    return MemoryCache()
 
 
 def collate(rows: Sequence[Mapping[str, Tensor]]) -> Prepared:

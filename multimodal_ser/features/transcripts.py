@@ -29,6 +29,7 @@ from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.evaluation import statistics, word_errors
 from multimodal_ser.evaluation.word_errors import rate
 from multimodal_ser.features.contents import Content, audio_contents
+from multimodal_ser.features.contents import recalled as known_sounds
 from multimodal_ser.features.encode import recipe_of
 from multimodal_ser.features.extraction import Batch, find_device, plan, read_input
 from multimodal_ser.features.store import Recipe, sign
@@ -37,6 +38,7 @@ from multimodal_ser.parallel import spread
 from multimodal_ser.types import Input, Transcript, Utterance
 
 FOLDER = "transcripts"
+_USUAL = 60  # characters of a text that is not written yet, where the corpus has no other
 _SAID_EVERY = 30.0  # seconds between two lines of progress where there is no terminal
 _UNITS: dict[str, Literal["words", "characters"]] = {"WER": "words", "CER": "characters"}
 _COLUMNS = [field.name for field in fields(Transcript)]
@@ -208,6 +210,38 @@ def transcribed(
     said = transcribe(name, options, chosen, contents, root, device=device, workers=workers)
     written = _table(corpus.table[rows], said, name, options)
     return filled(corpus, rows, said, called(name, options)), written
+
+
+def foreseen(
+    corpus: Corpus, part: tuple[str, Mapping[str, Any]], source: str, root: Path
+) -> Corpus:
+    """As `transcribed`, from what the recogniser has written before, and nothing is computed.
+
+    A text that it has not written yet stands there as one of its own, of the usual length.
+    """
+    name, options = part
+    rows = to_hear(corpus, source)
+    utterances, sounds, texts = remembered(corpus, rows, part, root)
+    own = corpus.table["text"].str.len().dropna()
+    length = int(own.mean()) if len(own) else 0
+    foreseen_texts = [
+        text
+        or (sound and Transcript(f"unheard {utterance.id}".ljust(length or _USUAL, "…"), "", None))
+        for text, sound, utterance in zip(texts, sounds, utterances, strict=True)
+    ]
+    return filled(corpus, rows, foreseen_texts, called(name, options))
+
+
+def remembered(
+    corpus: Corpus, rows: np.ndarray, part: tuple[str, Mapping[str, Any]], root: Path
+) -> tuple[list[Utterance], list[Content | None], list[Transcript | None]]:
+    """The utterances of some rows, their sounds and texts, as far as the caches know them."""
+    name, options = part
+    utterances = [one for one, wanted in zip(corpus.utterances(), rows, strict=True) if wanted]
+    sounds = known_sounds(utterances, root)
+    if registry.find("asr", name).missing(options):
+        return utterances, sounds, [None] * len(utterances)
+    return utterances, sounds, recalled(name, options, utterances, sounds, root)
 
 
 def to_hear(corpus: Corpus, source: str) -> np.ndarray:

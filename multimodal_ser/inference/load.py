@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from multimodal_ser.config.method import method_of
 from multimodal_ser.config.read import check
 from multimodal_ser.features.extraction import find_device
 from multimodal_ser.inference.ensemble import EnsemblePredictor
@@ -50,7 +51,8 @@ def _run(folder: Path, models: Sequence[Path], device: str) -> Predictor:
         raise ConfigError(f"{folder} is no run folder: {error}") from None
     experiment = check(plain, source=str(folder / "config.yaml"), allow_code=False, ran=True)
     place = find_device(device)
-    trained = [fit.load(experiment, one, place) for one in models]
+    method = method_of(experiment)
+    trained = [fit.load(method, one, place) for one in models]
     language = languages[0] if len(languages) == 1 else None
     return Predictor(experiment, trained, language=language, device=place)
 

@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from multimodal_ser.config import modes, registry
-from multimodal_ser.config.experiment import EncoderPart, Experiment
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.config.method import Encoding, method_of
 from multimodal_ser.features.batches import Part, Ragged, scale_by_speaker
 from multimodal_ser.features.encode import stored_form
 from multimodal_ser.features.extraction import read_input, run_encoder
-from multimodal_ser.features.live import Calls, at_rate
+from multimodal_ser.features.live import LiveInputs, at_rate
 from multimodal_ser.features.transcripts import called
 from multimodal_ser.inference.questions import Answer, Question, answered, as_table, questions
 from multimodal_ser.parallel import one_thread
@@ -53,10 +54,9 @@ class Predictor:
             target: np.mean([one.thresholds[target] for one in models], axis=0)
             for target in experiment.targets("labels")
         }
+        self.method = method_of(experiment)
         self.frozen = {
-            name: _Frozen(part, device)
-            for name, part in experiment.encoders.items()
-            if name in modes.cached(experiment)
+            name: _Frozen(encoding, device) for name, encoding in self.method.cached.items()
         }
 
     def __call__(self, what: Any, *, rate: int | None = None, text: str | None = None) -> Any:
@@ -174,12 +174,9 @@ class Predictor:
         return f"{asked}give a text (the run names no recogniser to write one: asr)"
 
     def _can_do_without(self, modality: str) -> bool:
-        names = [
-            name
-            for name, part in self.experiment.encoders.items()
-            if registry.find("encoders", part.name).modality == modality
-        ]
-        nets = [getattr(one.learner, "model", None) for one in self.models]
+        encodings = self.method.encodings.items()
+        names = [name for name, encoding in encodings if encoding.modality == modality]
+        nets = [one.learner.model for one in self.models]
         return all(
             net is not None and (net.merge is not None or all(name in net.absent for name in names))
             for net in nets
@@ -195,7 +192,7 @@ class Predictor:
         for name, frozen in self.frozen.items():
             with _timed(stages, f"encode {name}"):
                 parts[name] = self._ragged(name, frozen.rows(inputs))
-                if frozen.part.normalize == "speaker":
+                if frozen.encoding.normalize == "speaker":
                     parts[name] = scale_by_speaker(parts[name], _speakers(name, asked))
         with _timed(stages, "decide"), one_thread():
             return [self._score(model, parts, inputs) for model in self.models]
@@ -212,11 +209,11 @@ class Predictor:
         self, model: apply.Trained, parts: Mapping[str, Part], inputs: Sequence[Input]
     ) -> dict[str, np.ndarray]:
         fitted = {
-            name: apply.fitted_rows(self.experiment, encoder, inputs)
+            name: apply.fitted_rows(self.method.learner_class, encoder, inputs)
             for name, encoder in model.fitted.items()
             if name not in model.encoders
         }
-        learning = {name: _calls(one, inputs) for name, one in model.encoders.items()}
+        learning = {name: _live_inputs(one, inputs) for name, one in model.encoders.items()}
         widths = {target: max(1, len(classes)) for target, classes in self.classes.items()}
         unknown = {target: torch.zeros(len(inputs), width) for target, width in widths.items()}
         known = {**parts, **fitted, **learning}
@@ -237,20 +234,20 @@ class Predictor:
 class _Frozen:
     """A frozen encoder as the run used it: the same stored form, the same layer of it."""
 
-    def __init__(self, part: EncoderPart, device: torch.device) -> None:
-        self.part = part
+    def __init__(self, encoding: Encoding, device: torch.device) -> None:
+        self.encoding = encoding
         self.device = device
-        self.stored, self.layer = stored_form(part.name, part.options)
+        self.stored, self.layer = stored_form(encoding.name, encoding.options)
 
     @cached_property
     def encoder(self) -> Any:
         """Built at the first question, because a run may need none of it."""
-        encoder = registry.build("encoders", self.part.name, self.stored).eval()
-        return encoder.to(self.device) if hasattr(encoder, "ACCELERATED") else encoder
+        encoder = registry.build("encoders", self.encoding.name, self.stored).eval()
+        return encoder.to(self.device) if encoder.ACCELERATED else encoder
 
     def rows(self, inputs: Sequence[Input]) -> list[np.ndarray | None]:
         """`[T, D]` or `[T, L, D]` for each input, None where it has nothing to encode."""
-        light = not hasattr(self.encoder, "ACCELERATED")
+        light = not self.encoder.ACCELERATED
         with one_thread() if light else nullcontext():
             rows = run_encoder(self.encoder, inputs)
         if self.layer is not None:
@@ -258,10 +255,10 @@ class _Frozen:
         return [row.astype(np.float32, copy=False) if len(row) else None for row in rows]
 
 
-def _calls(encoder: Any, inputs: Sequence[Input]) -> Calls:
+def _live_inputs(encoder: Any, inputs: Sequence[Input]) -> LiveInputs:
     """What an encoder that has learned is called with."""
-    rate = getattr(encoder, "rate", None)
-    return Calls(encoder, lambda row: at_rate(inputs[row], rate), np.arange(len(inputs)))
+    rate = encoder.rate
+    return LiveInputs(encoder, lambda row: at_rate(inputs[row], rate), np.arange(len(inputs)))
 
 
 def _with_text(one: Input, said: Transcript | MserError | None) -> Input:

@@ -193,5 +193,4 @@ def _component(kind: str, what: str, part: Part) -> list[Finding]:
 
 def missing(kind: str, name: str, options: Mapping[str, Any]) -> list[str]:
     """What must be fetched before a component can be built, with the command or the place."""
-    ask = getattr(registry.find(kind, name), "missing", None)
-    return [] if ask is None else ask(options)
+    return registry.find(kind, name).missing(options)

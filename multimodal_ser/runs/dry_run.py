@@ -7,7 +7,7 @@ no test part is scored, and of every encoder and recogniser a few utterances are
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,41 +15,32 @@ from typing import Any
 import numpy as np
 import torch
 
-from multimodal_ser.config import modes, registry
+from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import Augment, Experiment, Part
+from multimodal_ser.config.method import Encoding
 from multimodal_ser.corpus.corpus import Corpus
-from multimodal_ser.corpus.targets import targets_of
 from multimodal_ser.features import contents
 from multimodal_ser.features.contents import UNHEARD, Content
 from multimodal_ser.features.encode import Encoded, is_light, recipe_of, stored_form
 from multimodal_ser.features.extraction import Batch, find_device, plan
 from multimodal_ser.features.store import Store
-from multimodal_ser.features.transcripts import called, filled, recalled, to_hear
+from multimodal_ser.features.transcripts import remembered
 from multimodal_ser.parallel import cores
-from multimodal_ser.protocol import splits
 from multimodal_ser.runs import estimates
 from multimodal_ser.runs.doctor import free, missing
 from multimodal_ser.runs.estimates import Shape, distinct, few, length_of, shape_of
 from multimodal_ser.runs.folder import RunFolder
-from multimodal_ser.runs.prepare import (
-    cache_root,
-    cut,
-    load_corpus,
-    material_of,
-    modalities_read,
-    shuffled,
-)
+from multimodal_ser.runs.prepare import Prepared, cache_root, prepare, training_rows_of
 from multimodal_ser.runs.run import as_experiment
 from multimodal_ser.training import model_folder
-from multimodal_ser.training.rows import Material, sources_of
-from multimodal_ser.types import DataError, Fold, MissingError, Transcript, Utterance
+from multimodal_ser.training.rows import TrainingRows
+from multimodal_ser.types import DataError, Fold, MissingError, Utterance
 
 _TIMED, _TRANSCRIBED = 3, 2  # utterances that an encoder and a recogniser are timed on
-_USUAL = 60  # characters of a text that nobody has heard yet, where the corpus has no other
 
 
 @dataclass(frozen=True)
-class _Encoding:
+class _Estimate:
     """The stage of one encoder, where its features will be, and what they look like, if known."""
 
     stage: Stage
@@ -78,66 +69,45 @@ def dry_run(
     workers = experiment.workers or cores()
     site = _Site(cache_root(experiment), find_device(experiment.device), workers)
     with estimates.like_a_worker():
-        loaded = load_corpus(experiment)
-        corpus, heard = _transcription(experiment, loaded, site)
-        corpus = shuffled(experiment, corpus)
-        folds, table = cut(experiment, corpus)
-        split = splits.split_hash(table)
-        stages = [*_decoding(experiment, loaded, corpus, site), *heard]
-        encodings = _encodings(experiment, corpus, site)
+        prepared = prepare(experiment, look_only=True)
+        stages = [*_decoding(prepared, site), *_transcription(prepared, site)]
+        encodings = _encodings(prepared, site)
         copies = experiment.augment.copies
         uncounted = f"and {copies} changed copies of the rows that train, not counted"
         stages += [
-            replace(one.stage, remark=uncounted) if copies else one.stage
-            for one in encodings.values()
+            replace(encoding.stage, remark=uncounted) if copies else encoding.stage
+            for encoding in encodings.values()
         ]
-        material = _material(experiment, corpus, folds, encodings, site)
-        stages.append(_training(experiment, corpus, folds, material, encodings, site, open_test))
-    return Outlook(experiment, corpus, folds, split, stages, workers, free(site.root))
+        rows = _training_rows(prepared, encodings)
+        stages.append(_training(prepared, rows, encodings, site, open_test))
+    return Outlook(
+        experiment,
+        prepared.corpus,
+        prepared.folds,
+        prepared.split_hash,
+        stages,
+        workers,
+        free(site.root),
+    )
 
 
-def _transcription(
-    experiment: Experiment, corpus: Corpus, site: _Site
-) -> tuple[Corpus, list[Stage]]:
-    """The stage of the recogniser, and the corpus with what it has said already.
-
-    A text that nobody has heard yet stands there as a text of its own and of the usual length.
-    """
-    part, rows = experiment.asr, _to_hear(experiment, corpus)
+def _transcription(prepared: Prepared, site: _Site) -> Iterator[Stage]:
+    """The stage of the recogniser, where there is one."""
+    part, rows = prepared.experiment.asr, prepared.to_transcribe
     if part is None or rows is None:
-        return corpus, []
-    asked = _some(corpus, rows)
-    sounds = contents.recalled(asked, site.root)
-    said: list[Transcript | None] = [None] * len(asked)
-    lacking = missing("asr", part.name, part.options)
-    if not lacking:
-        said = recalled(part.name, part.options, asked, sounds, site.root)
-    new = distinct(asked, [None if one else sound for one, sound in zip(said, sounds, strict=True)])
-    every = len(distinct(asked, sounds))
-    if lacking:
-        stage = Stage("transcribe", every, None, None, None, lacking[0])
+        return
+    utterances, sounds, texts = remembered(
+        prepared.corpus, rows, (part.name, part.options), site.root
+    )
+    unwritten = [None if text else sound for text, sound in zip(texts, sounds, strict=True)]
+    new, every = distinct(utterances, unwritten), len(distinct(utterances, sounds))
+    if lacking := missing("asr", part.name, part.options):
+        yield Stage("transcribe", every, None, None, None, lacking[0])
     else:
-        stage = _hearing(part, every, new, site)
-    usual = int(corpus.table["text"].str.len().mean()) if len(corpus.table["text"].dropna()) else 0
-    texts = [
-        one or (sound and Transcript(f"unheard {asks.id}".ljust(usual or _USUAL, "…"), "", None))
-        for one, sound, asks in zip(said, sounds, asked, strict=True)
-    ]
-    return filled(corpus, rows, texts, called(part.name, part.options)), [stage]
+        yield _recogniser(part, every, new, site)
 
 
-def _to_hear(experiment: Experiment, corpus: Corpus) -> np.ndarray | None:
-    """The rows that a recogniser is to write the text of, None without a recogniser."""
-    if experiment.asr is None or experiment.text_source == "reference":
-        return None
-    return to_hear(corpus, experiment.text_source)
-
-
-def _some(corpus: Corpus, rows: np.ndarray) -> list[Utterance]:
-    return [one for one, wanted in zip(corpus.utterances(), rows, strict=True) if wanted]
-
-
-def _hearing(part: Part, every: int, new: Batch, site: _Site) -> Stage:
+def _recogniser(part: Part, every: int, new: Batch, site: _Site) -> Stage:
     try:
         cost = estimates.of_recogniser(part, few(new, _TRANSCRIBED)) if new else None
     except (MissingError, DataError) as error:
@@ -146,15 +116,13 @@ def _hearing(part: Part, every: int, new: Batch, site: _Site) -> Stage:
     return Stage("transcribe", every, every - len(new), *left, site.remark if new else "")
 
 
-def _decoding(experiment: Experiment, loaded: Corpus, corpus: Corpus, site: _Site) -> list[Stage]:
-    """Of the sound files that are encoded, or listened to; loaded: without any transcripts."""
-    rows = _to_hear(experiment, loaded)
-    if "audio" in modalities_read(experiment, corpus):
-        utterances = corpus.utterances()
-    elif rows is not None:
-        utterances = _some(loaded, rows)
-    else:
-        return []
+def _decoding(prepared: Prepared, site: _Site) -> list[Stage]:
+    """The stage that reads sound, for encoders or the recogniser."""
+    utterances = prepared.corpus.utterances()
+    if "audio" not in prepared.read:
+        if prepared.to_transcribe is None:
+            return []
+        utterances = [utterances[row] for row in np.flatnonzero(prepared.to_transcribe)]
     pairs = distinct(utterances, contents.recalled(utterances, site.root))
     new = [pair for pair in pairs if pair[1].key.startswith(UNHEARD)]
     done = len(pairs) - len(new)
@@ -164,71 +132,57 @@ def _decoding(experiment: Experiment, loaded: Corpus, corpus: Corpus, site: _Sit
     return [Stage("decode", len(pairs), done, *cost.of(len(new), length_of(new), site.workers))]
 
 
-def _encodings(experiment: Experiment, corpus: Corpus, site: _Site) -> dict[str, _Encoding]:
+def _encodings(prepared: Prepared, site: _Site) -> dict[str, _Estimate]:
     """Of every frozen encoder; those that are fitted or learn are a part of training."""
-    utterances = corpus.utterances()
-    found = {}
-    for key in modes.cached(experiment):
-        part = experiment.encoders[key]
-        given = _given(corpus, registry.find("encoders", part.name).modality, site)
+    utterances = prepared.corpus.utterances()
+    estimated = {}
+    for key, encoding in prepared.method.cached.items():
+        held = prepared.own_contents(encoding.modality)
         try:
-            found[key] = _encoding(key, part, utterances, given, site)
+            estimated[key] = _estimate(key, encoding, utterances, held, site)
         except (MissingError, DataError) as error:
-            count = len({content.key for content in given if content})
-            found[key] = _Encoding(Stage(f"encode {key}", count, None, None, None, _line(error)))
-    return found
+            count = len({content.key for content in held if content})
+            stage = Stage(f"encode {key}", count, None, None, None, _line(error))
+            estimated[key] = _Estimate(stage)
+    return estimated
 
 
-def _given(corpus: Corpus, modality: str, site: _Site) -> list[Content | None]:
-    """What each utterance holds, as far as that is known without decoding."""
-    utterances = corpus.utterances()
-    if modality == "audio":
-        return contents.recalled(utterances, site.root)
-    return [contents.text_content(one) for one in utterances]
-
-
-def _material(
-    experiment: Experiment,
-    corpus: Corpus,
-    folds: Sequence[Fold],
-    encodings: Mapping[str, _Encoding],
-    site: _Site,
-) -> Material | str:
+def _training_rows(prepared: Prepared, encodings: Mapping[str, _Estimate]) -> TrainingRows | str:
     """What would be trained on, or what is not there."""
-    for key in modes.learning(experiment):
-        part = experiment.encoders[key]
-        if lacking := missing("encoders", part.name, part.options):
+    for encoding in prepared.method.learning.values():
+        if lacking := missing("encoders", encoding.name, encoding.options):
             return lacking[0]
-    unknown = sorted(key for key, one in encodings.items() if one.shape is None)
+    unknown = sorted(key for key, estimate in encodings.items() if estimate.shape is None)
     if unknown:
         return f"not known without {', '.join(unknown)}"
     encoded = {key: one.encoded for key, one in encodings.items() if one.encoded}
-    sources = sources_of(experiment, lambda modality: _given(corpus, modality, site))
-    return material_of(corpus, folds, targets_of(experiment.outputs, corpus), encoded, sources)
+    return training_rows_of(prepared, encoded)
 
 
-def _encoding(
+def _estimate(
     key: str,
-    part: Part,
+    encoding: Encoding,
     utterances: Sequence[Utterance],
-    given: Sequence[Content | None],
+    held: Sequence[Content | None],
     site: _Site,
-) -> _Encoding:
+) -> _Estimate:
     """MissingError without its weights, which would be looked for elsewhere."""
-    if lacking := missing("encoders", part.name, part.options):
+    if lacking := missing("encoders", encoding.name, encoding.options):
         raise MissingError(lacking[0])
-    stored, layer = stored_form(part.name, part.options)
-    store = Store(site.root, recipe := recipe_of(part.name, stored), look_only=True)
-    batches = plan(registry.find("encoders", part.name), utterances, given, site.place)
+    stored, layer = stored_form(encoding.name, encoding.options)
+    store = Store(site.root, recipe := recipe_of(encoding.name, stored), look_only=True)
+    batches = plan(registry.find("encoders", encoding.name), utterances, held, site.place)
     pairs = [pair for batch in batches for pair in batch]
     new = [pair for pair in pairs if pair[1].key not in store]
-    light = is_light(part.name, part.options) and any(one.key.startswith(UNHEARD) for _, one in new)
+    light = is_light(encoding.name, encoding.options) and any(
+        one.key.startswith(UNHEARD) for _, one in new
+    )
     again = [batch for batch in batches if not all(one.key in store for _, one in batch)]
     computed = new if light else [pair for batch in again for pair in batch]
     chosen = few(computed or pairs, _TIMED)
     seconds = size = 0.0
     if computed:
-        cost, rows = estimates.of_encoder(part.name, stored, chosen, heard=light)
+        cost, rows = estimates.of_encoder(encoding.name, stored, chosen, heard=light)
         seconds, _ = cost.of(len(computed), length_of(computed), site.workers)
         _, size = cost.of(len(new), length_of(new), site.workers)
     else:
@@ -236,45 +190,43 @@ def _encoding(
         rows = [kept[content.key] for _, content in chosen]
     remark = site.remark if computed else ""
     stage = Stage(f"encode {key}", len(pairs), len(pairs) - len(new), seconds, size, remark)
-    encoded = Encoded(site.root, recipe, tuple(one.key if one else "" for one in given), layer)
-    lengths = np.array([one.length if one else 0 for one in given])
-    return _Encoding(stage, encoded, shape_of(encoded, rows, chosen, lengths) if rows else None)
+    encoded = Encoded(site.root, recipe, tuple(one.key if one else "" for one in held), layer)
+    lengths = np.array([one.length if one else 0 for one in held])
+    return _Estimate(stage, encoded, shape_of(encoded, rows, chosen, lengths) if rows else None)
 
 
 def _training(
-    experiment: Experiment,
-    corpus: Corpus,
-    folds: Sequence[Fold],
-    material: Material | str,
-    encodings: Mapping[str, _Encoding],
+    prepared: Prepared,
+    rows: TrainingRows | str,
+    encodings: Mapping[str, _Estimate],
     site: _Site,
     open_test: bool,
 ) -> Stage:
     """Of every fold and seed; those of earlier seeds in the same folder are counted, too."""
-    folder, asked = RunFolder.of_corpus(experiment, corpus), experiment.seeds
-    experiment = folder.with_earlier_seeds(experiment)
-    earlier = sorted({*experiment.seeds} - {*asked})
+    folder, folds = RunFolder.of(prepared), prepared.folds
+    seeds = folder.with_earlier_seeds(prepared.experiment).seeds
+    earlier = sorted({*seeds} - {*prepared.experiment.seeds})
     remark = f"with the seeds {', '.join(map(str, earlier))} of earlier runs" if earlier else ""
-    models = [(fold, seed) for fold in folds for seed in experiment.seeds]
-    if isinstance(material, str):
-        return Stage("train", len(models), None, None, None, material)
-    shapes = {key: one.shape for key, one in encodings.items() if one.shape}
-    copies = experiment.augment.copies or 0
-    if copies:  # of which the material here knows nothing
-        plain = experiment.model_copy(update={"augment": Augment()})
-        seconds, size = estimates.of_training(plain, material, folds[0], shapes)
+    models = [(fold, seed) for fold in folds for seed in seeds]
+    if isinstance(rows, str):
+        return Stage("train", len(models), None, None, None, rows)
+    shapes = {key: estimate.shape for key, estimate in encodings.items() if estimate.shape}
+    copies = prepared.experiment.augment.copies or 0
+    if copies:  # which are not among the rows here
+        plain = replace(prepared.method, augment=Augment())
+        seconds, size = estimates.of_training(plain, rows, folds[0], shapes)
         turns = math.ceil(len(models) / site.workers) * (copies + 1)
         return Stage("train", len(models), None, turns * seconds, len(models) * size, remark)
-    known = material.hash()
+    features = rows.hash()
     done = sum(
-        model_folder.is_finished(folder.model(fold, seed), known, fold.scored(open_test))
+        model_folder.is_finished(folder.model(fold, seed), features, fold.scored(open_test))
         for fold, seed in models
     )
     left = len(models) - done
     if not left:
         return Stage("train", len(models), done, remark=remark)
     try:
-        seconds, size = estimates.of_training(experiment, material, folds[0], shapes)
+        seconds, size = estimates.of_training(prepared.method, rows, folds[0], shapes)
     except DataError as error:
         return Stage("train", len(models), done, None, None, _line(error))
     turns = math.ceil(left / site.workers)

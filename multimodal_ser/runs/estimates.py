@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from multimodal_ser.config import registry
-from multimodal_ser.config.experiment import Experiment, Part
+from multimodal_ser.config.experiment import Part
+from multimodal_ser.config.method import Method
 from multimodal_ser.corpus import audio
 from multimodal_ser.features.contents import Content
 from multimodal_ser.features.encode import Encoded
@@ -26,7 +27,7 @@ from multimodal_ser.features.store import Store
 from multimodal_ser.parallel import one_thread
 from multimodal_ser.training import fit
 from multimodal_ser.training.apply import Trained, dataset
-from multimodal_ser.training.rows import Material, Source
+from multimodal_ser.training.rows import Source, TrainingRows
 from multimodal_ser.types import Fold, Utterance
 
 _INDEX = 48  # bytes that a store keeps of a row beside its numbers: its key and its length
@@ -182,8 +183,8 @@ def shape_of(
 
 
 def of_training(
-    experiment: Experiment,
-    material: Material,
+    method: Method,
+    whole_rows: TrainingRows,
     fold: Fold,
     shapes: Mapping[str, Shape],
 ) -> tuple[float, float]:
@@ -191,33 +192,35 @@ def of_training(
 
     Of what learns in epochs one is timed, and as many as the config allows are counted.
     """
-    rows, share = _rows(material, fold, shapes)
+    rows, share = _rows(whole_rows, fold, shapes)
     with tempfile.TemporaryDirectory() as folder:
         encoded = {
             name: _random(shape, shape.rows(rows), Path(folder)) for name, shape in shapes.items()
         }
         small = replace(
-            material,
+            whole_rows,
             encoded=encoded,
-            sources={name: _some(one, rows) for name, one in material.sources.items()},
-            utterances=tuple(material.utterances[row] for row in rows),
-            targets={name: truth[rows] for name, truth in material.targets.items()},
-            taught={name: truth[rows] for name, truth in material.taught.items()},
-            codes=material.codes[rows],
-            clusters=material.clusters[rows],
-            speakers=material.speakers[rows],
+            sources={name: _some(one, rows) for name, one in whole_rows.sources.items()},
+            utterances=tuple(whole_rows.utterances[row] for row in rows),
+            targets={name: truth[rows] for name, truth in whole_rows.targets.items()},
+            taught={name: truth[rows] for name, truth in whole_rows.taught.items()},
+            codes=whole_rows.codes[rows],
+            clusters=whole_rows.clusters[rows],
+            speakers=whole_rows.speakers[rows],
         )
         place = {row: at for at, row in enumerate(rows.tolist())}
         parts = {
             name: np.array([place[row] for row in fold.parts[name] if row in place], np.int64)
             for name in ("train", "dev")
         }
-        seconds, size = _fit(experiment, small, replace(fold, parts=parts))
-    grown = share**-_GROWTH if len(shapes) < len(experiment.encoders) else 1.0
+        seconds, size = _fit(method, small, replace(fold, parts=parts))
+    grown = share**-_GROWTH if len(shapes) < len(method.encodings) else 1.0
     return seconds / share, size * grown
 
 
-def _rows(material: Material, fold: Fold, shapes: Mapping[str, Shape]) -> tuple[np.ndarray, float]:
+def _rows(
+    whole_rows: TrainingRows, fold: Fold, shapes: Mapping[str, Shape]
+) -> tuple[np.ndarray, float]:
     """Rows of train and dev, not too many and not too large, and what share of all they are.
 
     Every so many of each class, so that the rare ones are there, too.
@@ -225,11 +228,11 @@ def _rows(material: Material, fold: Fold, shapes: Mapping[str, Shape]) -> tuple[
     whole = np.concatenate([fold.train, fold.dev])
     frame = {name: shape.row[:1].nbytes for name, shape in shapes.items()}
     size = sum(sum(shape.rows(whole)) * frame[name] for name, shape in shapes.items())
-    most = _FEWEST if material.sources else _ROWS
+    most = _FEWEST if whole_rows.sources else _ROWS
     count = min(most, len(whole), max(_FEWEST, int(len(whole) * _BYTES / max(size, 1))))
     every = -(-len(whole) // count)
     parts = [
-        part[np.argsort(material.codes[part], kind="stable")] for part in (fold.train, fold.dev)
+        part[np.argsort(whole_rows.codes[part], kind="stable")] for part in (fold.train, fold.dev)
     ]
     rows = np.concatenate([part[::every] for part in parts])
     return rows, len(rows) / len(whole)
@@ -257,21 +260,20 @@ def _random(shape: Shape, frames: Sequence[int], root: Path) -> Encoded:
     return replace(shape.encoded, root=root, keys=keys)
 
 
-def _fit(experiment: Experiment, material: Material, fold: Fold) -> tuple[float, int]:
+def _fit(method: Method, whole_rows: TrainingRows, fold: Fold) -> tuple[float, int]:
     """Seconds of a whole training, and the bytes of the model."""
-    epochs = experiment.learner.options.get("epochs")
+    epochs = method.learner.options.get("epochs")
     if epochs is None:
         began = time.perf_counter()
-        trained = fit.fit(experiment, material, fold, 0)
+        trained = fit.fit(method, whole_rows, fold, 0)
         return time.perf_counter() - began, _size(trained)
-    options = experiment.learner.options | {"epochs": 1}
-    learner = Part(name=experiment.learner.name, **options)
-    once = experiment.model_copy(update={"learner": learner})
-    trained = fit.fit(once, material, fold, 0)
-    train = dataset(once, material, trained, fold.train)
-    dev = dataset(once, material, trained, fold.dev) if len(fold.dev) else None
+    options = method.learner.options | {"epochs": 1}
+    once = replace(method, learner=Part(name=method.learner.name, **options))
+    trained = fit.fit(once, whole_rows, fold, 0)
+    train = dataset(once, whole_rows, trained, fold.train)
+    dev = dataset(once, whole_rows, trained, fold.dev) if len(fold.dev) else None
     began = time.perf_counter()
-    fit.fit(once, material, fold, 0)
+    fit.fit(once, whole_rows, fold, 0)
     fitted = time.perf_counter()
     trained.learner.fit(train, dev, seed=0)
     epoch = time.perf_counter() - fitted

@@ -21,7 +21,7 @@ from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.distributed import world
 from multimodal_ser.files import as_csv, as_json, write_atomically
 from multimodal_ser.runs.prepare import Prepared
-from multimodal_ser.training.rows import Material
+from multimodal_ser.training.rows import TrainingRows
 from multimodal_ser.types import Fold, __version__
 
 _LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "librosa", "soundfile", "soxr")
@@ -71,10 +71,10 @@ class RunFolder:
             self.write_table("transcripts.csv", prepared.transcripts)
         self.write_json("audit.json", audited(prepared) | {"differs": experiment.differs})
 
-    def write_environment(self, material: Material, device: str) -> None:
+    def write_environment(self, rows: TrainingRows, device: str) -> None:
         """device: where frozen encoders ran; heads are trained on the CPU, a thread each."""
-        remarks = {name: dict(one.remarks) for name, one in material.encoded.items()}
-        found = {"features": material.hash(), "remarks": remarks}
+        remarks = {name: dict(one.remarks) for name, one in rows.encoded.items()}
+        found = {"features": rows.hash(), "remarks": remarks}
         self.write_json("environment.json", surroundings(device) | found)
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.config.method import Method, method_of
 from multimodal_ser.corpus import corpus as corpora
 from multimodal_ser.corpus import emotion_space
 from multimodal_ser.corpus.clusters import clusters
@@ -21,12 +22,11 @@ from multimodal_ser.corpus.targets import Target, stratified, targets_of
 from multimodal_ser.features import contents, store
 from multimodal_ser.features.contents import Content
 from multimodal_ser.features.copies import extended
-from multimodal_ser.features.encode import Encoded, Hearing
-from multimodal_ser.features.transcripts import transcribed
+from multimodal_ser.features.encode import Encoded, OnDecode
+from multimodal_ser.features.transcripts import foreseen, to_hear, transcribed
 from multimodal_ser.protocol import near_duplicates, splits
 from multimodal_ser.protocol.audit import Audit, audit
-from multimodal_ser.training import checkpoint_head
-from multimodal_ser.training.rows import Material, Source, repeated, sources_of
+from multimodal_ser.training.rows import TrainingRows, repeated, sources_of
 from multimodal_ser.types import MODALITIES, ConfigError, DataError, Fold, Utterance, listed
 
 
@@ -35,8 +35,9 @@ class Prepared:
     """A corpus that is cut and checked, before anything is learned from it.
 
     `split` is the whole cut; the `folds` may train on a fraction of it. read: the modalities that
-    matter; sounds: what each segment holds, where sound is one of them; transcripts: a row for each
-    text that a recogniser gave the corpus.
+    matter; sounds: what each segment holds, where sound is one of them. gate: what the leak gate
+    found; None where nobody has looked. to_transcribe: `[N]` bool, the rows whose text a recogniser
+    writes; None without one. transcripts: a row for each text that it wrote.
     """
 
     experiment: Experiment
@@ -46,8 +47,19 @@ class Prepared:
     targets: Mapping[str, Target]
     read: list[str]
     sounds: list[Content | None] | None
-    audit: Audit
+    gate: Audit | None = None
+    to_transcribe: np.ndarray | None = None
     transcripts: pd.DataFrame | None = None
+
+    @property
+    def audit(self) -> Audit:
+        """What the leak gate found, of a corpus that was not only looked at."""
+        assert self.gate is not None, "prepared with look_only, so nobody has looked for leaks"
+        return self.gate
+
+    @cached_property
+    def method(self) -> Method:
+        return method_of(self.experiment)
 
     @property
     def target(self) -> Target:
@@ -85,51 +97,58 @@ class Prepared:
         """What each utterance holds of a modality, the copies too."""
         return self._extended[1] if modality == "audio" else self._extended[2]
 
+    def own_contents(self, modality: str) -> list[Content | None]:
+        """What each utterance of the corpus holds of a modality."""
+        if modality == "audio":
+            return self.sounds or [None] * len(self.corpus)
+        return [contents.text_content(utterance) for utterance in self.corpus.utterances()]
+
     @cached_property
     def _extended(self) -> tuple[list[Utterance], list[Content | None], list[Content | None]]:
-        return extended(self.experiment, self.folds, self.corpus.utterances(), self.sounds)
+        return extended(self.experiment.augment, self.folds, self.corpus.utterances(), self.sounds)
 
     @cached_property
     def split_hash(self) -> str:
         return splits.split_hash(self.split)
 
 
-def prepare(experiment: Experiment, *, encoding: bool = False) -> Prepared:
+def prepare(experiment: Experiment, *, encoding: bool = False, look_only: bool = False) -> Prepared:
     """Load the corpus, cut it, and look for leaks; nothing is refused yet.
 
-    encoding: the features will be wanted, too, so light encoders hear what is decoded here.
+    encoding: the features will be wanted, too, so light encoders read what is decoded here.
+    look_only: for a dry run. Nothing is decoded, transcribed or searched for leaks, and what the
+    cache does not know yet stands there as something of its own.
     """
     corpus, protocol = load_corpus(experiment), experiment.protocol
-    if experiment.text_source != "reference":
+    method, rows = method_of(experiment), _to_transcribe(experiment, corpus)
+    if rows is not None and not look_only:
         splits.make(corpus.table, protocol.name, protocol.options)  # fails before it costs hours
-    corpus, said = with_text(experiment, corpus)
-    corpus = shuffled(experiment, corpus)
-    alike = near_duplicates.begin(corpus.table["text"])
+    corpus, transcripts = with_text(experiment, corpus, look_only=look_only)
+    corpus = _shuffled(experiment, corpus)
+    alike = None if look_only else near_duplicates.begin(corpus.table["text"])
     targets = targets_of(experiment.outputs, corpus)
     folds, split = cut(experiment, corpus)
-    if checkpoint_head.used(experiment):
-        folds = checkpoint_head.without_unknown(experiment, targets, folds)
-    read = modalities_read(experiment, corpus)
-    sounds = _listen(experiment, corpus, encoding) if "audio" in read else None
-    found = audit(
-        corpus.table,
-        folds,
-        targets[experiment.first],
-        allow=experiment.allow_leak,
-        audio=None if sounds is None else [one.key if one else "" for one in sounds],
-        reads_text="text" in read,
-        alike=alike,
+    if not look_only:
+        folds = method.learner_class.without_unknown(method, targets, folds)
+    read = modalities_read(method, corpus)
+    sounds = _sounds(experiment, corpus, encoding, look_only) if "audio" in read else None
+    prepared = Prepared(
+        experiment, corpus, folds, split, targets, read, sounds, None, rows, transcripts
     )
-    return Prepared(
-        experiment=experiment,
-        corpus=corpus,
-        folds=folds,
-        split=split,
-        targets=targets,
-        read=read,
-        sounds=sounds,
-        audit=found,
-        transcripts=said,
+    return prepared if look_only else replace(prepared, gate=_audit(prepared, alike))
+
+
+def _audit(prepared: Prepared, alike: Callable[[], near_duplicates.Alike] | None) -> Audit:
+    """alike: gives the texts that are nearly the same, which were sought meanwhile."""
+    sounds = prepared.sounds
+    return audit(
+        prepared.corpus.table,
+        prepared.folds,
+        prepared.target,
+        allow=prepared.experiment.allow_leak,
+        audio=None if sounds is None else [sound.key if sound else "" for sound in sounds],
+        reads_text="text" in prepared.read,
+        alike=alike,
     )
 
 
@@ -148,15 +167,23 @@ def cut(experiment: Experiment, corpus: Corpus) -> tuple[list[Fold], pd.DataFram
     return [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in kept], split
 
 
-def _listen(experiment: Experiment, corpus: Corpus, encoding: bool) -> list[Content | None]:
-    root, workers = cache_root(experiment), experiment.workers
+def _sounds(
+    experiment: Experiment, corpus: Corpus, encoding: bool, look_only: bool
+) -> list[Content | None]:
+    """What each segment holds; light encoders make their rows on the way, if wanted."""
+    root = cache_root(experiment)
+    if look_only:
+        return contents.recalled(corpus.utterances(), root)
     parts = experiment.encoders.values() if encoding else ()
-    hearing = Hearing([(part.name, part.options) for part in parts], root)
-    found = contents.audio_contents(
-        corpus.utterances(), root, workers=workers, hearing=hearing if hearing.encoders else None
+    on_decode = OnDecode([(part.name, part.options) for part in parts], root)
+    sounds = contents.audio_contents(
+        corpus.utterances(),
+        root,
+        workers=experiment.workers,
+        on_decode=on_decode if on_decode.encoders else None,
     )
-    hearing.close()
-    return found
+    on_decode.close()
+    return sounds
 
 
 def load_corpus(experiment: Experiment) -> Corpus:
@@ -173,58 +200,57 @@ def load_corpus(experiment: Experiment) -> Corpus:
     return stratified(experiment.outputs, corpus)
 
 
-def with_text(experiment: Experiment, corpus: Corpus) -> tuple[Corpus, pd.DataFrame | None]:
-    """With what a recogniser says, where the config wants that and something reads it."""
-    part, source = experiment.asr, experiment.text_source
+def _to_transcribe(experiment: Experiment, corpus: Corpus) -> np.ndarray | None:
+    """`[N]` bool: the rows whose text a recogniser writes; None without one."""
+    if experiment.asr is None or experiment.text_source == "reference":
+        return None
+    return to_hear(corpus, experiment.text_source)
+
+
+def with_text(
+    experiment: Experiment, corpus: Corpus, *, look_only: bool = False
+) -> tuple[Corpus, pd.DataFrame | None]:
+    """The corpus with the texts of the recogniser, where the config names one, and a table of them.
+
+    look_only: what it has written before, and no table.
+    """
+    part, source, root = experiment.asr, experiment.text_source, cache_root(experiment)
     if part is None or source == "reference":
         return corpus, None
+    if look_only:
+        return foreseen(corpus, (part.name, part.options), source, root), None
     return transcribed(
         corpus,
         (part.name, part.options),
         source,
-        cache_root(experiment),
+        root,
         device=experiment.device,
         workers=experiment.workers,
     )
 
 
-def shuffled(experiment: Experiment, corpus: Corpus) -> Corpus:
+def _shuffled(experiment: Experiment, corpus: Corpus) -> Corpus:
     """A modality swapped among each speaker's utterances, if the config says so."""
     if not experiment.shuffle:
         return corpus
     return corpus.shuffled(experiment.shuffle, experiment.protocol.options.get("seed", 0))
 
 
-def make_material(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Material:
-    """What the workers get; DataError for training rows without a target."""
-    sources = sources_of(prepared.experiment, prepared.contents)
-    material = material_of(prepared.corpus, prepared.folds, prepared.targets, encoded, sources)
-    copies = prepared.experiment.augment.copies
-    return repeated(material, prepared.utterances, copies) if copies else material
+def training_rows_of(prepared: Prepared, encoded: Mapping[str, Encoded]) -> TrainingRows:
+    """What the workers get; DataError for training rows without a target.
 
-
-def material_of(
-    corpus: Corpus,
-    folds: Sequence[Fold],
-    targets: Mapping[str, Target],
-    encoded: Mapping[str, Encoded],
-    sources: Mapping[str, Source],
-) -> Material:
-    """As `make_material`, of a corpus in which nobody has looked for leaks yet."""
-    table = corpus.table
-    trained = np.unique(np.concatenate([fold.train for fold in folds]))
-    known = np.any([target.known for target in targets.values()], axis=0)
-    bare = trained[~known[trained]]
-    if len(bare):
-        what = " and no ".join(targets)
-        raise DataError(listed([*table["id"].iloc[bare]], f"training rows have no {what}"))
-    _refuse_untaught(targets, folds)
-    decides = next(iter(targets.values()))
-    coded = next((one for one in targets.values() if one.kind == "classes"), decides)
-    return Material(
+    Copies stand behind the rows, where they are made already: a look at a run makes none.
+    """
+    table, targets = prepared.corpus.table, prepared.targets
+    looked = prepared.gate is None
+    contents_of = prepared.own_contents if looked else prepared.contents
+    _refuse_bare(table, targets, prepared.folds)
+    _refuse_untaught(targets, prepared.folds)
+    coded = next((one for one in targets.values() if one.kind == "classes"), prepared.target)
+    rows = TrainingRows(
         encoded=encoded,
-        sources=sources,
-        utterances=tuple(corpus.utterances()),
+        sources=sources_of(prepared.method, contents_of),
+        utterances=tuple(prepared.corpus.utterances()),
         targets={name: target.learned for name, target in targets.items()},
         taught={name: one.taught for name, one in targets.items() if one.taught is not None},
         classes={name: list(target.classes) for name, target in targets.items()},
@@ -232,6 +258,18 @@ def material_of(
         clusters=clusters(table),
         speakers=pd.factorize(table["speaker"])[0].astype(np.int64),
     )
+    copies = 0 if looked else prepared.experiment.augment.copies
+    return repeated(rows, prepared.utterances, copies) if copies else rows
+
+
+def _refuse_bare(table: pd.DataFrame, targets: Mapping[str, Target], folds: Sequence[Fold]) -> None:
+    """A row that trains must have a value of at least one target."""
+    trained = np.unique(np.concatenate([fold.train for fold in folds]))
+    has_target = np.any([target.known for target in targets.values()], axis=0)
+    bare = trained[~has_target[trained]]
+    if len(bare):
+        what = " and no ".join(targets)
+        raise DataError(listed([*table["id"].iloc[bare]], f"training rows have no {what}"))
 
 
 def _refuse_untaught(targets: Mapping[str, Target], folds: Sequence[Fold]) -> None:
@@ -249,13 +287,12 @@ def cache_root(experiment: Experiment) -> Path:
     return experiment.cache.dir or store.default_root()
 
 
-def modalities_read(experiment: Experiment, corpus: Corpus) -> list[str]:
+def modalities_read(method: Method, corpus: Corpus) -> list[str]:
     """The modalities that an encoder reads; without one (a task card) all that the corpus has."""
     has = [modality for modality in MODALITIES if corpus.table[modality].notna().any()]
-    if not experiment.encoders:
+    if not method.encodings:
         return has
-    parts = experiment.encoders.values()
-    read = {registry.find("encoders", part.name).modality for part in parts}
+    read = {encoding.modality for encoding in method.encodings.values()}
     absent = sorted(read - set(has))
     if absent:
         raise DataError(f"an encoder reads {absent[0]}, and no row of the corpus has any")

@@ -17,23 +17,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.config import modes, registry
 from multimodal_ser.config.experiment import Experiment, Part
+from multimodal_ser.config.method import Method, method_of
 from multimodal_ser.config.read import check, load
 from multimodal_ser.corpus.clusters import cluster_names
 from multimodal_ser.distributed import first_then_others, world
 from multimodal_ser.evaluation import evaluate
 from multimodal_ser.evaluation.predictions import columns_of
-from multimodal_ser.features import encode as encoding
 from multimodal_ser.features.encode import Encoded
+from multimodal_ser.features.encode import encode as encode_inputs
 from multimodal_ser.features.extraction import find_device
 from multimodal_ser.parallel import spread
 from multimodal_ser.runs.folder import RunFolder
-from multimodal_ser.runs.prepare import Prepared, cache_root, make_material, prepare
+from multimodal_ser.runs.prepare import Prepared, cache_root, prepare, training_rows_of
 from multimodal_ser.runs.sealing import sealed
 from multimodal_ser.runs.submission import check_part, pack
-from multimodal_ser.training import checkpoint_head, fit, model_folder
-from multimodal_ser.training.rows import Material
+from multimodal_ser.training import fit, model_folder
+from multimodal_ser.training.rows import TrainingRows
 from multimodal_ser.types import Fold
 
 
@@ -77,7 +77,7 @@ def run(
     final: when all is scored, also train a model a seed on every row, for `load` and no score.
     """
     experiment = as_experiment(config)
-    among = world(cpu=fit.place_of(experiment).type == "cpu")
+    among = world(cpu=fit.place_of(method_of(experiment)).type == "cpu")
     with first_then_others():
         prepared = sealed(prepare(experiment, encoding=experiment.within is None))
     if prepared.experiment.submission is not None:
@@ -88,23 +88,23 @@ def run(
     folder.write_plan(prepared, experiment)
     prepared.audit.refuse()
     with folder.stage("encode"), first_then_others():
-        material = make_material(prepared, encode(prepared))
+        rows = training_rows_of(prepared, encode(prepared))
     with folder.stage("train"):
-        _train(prepared, experiment, material, folder, open_test)
+        _train(prepared, experiment.seeds, rows, folder, open_test)
         among.wait()
     with folder.stage("evaluate"):
-        predictions = _collect(prepared, experiment, folder, open_test)
-        measured = _measure(prepared, experiment, predictions)
+        predictions = _collect(prepared, experiment.seeds, folder, open_test)
+        measured = _measure(prepared, predictions)
     folder.write_table("predictions.csv", predictions)
     if experiment.submission is not None and open_test:
         chosen = predictions[predictions["target"] == experiment.first]
         folder.write("submission.zip", pack(chosen, experiment.submission))
     stamps = {"split": prepared.split_hash, "leaks allowed": prepared.audit.stamps}
     folder.write_json("metrics.json", {**stamps, "parts": measured})
-    folder.write_environment(material, str(find_device(experiment.device)))
+    folder.write_environment(rows, str(find_device(experiment.device)))
     if final:
         with folder.stage("final"):
-            _train_final(prepared, experiment, material, folder)
+            _train_final(prepared, experiment.seeds, rows, folder)
     return Run(folder.path, experiment, prepared, predictions, measured)
 
 
@@ -120,13 +120,12 @@ def encode(prepared: Prepared) -> dict[str, Encoded]:
     experiment = prepared.experiment
     utterances = prepared.utterances
     encoded = {}
-    for name in modes.cached(experiment):
-        part = experiment.encoders[name]
-        encoded[name] = encoding.encode(
-            part.name,
-            part.options,
+    for name, encoding in prepared.method.cached.items():
+        encoded[name] = encode_inputs(
+            encoding.name,
+            encoding.options,
             utterances,
-            prepared.contents(registry.find("encoders", part.name).modality),
+            prepared.contents(encoding.modality),
             cache_root(experiment),
             device=experiment.device,
             workers=experiment.workers,
@@ -137,26 +136,25 @@ def encode(prepared: Prepared) -> dict[str, Encoded]:
 
 def _train(
     prepared: Prepared,
-    experiment: Experiment,
-    material: Material,
+    seeds: Sequence[int],
+    rows: TrainingRows,
     folder: RunFolder,
     open_test: bool,
 ) -> None:
     """Every (fold, seed) that is not finished, each in its own one-thread process."""
-    jobs, known = [], material.hash()
+    jobs, method, features = [], prepared.method, rows.hash()
     for fold in prepared.folds:
-        wanted = fold.scored(open_test)
-        for seed in experiment.seeds:
+        parts = fold.scored(open_test)
+        for seed in seeds:
             model = folder.model(fold, seed)
-            if not model_folder.is_finished(model, known, wanted):
-                jobs.append((experiment, material, fold, seed, model, wanted))
+            if not model_folder.is_finished(model, features, parts):
+                jobs.append((method, rows, fold, seed, model, parts))
     if jobs and open_test and any(fold.tests for fold in prepared.folds):
         folder.note_opening(prepared.split_hash)
-    label = f"train {'+'.join(experiment.encoders)}"
-    _do(jobs, experiment, label)
+    _do(jobs, method, prepared.experiment.workers, f"train {'+'.join(method.encodings)}")
 
 
-def _do(jobs: Sequence[tuple[Any, ...]], experiment: Experiment, label: str) -> None:
+def _do(jobs: Sequence[tuple[Any, ...]], method: Method, workers: int | None, label: str) -> None:
     """Spread the trainings over the cores; one after the other where several processes share each,
     or an accelerator is there for one alone.
     """
@@ -164,42 +162,41 @@ def _do(jobs: Sequence[tuple[Any, ...]], experiment: Experiment, label: str) -> 
         for job in jobs:
             fit.job(*job)
         return
-    workers = experiment.workers if fit.place_of(experiment).type == "cpu" else 1
-    for _ in spread(fit.job, jobs, workers=workers, label=label):
+    on_cpu = fit.place_of(method).type == "cpu"
+    for _ in spread(fit.job, jobs, workers=workers if on_cpu else 1, label=label):
         pass
 
 
 def _train_final(
-    prepared: Prepared, experiment: Experiment, material: Material, folder: RunFolder
+    prepared: Prepared, seeds: Sequence[int], rows: TrainingRows, folder: RunFolder
 ) -> None:
     """On every row with a target, with what the folds chose on dev (the median of the epochs)."""
-    learner = registry.find("learners", experiment.learner.name)
-    options = experiment.learner.options
-    models = [folder.model(fold, seed) for fold in prepared.folds for seed in experiment.seeds]
-    if hasattr(learner, "settled"):
-        states = [model_folder.read_files(one / "learner") for one in models]
-        options = learner.settled(states, options)
-    part = Part(name=experiment.learner.name, **options)
-    settled = experiment.model_copy(update={"learner": part})
-    known = np.any([target.known for target in prepared.targets.values()], axis=0)
-    everything = Fold(-1, 0, {"train": np.flatnonzero(known), "dev": np.array([], dtype=np.int64)})
-    if experiment.augment.copies:  # so far of the rows that train in some fold
+    method, learner = prepared.method, prepared.method.learner
+    models = [folder.model(fold, seed) for fold in prepared.folds for seed in seeds]
+    settled, options = method.learner_class.settled, learner.options
+    if settled is not None:
+        options = settled([model_folder.read_files(one / "learner") for one in models], options)
+    method = replace(method, learner=Part(name=learner.name, **options))
+    has_target = np.any([target.known for target in prepared.targets.values()], axis=0)
+    nothing = np.array([], dtype=np.int64)
+    everything = Fold(-1, 0, {"train": np.flatnonzero(has_target), "dev": nothing})
+    if method.augment.copies:  # so far of the rows that train in some fold
         whole = replace(prepared, folds=[everything])
         with first_then_others():
-            material = make_material(whole, encode(whole))
+            rows = training_rows_of(whole, encode(whole))
     cuts = fit.settled_thresholds(models)
     chosen = json.dumps([options, cuts], sort_keys=True)
-    material = replace(material, thresholds=cuts, chosen=chosen)
+    rows = replace(rows, thresholds=cuts, chosen=chosen)
     jobs = [
-        (settled, material, everything, seed, folder.final(seed), [])
-        for seed in experiment.seeds
-        if not model_folder.is_finished(folder.final(seed), material.hash())
+        (method, rows, everything, seed, folder.final(seed), [])
+        for seed in seeds
+        if not model_folder.is_finished(folder.final(seed), rows.hash())
     ]
-    _do(jobs, settled, "train final models")
+    _do(jobs, method, prepared.experiment.workers, "train final models")
 
 
 def _collect(
-    prepared: Prepared, experiment: Experiment, folder: RunFolder, open_test: bool
+    prepared: Prepared, seeds: Sequence[int], folder: RunFolder, open_test: bool
 ) -> pd.DataFrame:
     """All predictions in one long sorted table."""
     ids = prepared.corpus.table["id"].to_numpy()
@@ -208,7 +205,7 @@ def _collect(
     for fold in prepared.folds:
         for part in fold.scored(open_test):
             rows = fold.parts[part]
-            for seed in experiment.seeds:
+            for seed in seeds:
                 scores = model_folder.read_scores(folder.model(fold, seed), part)
                 for target in prepared.targets.values():
                     frame = pd.DataFrame({"id": ids[rows], "cluster": cluster[rows], "part": part})
@@ -218,20 +215,18 @@ def _collect(
     return pd.concat(frames).sort_values(order, ignore_index=True)
 
 
-def _measure(
-    prepared: Prepared, experiment: Experiment, predictions: pd.DataFrame
-) -> dict[str, Any]:
+def _measure(prepared: Prepared, predictions: pd.DataFrame) -> dict[str, Any]:
     """Part → the numbers of the first target, and those of every other one under `others`."""
+    experiment, method = prepared.experiment, prepared.method
     table = prepared.corpus.table.set_index("id")
     breakdown = {column: predictions["id"].map(table[column]) for column in experiment.breakdown}
     if prepared.audit.siblings:
         breakdown |= {"group in train": _seen(prepared, predictions)}
     chosen = {name: experiment.metrics_of(name) for name in experiment.outputs}
     measured = evaluate.measure(predictions, chosen, breakdown)
-    if checkpoint_head.used(experiment):
-        known = checkpoint_head.notices(experiment, prepared.targets)
+    if notices := method.learner_class.notices(method, prepared.targets):
         for numbers in measured.values():
-            numbers["notices"] = [*known, *numbers["notices"]]
+            numbers["notices"] = [*notices, *numbers["notices"]]
     return measured
 
 

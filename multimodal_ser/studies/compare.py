@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from multimodal_ser.config.experiment import Experiment, TextSource
-from multimodal_ser.config.modes import subset
+from multimodal_ser.config.method import subset
 from multimodal_ser.config.read import with_fusion
 from multimodal_ser.evaluation import statistics
 from multimodal_ser.evaluation.contrast import Contrast, apart, contrast, corrected

@@ -12,13 +12,19 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from multimodal_ser.config import modes, registry
-from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.config.method import Encoding, Method
 from multimodal_ser.features.batches import Dataset, Part, Ragged, Scaling, scale_by_speaker
 from multimodal_ser.features.encode import Encoded
 from multimodal_ser.features.extraction import find_device, run_encoder
-from multimodal_ser.features.live import Blanked, Calls, Changes, Fresh, Utterances, shelf_of
-from multimodal_ser.training.rows import Material
+from multimodal_ser.features.live import (
+    Blanked,
+    Changes,
+    LiveFeatures,
+    LiveInputs,
+    Utterances,
+    cache_of,
+)
+from multimodal_ser.training.rows import TrainingRows
 from multimodal_ser.types import Input, Predictions
 
 
@@ -41,10 +47,10 @@ class Trained:
 
 
 def predict(
-    experiment: Experiment, material: Material, trained: Trained, rows: np.ndarray
+    method: Method, training_rows: TrainingRows, trained: Trained, rows: np.ndarray
 ) -> Predictions:
     """Scores of any rows, in their order; numbers in the units of the corpus."""
-    return Predictions(rows, score(trained, dataset(experiment, material, trained, rows)))
+    return Predictions(rows, score(trained, dataset(method, training_rows, trained, rows)))
 
 
 def score(trained: Trained, data: Dataset) -> dict[str, np.ndarray]:
@@ -56,8 +62,8 @@ def score(trained: Trained, data: Dataset) -> dict[str, np.ndarray]:
 
 
 def dataset(
-    experiment: Experiment,
-    material: Material,
+    method: Method,
+    training_rows: TrainingRows,
     trained: Trained,
     rows: np.ndarray,
     changes: Changes | None = None,
@@ -67,25 +73,29 @@ def dataset(
     changes: what happens to them in each epoch, where they train.
     """
     parts = {
-        name: _part(experiment, material, trained, name, rows, changes)
-        for name in experiment.encoders
+        name: _part(method, training_rows, trained, name, rows, changes)
+        for name in method.encodings
     }
-    targets = {name: torch.from_numpy(truth[rows]) for name, truth in material.targets.items()}
+    targets = {name: torch.from_numpy(truth[rows]) for name, truth in training_rows.targets.items()}
     for name, (centre, spread) in trained.units.items():
         targets[name] = (targets[name] - centre) / spread
-    data = join(trained, parts, targets, material.clusters[rows])
-    live = [name for name, part in data.features.items() if isinstance(part, Calls | Fresh)]
+    data = join(trained, parts, targets, training_rows.clusters[rows])
+    live = [
+        name for name, part in data.features.items() if isinstance(part, LiveInputs | LiveFeatures)
+    ]
     if live:
-        lengths = np.max([np.array(material.sources[name].lengths)[rows] for name in live], axis=0)
+        lengths = np.max(
+            [np.array(training_rows.sources[name].lengths)[rows] for name in live], axis=0
+        )
         data = replace(data, lengths=torch.from_numpy(lengths))
-    return data if changes is None else _changed(experiment, data, rows, changes)
+    return data if changes is None else _changed(method, data, rows, changes)
 
 
-def _changed(experiment: Experiment, data: Dataset, rows: np.ndarray, changes: Changes) -> Dataset:
+def _changed(method: Method, data: Dataset, rows: np.ndarray, changes: Changes) -> Dataset:
     """With frames blanked out and batches mixed."""
     features = dict(data.features)
     for name, part in features.items():
-        modality = registry.find("encoders", experiment.encoders[name].name).modality
+        modality = method.encodings[name].modality
         masked = changes.steps.touches_frames(modality)
         if masked and isinstance(part, Ragged) and not part.pooled:
             features[name] = Blanked(part, modality, rows, changes)
@@ -108,62 +118,64 @@ def join(
 
 
 def _part(
-    experiment: Experiment,
-    material: Material,
+    method: Method,
+    training_rows: TrainingRows,
     trained: Trained,
     name: str,
     rows: np.ndarray,
     changes: Changes | None,
 ) -> Any:
     if name in trained.encoders:
-        return _calls(experiment, material, name, trained.encoders[name], rows, changes)
-    if changes is None or name not in modes.fresh(experiment):
-        return frozen_rows(experiment, material, trained, name, rows)
-    encoder = trained.fitted.get(name) or modes.build(experiment.encoders[name]).eval()
-    large = hasattr(encoder, "ACCELERATED")
-    place = find_device(experiment.device) if large else torch.device("cpu")
-    calls = _calls(experiment, material, name, encoder.to(place), rows, changes)
-    return Fresh(calls, place, trained.scalings.get(name))
+        encoding = method.encodings[name]
+        return _inputs(encoding, training_rows, trained.encoders[name], rows, changes)
+    encoding = method.encodings[name]
+    if changes is None or not encoding.fresh:
+        return frozen_rows(method, training_rows, trained, name, rows)
+    encoder = trained.fitted.get(name) or encoding.build().eval()
+    place = find_device(method.device) if encoder.ACCELERATED else torch.device("cpu")
+    inputs = _inputs(encoding, training_rows, encoder.to(place), rows, changes)
+    return LiveFeatures(inputs, place, trained.scalings.get(name))
 
 
-def _calls(
-    experiment: Experiment,
-    material: Material,
-    name: str,
+def _inputs(
+    encoding: Encoding,
+    training_rows: TrainingRows,
     encoder: Any,
     rows: np.ndarray,
     changes: Changes | None,
-) -> Calls:
-    """What an encoder is called with for some rows; kept for other folds unless it was fitted."""
-    part, all_of = experiment.encoders[name], Utterances(material.utterances)
+) -> LiveInputs:
+    """The inputs of an encoder for some rows; kept for other folds unless it was fitted."""
+    utterances = Utterances(training_rows.utterances)
     touched = changes is not None and changes.steps.touches_input(encoder.modality)
-    read = all_of.inputs(encoder.modality, getattr(encoder, "rate", None), keep=touched)
-    options = json.dumps(part.options, sort_keys=True)
-    shelf = None if name in modes.fitted(experiment) else shelf_of(all_of, part.name, options)
-    learns = name in modes.learning(experiment)  # of a frozen one, what it gives is blanked out
-    return Calls(encoder, read, rows, changes, shelf, blanks=learns)
+    read = utterances.inputs(encoder.modality, encoder.rate, keep=touched)
+    options = json.dumps(encoding.options, sort_keys=True)
+    cache = None if encoding.fitted else cache_of(utterances, encoding.name, options)
+    # the frames of a frozen encoder are blanked out in what it gives
+    return LiveInputs(encoder, read, rows, changes, cache, blanks=encoding.learns)
 
 
 def frozen_rows(
-    experiment: Experiment,
-    material: Material,
+    method: Method,
+    training_rows: TrainingRows,
     trained: Trained,
     name: str,
     rows: np.ndarray,
 ) -> Any:
     """One encoder's features of some rows, before `standard` scaling."""
     if name in trained.fitted:
-        return fitted_rows(experiment, trained.fitted[name], [material.text(row) for row in rows])
-    speakers = material.speakers if experiment.encoders[name].normalize == "speaker" else None
+        return fitted_rows(
+            method.learner_class, trained.fitted[name], [training_rows.text(row) for row in rows]
+        )
+    speakers = training_rows.speakers if method.encodings[name].normalize == "speaker" else None
     key = None if speakers is None else speakers.tobytes()
-    return _cached(material.encoded[name], key).take(rows)
+    return _cached(training_rows.encoded[name], key).take(rows)
 
 
 def fitted_rows(
-    experiment: Experiment, encoder: Any, inputs: Sequence[Input]
+    learner_class: Any, encoder: Any, inputs: Sequence[Input]
 ) -> Ragged | sparse.csr_array:
     """What a fitted encoder makes of inputs: sparse columns for a learner that can take them."""
-    if registry.find("learners", experiment.learner.name).WANTS == "pooled":
+    if learner_class.WANTS == "pooled":
         matrix = encoder.matrix(inputs)
         if isinstance(matrix, sparse.csr_array):
             return matrix

@@ -8,20 +8,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from multimodal_ser.config import modes, registry
-from multimodal_ser.config.experiment import Experiment, Part
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Part
+from multimodal_ser.config.method import Method
 from multimodal_ser.features.batches import Dataset, Ragged
-from multimodal_ser.training import checkpoint_head
 from multimodal_ser.training.losses import losses_of
 from multimodal_ser.training.model import Model, head
 
 
-def shape_of(experiment: Experiment, train: Dataset, present: Mapping[str, bool]) -> dict[str, Any]:
+def shape_of(method: Method, train: Dataset, present: Mapping[str, bool]) -> dict[str, Any]:
     """Dims of the encoders, which of them training leaves out at times, which give all layers.
 
     present: encoder that runs in every step → whether no row that trains lacks what it reads.
     """
-    dropped = experiment.learner.options.get("modality_dropout", 0) > 0
+    dropped = method.learner.options.get("modality_dropout", 0) > 0
     ragged = {name: part for name, part in train.features.items() if isinstance(part, Ragged)}
     lacking = [name for name, part in ragged.items() if bool((part.lengths == 0).any())]
     lacking += [name for name, whole in present.items() if not whole]
@@ -33,23 +33,23 @@ def shape_of(experiment: Experiment, train: Dataset, present: Mapping[str, bool]
     }
 
 
-def learning_encoders(experiment: Experiment, fitted: Mapping[str, Any]) -> dict[str, Any]:
+def learning_encoders(method: Method, fitted: Mapping[str, Any]) -> dict[str, Any]:
     """Name → an encoder that learns, as it is before the first step."""
     return {
-        name: fitted[name] if name in fitted else modes.build(experiment.encoders[name])
-        for name in modes.learning(experiment)
+        name: fitted[name] if name in fitted else encoding.build()
+        for name, encoding in method.learning.items()
     }
 
 
 def with_encoders(shape: Mapping[str, Any], encoders: Mapping[str, Any]) -> dict[str, Any]:
     """The shape with what the encoders that learn will give."""
     dims = {name: one.dim for name, one in encoders.items()}
-    layers = {name: one.mixed for name, one in encoders.items() if getattr(one, "mixed", 0)}
+    layers = {name: one.mixed for name, one in encoders.items() if one.mixed}
     return {**shape, "dims": {**shape["dims"], **dims}, "layers": {**shape["layers"], **layers}}
 
 
 def make_learner(
-    experiment: Experiment,
+    method: Method,
     shape: Mapping[str, Any],
     encoders: Mapping[str, Any],
     truth: Mapping[str, torch.Tensor] | None = None,
@@ -58,35 +58,35 @@ def make_learner(
 
     truth: what the rows that train are taught; None: it will be loaded, not trained.
     """
-    name, options = experiment.learner.name, experiment.learner.options
-    if registry.find("learners", name).WANTS != "batches":
+    name, options = method.learner.name, method.learner.options
+    if method.learner_class.WANTS != "batches":
         return registry.build("learners", name, options)
-    fusion, heads = _behind(experiment, shape)
-    wanted = losses_of(experiment.outputs, truth)
-    parts = experiment.encoders.items()
+    fusion, heads = _behind(method, shape)
+    wanted = losses_of(method.outputs, truth)
+    encodings = method.encodings.items()
     model = Model(
         fusion,
         heads,
         shape["dims"],
         shape["absent"],
         layers=shape["layers"],
-        attended=[key for key, part in parts if part.attended],
-        modalities={key: registry.find("encoders", part.name).modality for key, part in parts},
+        attended=[key for key, encoding in encodings if encoding.attended],
+        modalities={key: encoding.modality for key, encoding in encodings},
         encoders=encoders,
     )
-    model.multiple = frozenset(experiment.targets("labels"))
-    model.rates = {key: part.finetune.lr for key, part in parts if part.trainable}
+    model.multiple = frozenset(method.targets("labels"))
+    model.rates = {key: how.finetune.lr for key, how in encodings if how.finetune}
     return registry.build("learners", name, options, model, wanted)
 
 
-def _behind(experiment: Experiment, shape: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+def _behind(method: Method, shape: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
     """What stands behind the encoders: the fusion, and a head for each target."""
-    if checkpoint_head.used(experiment):
-        whole = registry.build("fusion", "join", {}, shape["dims"])
-        return whole, checkpoint_head.heads(experiment, shape["classes"])
-    part = experiment.fusion or Part(name="concat")
+    own = method.learner_class.heads(method, shape["classes"])
+    if own is not None:
+        return registry.build("fusion", "join", {}, shape["dims"]), own
+    part = method.fusion or Part(name="concat")
     fusion = registry.build("fusion", part.name, part.options, shape["dims"])
     return fusion, {
-        target: head(fusion.out_dim, len(classes) or 1, **experiment.outputs[target].layers)
+        target: head(fusion.out_dim, len(classes) or 1, **method.outputs[target].layers)
         for target, classes in shape["classes"].items()
     }

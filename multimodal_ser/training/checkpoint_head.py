@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_ser.config import registry
-from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.config.method import Method
 from multimodal_ser.corpus.targets import Target
 from multimodal_ser.types import ConfigError, DataError, Fold, nearest
 
@@ -44,34 +44,29 @@ class Number(nn.Module):
         return self.low + (self.high - self.low) * x[..., self.column, None]
 
 
-def used(experiment: Experiment) -> bool:
-    """Whether the learner scores a checkpoint with its own head."""
-    return hasattr(registry.find("learners", experiment.learner.name), "OWN_HEAD")
-
-
-def heads(experiment: Experiment, classes: Mapping[str, Sequence[str]]) -> dict[str, nn.Module]:
+def heads(method: Method, classes: Mapping[str, Sequence[str]]) -> dict[str, nn.Module]:
     """Target → what turns the checkpoint's logits into those of the task."""
-    named = experiment.learner.options["labels"]
-    meaning = _meaning(_labels(experiment), named, [*_wanted(classes)])
+    named = method.learner.options["labels"]
+    meaning = _meaning(_labels(method), named, [*_wanted(classes)])
     found: dict[str, nn.Module] = {}
     for target, names in classes.items():
         columns = [[at for at, name in enumerate(meaning) if name == one] for one in names]
         if names:
             found[target] = Classes(columns)
         else:
-            span = experiment.outputs[target].range or (0.0, 1.0)
+            span = method.outputs[target].range or (0.0, 1.0)
             found[target] = Number(meaning.index(target), *span)
     return found
 
 
-def unknown(experiment: Experiment, targets: Mapping[str, Target]) -> list[str]:
+def unknown(method: Method, targets: Mapping[str, Target]) -> list[str]:
     """The classes (and targets of numbers) that no label of the checkpoint means.
 
     ConfigError for a map that names labels or classes which are not there, or that means nothing.
     """
     classes = {name: target.classes for name, target in targets.items()}
     wanted = [*_wanted(classes)]
-    labels, named = _labels(experiment), experiment.learner.options["labels"]
+    labels, named = _labels(method), method.learner.options["labels"]
     problems = [*_mistakes(labels, named, wanted)]
     meaning = _meaning(labels, named, wanted)
     absent = [one for one in wanted if one not in meaning]
@@ -81,22 +76,22 @@ def unknown(experiment: Experiment, targets: Mapping[str, Target]) -> list[str]:
     lost = [one for one in absent if one in targets]
     if not problems and lost:
         problems.append(f"outputs.{lost[0]}: the checkpoint gives no such number ({said})")
-    if not problems and absent and _learns(experiment):
+    if not problems and absent and _learns(method):
         problems.append(
             f"learner.labels: the checkpoint does not know {', '.join(absent)}; to learn them, "
-            f"set encoders.{_key(experiment)}.more_labels: [{', '.join(absent)}]"
+            f"set encoders.{_key(method)}.more_labels: [{', '.join(absent)}]"
         )
-    if problems and not (absent and _learns(experiment) and _left_out(experiment)):
+    if problems and not (absent and _learns(method) and _left_out(method)):
         raise ConfigError("\n  ".join(problems))
     return absent
 
 
 def without_unknown(
-    experiment: Experiment, targets: Mapping[str, Target], folds: Sequence[Fold]
+    method: Method, targets: Mapping[str, Target], folds: Sequence[Fold]
 ) -> list[Fold]:
     """The folds, with `score_unknown: leave_out` without the rows of classes that are unknown."""
-    absent = unknown(experiment, targets)
-    if not absent or not _left_out(experiment):
+    absent = unknown(method, targets)
+    if not absent or not _left_out(method):
         return list(folds)
     (target,) = (one for one in targets.values() if one.kind == "classes")
     codes = [code for code, name in enumerate(target.classes) if name in absent]
@@ -114,13 +109,13 @@ def without_unknown(
     return kept
 
 
-def notices(experiment: Experiment, targets: Mapping[str, Target]) -> list[str]:
+def notices(method: Method, targets: Mapping[str, Target]) -> list[str]:
     """What a reader must know of classes that the checkpoint does not."""
-    absent = unknown(experiment, targets)
+    absent = unknown(method, targets)
     if not absent:
         return []
     said = f"the checkpoint does not know {', '.join(absent)}"
-    if not _left_out(experiment):
+    if not _left_out(method):
         counts = "counts" if len(absent) == 1 else "count"
         return [f"{said}, which {counts} as an error"]
     (target,) = (one for one in targets.values() if one.kind == "classes")
@@ -128,21 +123,26 @@ def notices(experiment: Experiment, targets: Mapping[str, Target]) -> list[str]:
     return [f"{said}: {count} utterances are left out"]
 
 
-def _labels(experiment: Experiment) -> list[str]:
-    part = experiment.encoders[_key(experiment)]
-    return registry.find("encoders", part.name).labels(part.options)
+def unit(values: np.ndarray) -> tuple[float, float]:
+    """Centre 0 and spread 1: the checkpoint's numbers are in the unit of the corpus already."""
+    return 0.0, 1.0
 
 
-def _key(experiment: Experiment) -> str:
-    return next(iter(experiment.encoders))
+def _labels(method: Method) -> list[str]:
+    (encoding,) = method.encodings.values()
+    return registry.find("encoders", encoding.name).labels(encoding.options)
 
 
-def _learns(experiment: Experiment) -> bool:
-    return experiment.learner.options["epochs"] > 0
+def _key(method: Method) -> str:
+    return next(iter(method.encodings))
 
 
-def _left_out(experiment: Experiment) -> bool:
-    return experiment.learner.options["score_unknown"] == "leave_out"
+def _learns(method: Method) -> bool:
+    return method.learner.options["epochs"] > 0
+
+
+def _left_out(method: Method) -> bool:
+    return method.learner.options["score_unknown"] == "leave_out"
 
 
 def _wanted(classes: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -16,15 +16,14 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save
 
-from multimodal_ser.config import modes, registry
-from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.config import registry
+from multimodal_ser.config.method import Method
 from multimodal_ser.distributed import world
 from multimodal_ser.features.augmentation import of_every_epoch
 from multimodal_ser.features.batches import Dataset, Scaling
 from multimodal_ser.features.copies import with_copies
 from multimodal_ser.features.extraction import find_device
 from multimodal_ser.features.live import Changes
-from multimodal_ser.training import checkpoint_head
 from multimodal_ser.training.apply import Trained, dataset, frozen_rows, predict
 from multimodal_ser.training.balance import balanced, filed, thresholds, truncated
 from multimodal_ser.training.build import learning_encoders, make_learner, shape_of, with_encoders
@@ -35,13 +34,13 @@ from multimodal_ser.training.model_folder import (
     write,
     write_scores,
 )
-from multimodal_ser.training.rows import Material
+from multimodal_ser.training.rows import TrainingRows
 from multimodal_ser.types import DivergedError, Fold, MissingError, listed
 
 
 def job(
-    experiment: Experiment,
-    material: Material,
+    method: Method,
+    training_rows: TrainingRows,
     fold: Fold,
     seed: int,
     folder: Path,
@@ -51,34 +50,34 @@ def job(
 
     Where encoders run in every step, an epoch that is done is never done again.
     """
-    features = material.hash()
+    features = training_rows.hash()
     kept = None
-    if modes.in_every_step(experiment):
+    if method.in_every_step:
         kept = Checkpoint(folder, features, writes=world().first)
     if is_finished(folder, features):
-        trained = load(experiment, folder, place_of(experiment))
+        trained = load(method, folder, place_of(method))
     else:
-        trained = fit(experiment, material, fold, seed, kept)
+        trained = fit(method, training_rows, fold, seed, kept)
         if world().first:
-            write(_contents(experiment, trained, features), folder, features)
+            write(_contents(method, trained, features), folder, features)
     if kept is not None:
         kept.remove()
     for part in parts:
-        scores = predict(experiment, material, trained, fold.parts[part]).scores
+        scores = predict(method, training_rows, trained, fold.parts[part]).scores
         if world().first:
             write_scores(folder, part, {**scores, **filed(trained.thresholds)})
 
 
-def place_of(experiment: Experiment) -> torch.device:
+def place_of(method: Method) -> torch.device:
     """Where models are trained: heads on cached features on the CPU, where they are fastest."""
-    if modes.in_every_step(experiment):
-        return find_device(experiment.device)
+    if method.in_every_step:
+        return find_device(method.device)
     return torch.device("cpu")
 
 
 def fit(
-    experiment: Experiment,
-    material: Material,
+    method: Method,
+    training_rows: TrainingRows,
     fold: Fold,
     seed: int,
     kept: Checkpoint | None = None,
@@ -89,76 +88,77 @@ def fit(
     watch: is told of each epoch of a learner that has some; see the gradient loop.
     """
     chosen = fold.train
-    if experiment.balance == "truncate":
-        chosen = truncated(fold.train, material.codes, seed)
-    if material.copies:
-        count = len(material.utterances) // (material.copies + 1)
-        chosen = with_copies(chosen, material.copies, count)
+    if method.balance == "truncate":
+        chosen = truncated(fold.train, training_rows.codes, seed)
+    if training_rows.copies:
+        count = len(training_rows.utterances) // (training_rows.copies + 1)
+        chosen = with_copies(chosen, training_rows.copies, count)
     torch.manual_seed(seed)
     fitted = {}
-    for name in modes.fitted(experiment):
-        fitted[name] = modes.build(experiment.encoders[name])
-        fitted[name].fit([material.text(row) for row in chosen])
+    for name, encoding in method.fitted.items():
+        fitted[name] = encoding.build()
+        fitted[name].fit([training_rows.text(row) for row in chosen])
         fitted[name].eval()
-    encoders = learning_encoders(experiment, fitted)
-    start = Trained(fitted, {}, _units(experiment, material, chosen), encoders)
+    encoders = learning_encoders(method, fitted)
+    start = Trained(fitted, {}, _units(method, training_rows, chosen), encoders)
     scalings = {
-        name: Scaling.fit(frozen_rows(experiment, material, start, name, chosen))
-        for name, part in experiment.encoders.items()
-        if part.normalize == "standard"
+        name: Scaling.fit(frozen_rows(method, training_rows, start, name, chosen))
+        for name, encoding in method.encodings.items()
+        if encoding.normalize == "standard"
     }
     start = replace(start, scalings=scalings)
-    train, shape = _training_data(experiment, material, start, chosen, seed)
-    dev = dataset(experiment, material, start, fold.dev) if len(fold.dev) else None
-    learner = make_learner(experiment, shape, encoders, train.targets)
+    train, shape = _training_data(method, training_rows, start, chosen, seed)
+    dev = dataset(method, training_rows, start, fold.dev) if len(fold.dev) else None
+    learner = make_learner(method, shape, encoders, train.targets)
     if encoders:
-        learner.model.to(place_of(experiment))
-    told = {"kept": kept, "watch": watch if hasattr(learner, "loop") else None}
+        learner.model.to(place_of(method))
+    further = {"kept": kept, "watch": watch if learner.loop is not None else None}
     try:
-        learner.fit(train, dev, seed=seed, **{key: one for key, one in told.items() if one})
+        learner.fit(train, dev, seed=seed, **{key: one for key, one in further.items() if one})
     except DivergedError as error:
-        raise _with_names(error, material, chosen, kept) from None
-    cuts = material.thresholds
+        raise _with_names(error, training_rows, chosen, kept) from None
+    cuts = training_rows.thresholds
     if not cuts:
-        cuts = thresholds(experiment.targets("labels"), material.classes, learner, dev)
+        cuts = thresholds(method.targets("labels"), training_rows.classes, learner, dev)
     return replace(start, learner=learner, shape=shape, thresholds=cuts)
 
 
 def _training_data(
-    experiment: Experiment, material: Material, start: Trained, chosen: np.ndarray, seed: int
+    method: Method, training_rows: TrainingRows, start: Trained, chosen: np.ndarray, seed: int
 ) -> tuple[Dataset, dict[str, Any]]:
     """The rows that train, balanced and changed as the config says, and what they look like."""
-    teaching = replace(material, targets={**material.targets, **material.taught})
-    train = dataset(experiment, teaching, start, chosen)
+    teaching = replace(training_rows, targets={**training_rows.targets, **training_rows.taught})
+    train = dataset(method, teaching, start, chosen)
     whole = {
-        name: all(material.sources[name].keys[row] for row in chosen) for name in start.encoders
+        name: all(training_rows.sources[name].keys[row] for row in chosen)
+        for name in start.encoders
     }
-    shape = shape_of(experiment, train, whole) | {"classes": dict(material.classes)}
-    steps = of_every_epoch(experiment.augment)
+    shape = shape_of(method, train, whole) | {"classes": dict(training_rows.classes)}
+    steps = of_every_epoch(method.augment)
     if steps is not None:
-        train = dataset(experiment, teaching, start, chosen, Changes(steps, seed))
-    if experiment.balance != "none":
-        how, beta = experiment.balance, experiment.balance_beta
-        train = balanced(train, experiment.balanced_target, how, beta)
+        train = dataset(method, teaching, start, chosen, Changes(steps, seed))
+    if method.balance != "none":
+        target = method.targets("classes")[0]
+        train = balanced(train, target, method.balance, method.balance_beta)
     return train, with_encoders(shape, start.encoders)
 
 
 def _with_names(
-    error: DivergedError, material: Material, chosen: np.ndarray, kept: Checkpoint | None
+    error: DivergedError, training_rows: TrainingRows, chosen: np.ndarray, kept: Checkpoint | None
 ) -> DivergedError:
     """The error with the utterances that it happened on, and what is left of the training."""
-    names = [material.utterances[row].id for row in chosen[error.rows]]
+    names = [training_rows.utterances[row].id for row in chosen[error.rows]]
     last = kept.epochs() if kept is not None else 0
     left = f"\nthe last good checkpoint is of epoch {last}: {kept.path}" if kept and last else ""
     return DivergedError(listed(names, f"utterances: {error}") + left, error.rows)
 
 
-def load(experiment: Experiment, folder: Path, device: torch.device | None = None) -> Trained:
+def load(method: Method, folder: Path, device: torch.device | None = None) -> Trained:
     """A finished model from its folder; encoders that learned go to the device."""
     written = json.loads((folder / "model.json").read_text("utf-8"))
     fitted = {}
-    for name in modes.fitted(experiment):
-        fitted[name] = modes.build(experiment.encoders[name]).eval()
+    for name, encoding in method.fitted.items():
+        fitted[name] = encoding.build().eval()
         fitted[name].load_state(read_files(folder / "encoders" / name))
     scalings = {
         path.stem: Scaling(
@@ -166,10 +166,10 @@ def load(experiment: Experiment, folder: Path, device: torch.device | None = Non
         )
         for path in (folder / "scalings").glob("*.safetensors")
     }
-    _refuse_other_weights(experiment, written.get("weights", {}))
+    _refuse_other_weights(method, written.get("weights", {}))
     shape = {key: written[key] for key in ("dims", "absent", "layers", "classes")}
-    encoders = learning_encoders(experiment, fitted)
-    learner = make_learner(experiment, shape, encoders)
+    encoders = learning_encoders(method, fitted)
+    learner = make_learner(method, shape, encoders)
     learner.load_state(read_files(folder / "learner"))
     if encoders and device is not None:
         learner.model.to(device)
@@ -180,7 +180,7 @@ def load(experiment: Experiment, folder: Path, device: torch.device | None = Non
 
 def learned_numbers(trained: Trained) -> int:
     """How many numbers a model learns; 0 for classical learners."""
-    model = getattr(trained.learner, "model", None)
+    model = trained.learner.model
     learning = model.parameters() if model is not None else ()
     return sum(one.numel() for one in learning if one.requires_grad)
 
@@ -192,20 +192,20 @@ def settled_thresholds(folders: Sequence[Path]) -> dict[str, list[float]]:
     return {name: np.mean([one[name] for one in kept], axis=0).tolist() for name in kept[0]}
 
 
-def _base_weights(experiment: Experiment) -> dict[str, str]:
+def _base_weights(method: Method) -> dict[str, str]:
     """Encoder that was fine-tuned → the hash of the weights that it began with."""
     return {
-        name: registry.find("encoders", part.name).weights_hash(part.options)
-        for name, part in experiment.encoders.items()
-        if part.trainable
+        name: registry.find("encoders", encoding.name).weights_hash(encoding.options)
+        for name, encoding in method.encodings.items()
+        if encoding.finetune
     }
 
 
-def _refuse_other_weights(experiment: Experiment, known: Mapping[str, str]) -> None:
+def _refuse_other_weights(method: Method, known: Mapping[str, str]) -> None:
     """What was learned of a model in part fits no other one."""
-    for name, found in _base_weights(experiment).items():
+    for name, found in _base_weights(method).items():
         if found != known.get(name):
-            model = experiment.encoders[name].options.get("model")
+            model = method.encodings[name].options.get("model")
             raise MissingError(
                 f"encoders.{name} was fine-tuned from other weights than those of '{model}' here; "
                 "name the revision that it began with"
@@ -213,19 +213,16 @@ def _refuse_other_weights(experiment: Experiment, known: Mapping[str, str]) -> N
 
 
 def _units(
-    experiment: Experiment, material: Material, rows: np.ndarray
+    method: Method, training_rows: TrainingRows, rows: np.ndarray
 ) -> dict[str, tuple[float, float]]:
-    """Mean and deviation of each target of numbers over some rows; 1 where it does not vary."""
-    found = {}
-    if checkpoint_head.used(experiment):  # which speaks in the corpus's own
-        return dict.fromkeys(experiment.targets("numbers"), (0.0, 1.0))
-    for name in experiment.targets("numbers"):
-        values = material.targets[name][rows, 0].astype(np.float64)
-        found[name] = (float(np.nanmean(values)), float(np.nanstd(values)) or 1.0)
-    return found
+    """Centre and spread of each target of numbers over some rows, as the learner wants them."""
+    return {
+        name: method.learner_class.unit(training_rows.targets[name][rows, 0].astype(np.float64))
+        for name in method.targets("numbers")
+    }
 
 
-def _contents(experiment: Experiment, trained: Trained, features: str) -> dict[str, bytes]:
+def _contents(method: Method, trained: Trained, features: str) -> dict[str, bytes]:
     """The files of a model folder."""
     files: dict[str, bytes] = {}
     for name, encoder in trained.fitted.items():
@@ -235,10 +232,10 @@ def _contents(experiment: Experiment, trained: Trained, features: str) -> dict[s
         files[f"scalings/{name}.safetensors"] = save(arrays)
     files |= {f"learner/{file}": data for file, data in trained.learner.state().items()}
     written = {"features": features, "units": trained.units, **(trained.shape or {})}
-    if hasattr(trained.learner, "model"):
+    if trained.learner.model is not None:
         written["parameters"] = learned_numbers(trained)
     if trained.thresholds:
         written["thresholds"] = trained.thresholds
-    if weights := _base_weights(experiment):
+    if weights := _base_weights(method):
         written["weights"] = weights
     return files | {"model.json": json.dumps(written, indent=1).encode()}

@@ -94,7 +94,7 @@ class Model(nn.Module):
             f"encoders.{name}.{path}"
             for name, encoder in self.encoders.items()
             for path, one in encoder.named_parameters()
-            if getattr(encoder, "TUNABLE", False) and not one.requires_grad
+            if encoder.TUNABLE and not one.requires_grad
         }
         return {name: one for name, one in self.state_dict().items() if name not in still}
 

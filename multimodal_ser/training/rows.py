@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from multimodal_ser.config import modes, registry
-from multimodal_ser.config.experiment import Experiment
+from multimodal_ser.config.method import Method
 from multimodal_ser.features.augmentation import files_hash
 from multimodal_ser.features.contents import Content
 from multimodal_ser.features.encode import Encoded, recipe_of
@@ -30,7 +29,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingRows:
     """The rows of a corpus as training sees them.
 
     encoded: the cached encoders; sources: those that run in every step; targets: target → what is
@@ -70,41 +69,41 @@ class Material:
         return Input(text=self.utterances[row].text, language=self.utterances[row].language)
 
 
-def repeated(material: Material, utterances: Sequence[Utterance], copies: int) -> Material:
+def repeated(rows: TrainingRows, utterances: Sequence[Utterance], copies: int) -> TrainingRows:
     """With copies of each row behind all rows, in blocks; utterances: of rows and copies."""
 
-    def tile(rows: np.ndarray) -> np.ndarray:
-        return np.concatenate([rows] * (copies + 1))
+    def tile(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([values] * (copies + 1))
 
     return replace(
-        material,
+        rows,
         utterances=tuple(utterances),
-        targets={name: tile(one) for name, one in material.targets.items()},
-        taught={name: tile(one) for name, one in material.taught.items()},
-        codes=tile(material.codes),
-        clusters=tile(material.clusters),
-        speakers=tile(material.speakers),
+        targets={name: tile(truth) for name, truth in rows.targets.items()},
+        taught={name: tile(truth) for name, truth in rows.taught.items()},
+        codes=tile(rows.codes),
+        clusters=tile(rows.clusters),
+        speakers=tile(rows.speakers),
         copies=copies,
     )
 
 
 def sources_of(
-    experiment: Experiment, contents: Callable[[str], Sequence[Content | None]]
+    method: Method, contents: Callable[[str], Sequence[Content | None]]
 ) -> dict[str, Source]:
     """Of every encoder that runs in each step. contents: modality → what each row holds."""
-    found = {}
-    for name in modes.in_every_step(experiment):
-        part = experiment.encoders[name]
-        held = contents(registry.find("encoders", part.name).modality)
-        recipe = recipe_of(part.name, part.options).key() + files_hash(experiment.augment.steps)
-        found[name] = source_of(held, recipe)
-    return found
+    files = files_hash(method.augment.steps)
+    return {
+        key: source_of(
+            contents(encoding.modality), recipe_of(encoding.name, encoding.options).key() + files
+        )
+        for key, encoding in method.in_every_step.items()
+    }
 
 
-def source_of(held: Sequence[Content | None], recipe: str = "") -> Source:
-    """held: what each row has of a modality; recipe: none where no training is ever taken up."""
+def source_of(contents: Sequence[Content | None], recipe: str = "") -> Source:
+    """contents: what each row holds of a modality; recipe: none where no training is resumed."""
     return Source(
         recipe,
-        tuple(one.key if one else "" for one in held),
-        tuple(one.length if one else 0 for one in held),
+        tuple(content.key if content else "" for content in contents),
+        tuple(content.length if content else 0 for content in contents),
     )

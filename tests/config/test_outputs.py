@@ -140,11 +140,11 @@ def voted(tones):
 
 
 def test_soft_outputs_are_taught_the_shares_and_scored_by_the_label(voted):
-    from multimodal_ser.runs.prepare import make_material, prepare
+    from multimodal_ser.runs.prepare import prepare, training_rows_of
     from multimodal_ser.runs.run import as_experiment, encode
 
     prepared = prepare(as_experiment(tones_config(voted, outputs={"label": {"soft": True}})))
-    material = make_material(prepared, encode(prepared))
+    material = training_rows_of(prepared, encode(prepared))
     truth = prepared.corpus.table["label"]
     hard = np.stack([truth == name for name in ("joy", "neutral", "sadness")], 1)
     np.testing.assert_array_equal(material.targets["label"], hard)

@@ -21,10 +21,8 @@ from multimodal_ser.types import Features, Input, MissingError
 LENGTHS = (0.4, 0.05, 1.1, 0.7, 0.2)
 TEXTS = ("Qué alegría verte", "No", "Son las nueve de la mañana", "Qué pena, qué pena", "Sí")
 DIMS = {"audio": 5, "hand": 3, "text": 7}
-FITTED = [name for name in names("encoders") if hasattr(registry.find("encoders", name), "fit")]
-TRAINED = [
-    name for name in names("encoders") if hasattr(registry.find("encoders", name), "TRAINED")
-]
+FITTED = [name for name in names("encoders") if registry.find("encoders", name).fit is not None]
+TRAINED = [name for name in names("encoders") if registry.find("encoders", name).TRAINED]
 
 INPUT_STEPS = [name for name in names("augment") if registry.find("augment", name).STAGE == "input"]
 
@@ -57,7 +55,7 @@ def make_encoder(name, folder):
     except MissingError as error:
         pytest.skip(str(error))
     inputs = inputs_of(encoder.modality)
-    if hasattr(encoder, "fit"):
+    if encoder.fit is not None:
         encoder.fit(inputs)
     return encoder, inputs
 
@@ -188,7 +186,7 @@ def make_trained(name, folder):
     torch.manual_seed(0)
     encoder, _ = make_encoder(name, folder)
     inputs = two_kinds(encoder.modality)
-    if hasattr(encoder, "fit"):
+    if encoder.fit is not None:
         encoder.fit(inputs)
     model = torch.nn.ModuleList([encoder, torch.nn.Linear(encoder.dim, 2)])
     return model, encoder.prepare(inputs), torch.arange(8) // 4

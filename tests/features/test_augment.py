@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
-from multimodal_ser.config.registry import build
+from multimodal_ser.config.registry import build, find
 from multimodal_ser.features.augmentation import Augmentation
 from multimodal_ser.features.batches import Batch
 from multimodal_ser.types import ConfigError, DataError, Features, Input, MissingError
@@ -678,7 +678,7 @@ def test_an_option_out_of_range_is_refused(name, options):
 
 
 def steps_of(*parts):
-    return Augmentation([(name, build("augment", name, options)) for name, options in parts])
+    return Augmentation([build("augment", name, options) for name, options in parts])
 
 
 GAIN, NOISE = ("gain", {}), ("noise", {})
@@ -734,7 +734,7 @@ class OnlyText:
 
 def test_frames_of_the_other_modality_are_left_alone():
     x = torch.zeros(4, 3)
-    steps = Augmentation([("only_text", OnlyText())])
+    steps = Augmentation([OnlyText()])
     assert steps.of_frames(x, "audio", (0, 0, 0)) is x
     assert (steps.of_frames(x, "text", (0, 0, 0)) == 1).all()
     assert [steps.touches_frames(one) for one in ("audio", "text")] == [False, True]
@@ -748,8 +748,12 @@ def test_batches_are_mixed_by_their_own_key():
     assert steps_of(GAIN).of_batch(batch, (0, 0, 0)) is batch
 
 
-def test_a_step_of_an_unknown_stage_is_refused():
-    step = OnlyText()
-    step.STAGE = "later"
-    with pytest.raises(ConfigError, match=r"augment: 'mine' has STAGE 'later'.*input, frames"):
-        Augmentation([("mine", step)])
+def test_a_step_of_an_unknown_stage_is_refused(tmp_path, monkeypatch):
+    code = "class Augment:\n    modality = 'text'\n    STAGE = 'later'\n"
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "late.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"augment: 'steps.late' has STAGE 'later'.*input, frames"
+    ):
+        find("augment", "steps.late")

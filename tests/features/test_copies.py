@@ -7,7 +7,7 @@ from multimodal_ser import run
 from multimodal_ser.config.read import check
 from multimodal_ser.features.copies import with_copies
 from multimodal_ser.features.extraction import read_input
-from multimodal_ser.runs.prepare import make_material, prepare
+from multimodal_ser.runs.prepare import prepare, training_rows_of
 from multimodal_ser.runs.run import encode
 from multimodal_ser.types import ConfigError
 from tests.conftest import tones_config
@@ -25,7 +25,7 @@ def test_a_copy_stands_behind_all_rows():
 
 def test_only_rows_that_train_are_copied_and_their_sound_and_text_change(tones):
     prepared = prepare(check(config_of(tones)), encoding=True)
-    material = make_material(prepared, encode(prepared))
+    material = training_rows_of(prepared, encode(prepared))
     count, train = len(prepared.corpus), prepared.folds[0].train
     assert len(material.utterances) == 3 * count
     assert material.targets["label"].shape == (3 * count, 3)

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from multimodal_ser.config.registry import build
 from multimodal_ser.features import extraction
 from multimodal_ser.features.contents import audio_contents, text_content
-from multimodal_ser.features.encode import Hearing, encode
+from multimodal_ser.features.encode import OnDecode, encode
 from multimodal_ser.features.encoders import _tokens, hf_text
 from multimodal_ser.features.extraction import find_device
 from multimodal_ser.types import ConfigError, DataError, Input, Utterance
@@ -35,9 +35,9 @@ def clips(tmp_path):
 
 
 def heard(clips, root, *encoders):
-    hearing = Hearing(encoders, root)
-    contents = audio_contents(clips, root, workers=1, hearing=hearing)
-    hearing.close()
+    on_decode = OnDecode(encoders, root)
+    contents = audio_contents(clips, root, workers=1, on_decode=on_decode)
+    on_decode.close()
     return contents
 
 
@@ -57,7 +57,7 @@ def test_what_a_light_encoder_hears_is_what_it_encodes_and_is_not_computed_again
 
 
 def test_an_encoder_of_frames_does_not_listen_in(clips, tmp_path):
-    assert Hearing([("mfcc", FRAMES), ("log_mel", {})], tmp_path).encoders == []
+    assert OnDecode([("mfcc", FRAMES), ("log_mel", {})], tmp_path).encoders == []
 
 
 def test_a_file_that_fails_does_not_cost_what_was_decoded_before_it(clips, tmp_path):

@@ -15,7 +15,7 @@ from multimodal_ser.features.augmentation import of_every_epoch
 from multimodal_ser.features.batches import Ragged
 from multimodal_ser.features.live import Blanked, Changes, collate
 from multimodal_ser.inference.load import load
-from multimodal_ser.runs.prepare import make_material, prepare
+from multimodal_ser.runs.prepare import prepare, training_rows_of
 from multimodal_ser.runs.run import encode
 from multimodal_ser.training import fit
 from multimodal_ser.training.apply import dataset
@@ -32,12 +32,12 @@ MASK = {"name": "time_mask", "share": 0.5, "width": 30}
 def changed_rows(config):
     """The rows that train as they are cached, and as the learner sees them in the first epoch."""
     prepared = prepare(check(config), encoding=True)
-    experiment, fold = prepared.experiment, prepared.folds[0]
-    material = make_material(prepared, encode(prepared))
-    trained = fit.fit(experiment, material, fold, 0)
-    steps = of_every_epoch(experiment.augment)
-    plain = dataset(experiment, material, trained, fold.train)
-    changed = dataset(experiment, material, trained, fold.train, Changes(steps, 0))
+    method, fold = prepared.method, prepared.folds[0]
+    material = training_rows_of(prepared, encode(prepared))
+    trained = fit.fit(method, material, fold, 0)
+    steps = of_every_epoch(method.augment)
+    plain = dataset(method, material, trained, fold.train)
+    changed = dataset(method, material, trained, fold.train, Changes(steps, 0))
     rows = torch.arange(len(fold.train))
     return plain.batch(rows).features, changed.batch(rows, 1).features
 
@@ -75,7 +75,7 @@ def test_all_layers_of_a_frame_are_blanked_out_together():
     step = build("augment", "time_mask", {"share": 0.5, "width": 10})
     from multimodal_ser.features.augmentation import Augmentation
 
-    changes = Changes(Augmentation([("time_mask", step)]), 0)
+    changes = Changes(Augmentation([step]), 0)
     found = Blanked(ragged, "audio", np.array([4, 9]), changes).batch(torch.tensor([0, 1]), 2)
     plain = ragged.batch(torch.tensor([0, 1]))
     differs = (found.x != plain.x).any(3)
@@ -103,14 +103,14 @@ def test_given_vectors_come_back_with_a_model_that_is_loaded(freeze, tones):
 @pytest.mark.parametrize("name", ["hf_speech", "hf_text"])
 def test_the_highest_layers_are_those_below_the_one_that_is_read(name, tmp_path):
     options = module("encoders", name).EXAMPLE(tmp_path) | {"layer": 1}
-    encoder = build("encoders", name, options, Finetune(top=1)).train()
+    encoder = build("encoders", name, options, Finetune("top:1")).train()
     sound = np.random.default_rng(0).standard_normal(4000).astype(np.float32) * 0.1
     one = Input(samples=sound, rate=16000, text="hola")
     encoder(**encoder.prepare([one])).x.sum().backward()
     idle = [key for key, p in encoder.named_parameters() if p.requires_grad and p.grad is None]
     assert idle == []
     with pytest.raises(ConfigError, match="depends on nothing that learns"):
-        build("encoders", name, options | {"layer": 0}, Finetune(lora=True))
+        build("encoders", name, options | {"layer": 0}, Finetune("lora"))
 
 
 def test_a_missing_clip_stands_beside_windows_of_more_dimensions():

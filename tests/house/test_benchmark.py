@@ -71,7 +71,7 @@ def test_the_learner_and_trainer_fine_tune_the_same_weights(task):
 
 
 def test_fine_tuning_reads_no_clip_twice(task, monkeypatch):
-    monkeypatch.setattr(task.shelf, "get", lambda number, make: task.shelf.kept[number])
+    monkeypatch.setattr(task.cache, "get", lambda number, make: task.cache.kept[number])
     assert all(seconds > 0 for seconds in alternately(task.ours, task.theirs, times=1))
 
 

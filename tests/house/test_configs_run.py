@@ -80,7 +80,7 @@ def weights_of(place, part, stand_in):
 
 def sizes_of(place, part, folder):
     """Networks that are trained from scratch are as narrow as in their own examples."""
-    if place == "asr" or not hasattr(registry.find("encoders", part.name), "TRAINED"):
+    if place == "asr" or not registry.find("encoders", part.name).TRAINED:
         return {}
     example = registry.module("encoders", part.name).EXAMPLE(folder)
     return {f"{place}.{key}": example[key] for key in ("width", "hidden") if key in example}

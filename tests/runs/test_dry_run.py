@@ -18,6 +18,7 @@ from multimodal_ser.runs.dry_run import dry_run
 from multimodal_ser.runs.estimates import Cost, few
 from multimodal_ser.runs.prepare import prepare
 from multimodal_ser.runs.run import encode, run
+from multimodal_ser.training import fit
 from multimodal_ser.types import ConfigError, DataError, Utterance
 from tests.conftest import RATE, tones_config
 
@@ -248,13 +249,13 @@ def test_a_cost_grows_with_length_and_falls_with_workers():
 
 def test_random_features_are_no_more_than_fit_and_of_every_class(tones, cache, monkeypatch):
     seen = []
-    original = estimates.training.fit
+    original = fit.fit
 
-    def fit(experiment, material, fold, seed):
+    def watched(method, material, fold, seed):
         seen.append((material, fold))
-        return original(experiment, material, fold, seed)
+        return original(method, material, fold, seed)
 
-    monkeypatch.setattr(estimates.training, "fit", fit)
+    monkeypatch.setattr("multimodal_ser.training.fit.fit", watched)
     monkeypatch.setattr(estimates, "_ROWS", 12)
     dry_run(tones_config(tones))
     material, fold = seen[0]

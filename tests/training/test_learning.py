@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from multimodal_ser import run
-from multimodal_ser.config import modes
+from multimodal_ser.config.experiment import Augment
+from multimodal_ser.config.method import Encoding, encodings_of
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build, module
 from multimodal_ser.inference.load import load
 from multimodal_ser.runs.dry_run import dry_run
-from multimodal_ser.runs.prepare import make_material, prepare
+from multimodal_ser.runs.prepare import prepare, training_rows_of
 from multimodal_ser.runs.run import encode
 from multimodal_ser.training import fit
 from multimodal_ser.training.model_folder import Checkpoint
@@ -63,7 +64,7 @@ def config_of(tones, models, mode, **changes):
 
 def material_of(config):
     prepared = prepare(check(config), encoding=True)
-    return prepared.experiment, make_material(prepared, encode(prepared)), prepared.folds[0]
+    return prepared.method, training_rows_of(prepared, encode(prepared)), prepared.folds[0]
 
 
 class Stopped(Exception):  # noqa: N818
@@ -88,13 +89,13 @@ class Mortal(Checkpoint):
 def test_a_training_that_is_stopped_after_any_epoch_ends_in_the_same_bytes(
     mode, last, tones, models, tmp_path
 ):
-    experiment, material, fold = material_of(config_of(tones, models, mode))
-    whole = fit.fit(experiment, material, fold, 5, Checkpoint(tmp_path / "whole", "x"))
+    method, material, fold = material_of(config_of(tones, models, mode))
+    whole = fit.fit(method, material, fold, 5, Checkpoint(tmp_path / "whole", "x"))
     with pytest.raises(Stopped):
-        fit.fit(experiment, material, fold, 5, Mortal(tmp_path / "cut", "x", last))
+        fit.fit(method, material, fold, 5, Mortal(tmp_path / "cut", "x", last))
     kept = Checkpoint(tmp_path / "cut", "x")
     assert kept.epochs() == last
-    again = fit.fit(experiment, material, fold, 5, kept)
+    again = fit.fit(method, material, fold, 5, kept)
     assert again.learner.state() == whole.learner.state()
     assert len(again.learner.loop.curve) == 4
 
@@ -124,7 +125,7 @@ def test_what_a_network_costs_is_foretold(tones):
 @each_mode
 def test_only_what_learns_gets_a_gradient_and_leaves_eval_mode(mode, models):
     part = check_part(models["audio"], mode)
-    encoder = modes.build(part).train()
+    encoder = encodings_of({"audio": part}, Augment())["audio"].build().train()
     network = encoder.model
     learning = {name for name, one in network.named_parameters() if one.requires_grad}
     if mode == "frozen":
@@ -191,7 +192,7 @@ def test_the_convolutions_learn_when_they_are_told_to(models):
 def test_too_many_layers_and_a_model_without_attention_are_said(models):
     options = {key: one for key, one in models["audio"].items() if key != "name"}
     with pytest.raises(ConfigError, match="top:7, but the model has 2 layers"):
-        build("encoders", "hf_speech", options, Finetune(top=7))
+        build("encoders", "hf_speech", options, Finetune("top:7"))
 
 
 @each_mode
@@ -232,16 +233,16 @@ def test_other_weights_under_the_same_name_are_refused(tones, models, tmp_path):
 def test_two_learning_rates(models, tones):
     parts = encoders_of(models, "full")
     parts["audio"] |= {"finetune": {"lr": 1e-6}}
-    experiment, material, fold = material_of(
+    method, material, fold = material_of(
         tones_config(
             tones, encoders=parts, folds=[0], learner={"epochs": 1, "optimizer": {"lr": 0.1}}
         )
     )
     before = {
-        name: {key: one.detach().clone() for key, one in modes.build(part).named_parameters()}
-        for name, part in experiment.encoders.items()
+        name: {key: one.detach().clone() for key, one in encoding.build().named_parameters()}
+        for name, encoding in method.encodings.items()
     }
-    trained = fit.fit(experiment, material, fold, 0)
+    trained = fit.fit(method, material, fold, 0)
     moved = {
         name: max(
             float((one.detach() - before[name][key]).abs().max())
@@ -257,7 +258,7 @@ def test_nan_in_training_stops_with_the_step_the_utterances_and_the_last_good_ch
     models, tones, tmp_path
 ):
     config = config_of(tones, models, "full")
-    experiment, material, fold = material_of(config)
+    method, material, fold = material_of(config)
     kept = Checkpoint(tmp_path / "m", "x")
 
     class Poison(Checkpoint):
@@ -268,16 +269,16 @@ def test_nan_in_training_stops_with_the_step_the_utterances_and_the_last_good_ch
                     next(p for p in one.parameters() if p.requires_grad).data.fill_(torch.nan)
 
     trained_encoders = []
-    original = modes.build
+    original = Encoding.build
 
-    def remember(part):
-        trained_encoders.append(original(part))
+    def remember(encoding):
+        trained_encoders.append(original(encoding))
         return trained_encoders[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(modes, "build", remember)
+        patch.setattr(Encoding, "build", remember)
         with pytest.raises(DataError, match=r"the loss became nan in step .*epoch 2") as error:
-            fit.fit(experiment, material, fold, 0, Poison(tmp_path / "m", "x"))
+            fit.fit(method, material, fold, 0, Poison(tmp_path / "m", "x"))
     assert "the last good checkpoint is of epoch 2" in str(error.value)
     assert error.value.args[0].splitlines()[1].strip() in [one.id for one in material.utterances]
 

@@ -12,7 +12,7 @@ from multimodal_ser import compare, run
 from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.evaluation.evaluate import evaluate
 from multimodal_ser.report import write
-from multimodal_ser.runs.prepare import make_material, prepare
+from multimodal_ser.runs.prepare import prepare, training_rows_of
 from multimodal_ser.runs.run import as_experiment, encode
 from multimodal_ser.studies.score import score
 from multimodal_ser.training import fit
@@ -358,12 +358,12 @@ def test_a_sign_is_the_number_cut_at_its_edge(three):
 
 def test_a_model_that_is_loaded_again_says_the_same_numbers(three):
     prepared = prepare(as_experiment(three.experiment))
-    material = make_material(prepared, encode(prepared))
+    material = training_rows_of(prepared, encode(prepared))
     for fold in prepared.folds:
         folder = three.folder / "models" / f"{fold.number}-1"
-        trained = fit.load(three.experiment, folder)
+        trained = fit.load(prepared.method, folder)
         rows = fold.parts["test"]
-        found = fit.predict(three.experiment, material, trained, rows).scores["strain"]
+        found = fit.predict(prepared.method, material, trained, rows).scores["strain"]
         ids = prepared.corpus.table["id"].iloc[rows].tolist()
         written = three.part("test", "strain").query("fold == @fold.number and seed == 1")
         said_before = written.set_index("id").loc[ids, "value"].tolist()

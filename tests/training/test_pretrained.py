@@ -309,7 +309,7 @@ def test_the_old_rows_of_a_wider_head_stay_as_they_were(tmp_path):
     torch.testing.assert_close(said[..., :4], before, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("how", [Finetune(top=1), Finetune(lora=True), Finetune()])
+@pytest.mark.parametrize("how", [Finetune("top:1"), Finetune("lora"), Finetune()])
 def test_the_head_learns_in_every_mode_and_what_is_frozen_does_not(how, tmp_path):
     options = {"model": save_speech(tmp_path)}
     encoder = build("encoders", "speech_classifier", options, how).train()

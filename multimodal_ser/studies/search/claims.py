@@ -92,7 +92,7 @@ def _settled(experiment: Experiment) -> Part:
     """The learner with the options that several trainings have chosen on their dev parts."""
     part = experiment.learner
     learner = registry.find("learners", part.name)
-    if not hasattr(learner, "settled"):
+    if learner.settled is None:
         return part
     done = run(experiment)
     folder = RunFolder(done.folder)

@@ -14,20 +14,21 @@ import numpy as np
 import optuna
 import pandas as pd
 
-from multimodal_ser.config import modes, registry
+from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import EncoderPart, Experiment
+from multimodal_ser.config.method import Encoding, Method, method_of
 from multimodal_ser.config.read import applied
 from multimodal_ser.config.search_space import Assignment, Space
 from multimodal_ser.corpus.targets import Target
 from multimodal_ser.evaluation import evaluate, metrics
 from multimodal_ser.evaluation.predictions import columns_of
 from multimodal_ser.features.encode import Encoded
-from multimodal_ser.runs.prepare import Prepared, make_material
+from multimodal_ser.runs.prepare import Prepared, training_rows_of
 from multimodal_ser.runs.run import encode
 from multimodal_ser.training import fit
 from multimodal_ser.training.apply import predict
 from multimodal_ser.training.balance import filed
-from multimodal_ser.training.rows import Material, Source, source_of
+from multimodal_ser.training.rows import Source, TrainingRows, source_of
 from multimodal_ser.types import ConfigError, DivergedError, Fold
 
 SLOTS = 10  # reports of one training to the pruner, at most
@@ -49,18 +50,18 @@ class Bench:
     target: Target
     ids: np.ndarray
     rows_hash: str
-    rows: Material
+    rows: TrainingRows
     encoded: Mapping[str, Encoded]
     sources: Mapping[str, Source]
 
-    def material(self, experiment: Experiment) -> Material:
-        """What an experiment of the space trains on."""
-        variants = {name: variant(name, part) for name, part in experiment.encoders.items()}
-        live = modes.in_every_step(experiment)
+    def rows_for(self, method: Method) -> TrainingRows:
+        """What a method of the space trains on."""
         return replace(
             self.rows,
-            encoded={name: self.encoded[variants[name]] for name in modes.cached(experiment)},
-            sources={name: self.sources[name] for name in live},
+            encoded={
+                key: self.encoded[variant(key, encoding)] for key, encoding in method.cached.items()
+            },
+            sources={key: self.sources[key] for key in method.in_every_step},
         )
 
     @property
@@ -90,7 +91,7 @@ def bench_of(prepared: Prepared, space: Space) -> Bench:
         target=prepared.target,
         ids=prepared.corpus.table["id"].to_numpy(),
         rows_hash=prepared.corpus.table_hash(),
-        rows=make_material(prepared, {}),
+        rows=training_rows_of(prepared, {}),
         encoded=encoded,
         sources={
             name: source_of(prepared.contents(registry.find("encoders", part.name).modality))
@@ -103,9 +104,9 @@ def cached_variants(experiment: Experiment, space: Space) -> Iterator[Experiment
     """Each encoder alone, in every way in which a trial may find it frozen."""
     for name in experiment.encoders:
         alone, mine = experiment.with_encoders([name]), _features_of(space, name)
-        if not any(name in modes.cached(one) for one in _made(alone, mine.corners())):
+        if not any(name in method_of(one).cached for one in _made(alone, mine.corners())):
             continue  # it learns, or is fitted: it may have no end of variants
-        yield from (one for one in _made(alone, mine.variants()) if name in modes.cached(one))
+        yield from (one for one in _made(alone, mine.variants()) if name in method_of(one).cached)
 
 
 def _made(alone: Experiment, several: Sequence[Assignment]) -> Iterator[Experiment]:
@@ -124,7 +125,7 @@ def _features_of(space: Space, name: str) -> Space:
     return replace(space, parameters=tuple(kept))
 
 
-def variant(name: str, part: EncoderPart) -> str:
+def variant(name: str, part: EncoderPart | Encoding) -> str:
     """What decides an encoder's features, or what it is given in every step."""
     return json.dumps([name, part.name, part.options], sort_keys=True)
 
@@ -157,16 +158,17 @@ class Objective:
     def _train(self, experiment: Experiment, trial: optuna.Trial) -> tuple[list[float], int]:
         """The dev value of each (fold, seed), and how many numbers the last model learns."""
         bench, scores, parameters = self.bench, [], 0
-        material = bench.material(experiment)
+        method = method_of(experiment)
+        rows = bench.rows_for(method)
         jobs = [(fold, seed) for fold in bench.folds for seed in experiment.seeds]
         for fold, seed in jobs:
             reports = Reports(trial, scores, bench.sign, _epochs_tell(experiment, bench.metric))
-            trained = fit.fit(experiment, material, fold, seed, watch=reports.epoch)
-            found = predict(experiment, material, trained, fold.dev).scores
+            trained = fit.fit(method, rows, fold, seed, watch=reports.epoch)
+            found = predict(method, rows, trained, fold.dev).scores
             found = {**found, **filed(trained.thresholds)}
-            rows = pd.DataFrame({"id": bench.ids[fold.dev]})
-            rows = rows.assign(**columns_of(bench.target, fold.dev, found))
-            scores.append(evaluate.value_of(rows, bench.metric))
+            answers = pd.DataFrame({"id": bench.ids[fold.dev]})
+            answers = answers.assign(**columns_of(bench.target, fold.dev, found))
+            scores.append(evaluate.value_of(answers, bench.metric))
             parameters = fit.learned_numbers(trained)
             if len(scores) < len(jobs):
                 reports.job()

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from multimodal_ser.features.batches import Dataset
+from multimodal_ser.training import checkpoint_head
 from multimodal_ser.training.learners import _gradient
 from multimodal_ser.training.learners._gradient import Kept, Loop, Positive, Select, Watch
 from multimodal_ser.training.learners._optimizer import Optimizer, Schedule
@@ -35,6 +36,10 @@ class Learner:
     TARGETS = ("classes", "numbers")
     OWN_HEAD = True
     settled = staticmethod(_gradient.settled)
+    without_unknown = staticmethod(checkpoint_head.without_unknown)
+    notices = staticmethod(checkpoint_head.notices)
+    heads = staticmethod(checkpoint_head.heads)
+    unit = staticmethod(checkpoint_head.unit)
 
     def __init__(
         self,

@@ -1,0 +1,171 @@
+"""What learning is told of an experiment: how each encoder runs, what joins them, what is trained.
+
+An encoder runs in one of these ways. cached: it is frozen, and the features of every utterance are
+computed once. fitted: it learns from the rows that train, in every fold anew, before anything else
+does. learning: it is a part of the model and runs in every step. fresh: it is frozen or fitted, and
+runs in every step all the same, because `augment` changes what it reads; the rows that do not train
+still come from the cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from multimodal_ser.config import registry
+from multimodal_ser.config.experiment import Augment, EncoderPart, Experiment, Part
+from multimodal_ser.config.outputs import Output
+from multimodal_ser.types import Finetune
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """One encoder of an experiment, and how it runs; its component by name, with its options.
+
+    finetune: how it learns, of a pre-trained one; None: it is as it comes. attended: its frames are
+    pooled by a learned query, behind the cache.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    modality: str
+    normalize: str
+    learns: bool
+    fitted: bool
+    fresh: bool
+    attended: bool
+    finetune: Finetune | None
+
+    @property
+    def cached(self) -> bool:
+        """The features of every utterance are computed once; a fresh one may be cached as well."""
+        return not self.learns and not self.fitted
+
+    @property
+    def in_every_step(self) -> bool:
+        return self.learns or self.fresh
+
+    def build(self) -> Any:
+        """The encoder, before any training."""
+        if self.finetune is None:
+            return registry.build("encoders", self.name, self.options)
+        return registry.build("encoders", self.name, self.options, self.finetune)
+
+
+@dataclass(frozen=True)
+class Method:
+    """All of an experiment that decides how a model is built and trained on given rows.
+
+    encodings: encoder, by its name in the config → how it runs. device: where the config wants it.
+    """
+
+    encodings: Mapping[str, Encoding]
+    fusion: Part | None
+    outputs: Mapping[str, Output]
+    learner: Part
+    augment: Augment
+    balance: str
+    balance_beta: float | None
+    device: str
+
+    @property
+    def learning(self) -> dict[str, Encoding]:
+        return {key: encoding for key, encoding in self.encodings.items() if encoding.learns}
+
+    @property
+    def fitted(self) -> dict[str, Encoding]:
+        return {key: encoding for key, encoding in self.encodings.items() if encoding.fitted}
+
+    @property
+    def cached(self) -> dict[str, Encoding]:
+        return {key: encoding for key, encoding in self.encodings.items() if encoding.cached}
+
+    @property
+    def in_every_step(self) -> dict[str, Encoding]:
+        """Those that learn, then those that are fresh: the order that trainings are hashed in."""
+        fresh = {key: encoding for key, encoding in self.encodings.items() if encoding.fresh}
+        return {**self.learning, **fresh}
+
+    @property
+    def learner_class(self) -> Any:
+        return registry.find("learners", self.learner.name)
+
+    def targets(self, kind: str) -> list[str]:
+        """The targets of a kind, in their order."""
+        return [name for name, output in self.outputs.items() if output.kind == kind]
+
+
+def method_of(experiment: Experiment) -> Method:
+    """The part of an experiment that learning is told."""
+    return Method(
+        encodings=encodings_of(experiment.encoders, experiment.augment),
+        fusion=experiment.fusion,
+        outputs=experiment.outputs,
+        learner=experiment.learner,
+        augment=experiment.augment,
+        balance=experiment.balance,
+        balance_beta=experiment.balance_beta,
+        device=experiment.device,
+    )
+
+
+def encodings_of(encoders: Mapping[str, EncoderPart], augment: Augment) -> dict[str, Encoding]:
+    """How each encoder runs beside these augmentations."""
+    steps = (
+        [] if augment.copies else [registry.find("augment", step.name) for step in augment.steps]
+    )
+    changed = {step.modality for step in steps if step.STAGE == "input"}
+    return {key: _encoding(part, changed) for key, part in encoders.items()}
+
+
+def _encoding(part: EncoderPart, changed: Collection[str | None]) -> Encoding:
+    """changed: the modalities whose inputs change in every epoch; None stands for both."""
+    encoder = registry.find("encoders", part.name)
+    learns = bool(part.trainable) or encoder.TRAINED
+    return Encoding(
+        name=part.name,
+        options=part.options,
+        modality=encoder.modality,
+        normalize=part.normalize,
+        learns=learns,
+        fitted=encoder.fit is not None,
+        fresh=not learns and bool({None, encoder.modality} & {*changed}),
+        attended=part.attended,
+        finetune=Finetune(part.trainable, **vars(part.finetune)) if part.trainable else None,
+    )
+
+
+def touches(encoders: Mapping[str, EncoderPart], step_name: str) -> bool:
+    """Whether a step of `augment` changes what some encoder reads or gives."""
+    step = registry.find("augment", step_name)
+    for part in encoders.values():
+        fits = step.modality in (None, registry.find("encoders", part.name).modality)
+        if fits and (step.STAGE != "frames" or has_frames(part)):
+            return True
+    return False
+
+
+def has_frames(part: EncoderPart) -> bool:
+    """Whether an encoder gives frames that can be blanked out."""
+    encoder = registry.find("encoders", part.name)
+    if encoder.TRAINED:
+        return encoder.frames is not None and encoder.frames(part.options)
+    if part.trainable:
+        return False
+    pool = part.options.get("pool")
+    return encoder.FRAMES if pool is None else pool in ("none", "attention")
+
+
+def can_be_mixed(part: EncoderPart) -> bool:
+    """Whether two rows of what an encoder reads or gives can be mixed."""
+    encoder = registry.find("encoders", part.name)
+    return encoder.frames is not None if encoder.TRAINED else not part.trainable
+
+
+def subset(experiment: Experiment, chosen: Collection[str]) -> Experiment:
+    """The experiment with some of its encoders, and the augmentation that touches them."""
+    small = experiment.with_encoders(chosen)
+    steps = [step for step in small.augment.steps if touches(small.encoders, step.name)]
+    copies = small.augment.copies if steps else None
+    return small.model_copy(update={"augment": Augment(steps=steps, copies=copies)})
