@@ -206,8 +206,7 @@ def audit(
 def embed(config: ConfigPath, overrides: Overrides = None) -> None:
     """Fill the cache with the features of a config's frozen encoders."""
     experiment = load_experiment(config, overrides)
-    from multimodal_ser.runs.prepare import prepare
-    from multimodal_ser.runs.run import encode
+    from multimodal_ser.runs.prepare import encode, prepare
 
     prepared = prepare(experiment, encoding=True)
     prepared.audit.refuse()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from multimodal_ser.config import registry
@@ -12,6 +12,8 @@ from multimodal_ser.config.experiment import (
     Expect,
     Experiment,
     Labels,
+    Part,
+    Tune,
     Tuning,
 )
 from multimodal_ser.config.method import can_be_mixed, encodings_of, has_frames, touches
@@ -33,7 +35,8 @@ def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
         yield "folds, within: within.fold names the one that is seen"
     if experiment.encoders or not card:
         yield from _of_learning(experiment)
-        yield from _of_tuning(experiment)
+        yield from _of_tuning(experiment.tune, experiment.folds, experiment.seeds)
+        yield from _of_cost(experiment.tune, experiment.learner)
 
 
 def _of_expect(expect: Sequence[Expect], outputs: Mapping[str, Output]) -> Iterator[str]:
@@ -74,21 +77,21 @@ def _of_outputs(experiment: Experiment) -> Iterator[str]:
             yield f"outputs.{target}: no metric fits its kind (for example {usual})"
         if output.soft and (output.column or target) != "label":
             yield f"outputs.{target}.soft: raters' votes (votes:<label>) are of the column label"
-    yield from _of_balance(experiment)
+    yield from _of_balance(experiment.balance, experiment.balance_beta, experiment.outputs)
 
 
-def _of_balance(experiment: Experiment) -> Iterator[str]:
-    if experiment.balance_beta is not None and experiment.balance != "effective":
+def _of_balance(balance: str, beta: float | None, outputs: Mapping[str, Output]) -> Iterator[str]:
+    if beta is not None and balance != "effective":
         yield "balance_beta: only balance: effective has one"
-    if experiment.balance == "none":
+    if balance == "none":
         return
-    kinds = {output.kind for output in experiment.outputs.values()}
-    if "classes" not in kinds:
+    targets = [name for name, output in outputs.items() if output.kind == "classes"]
+    if not targets:
         yield "balance: only classes can be balanced, and no output is of that kind"
-    elif experiment.outputs[experiment.balanced_target].adjustment:
+    elif outputs[targets[0]].adjustment:
         yield (
-            f"outputs.{experiment.balanced_target}.adjustment: balance: {experiment.balance} makes "
-            "up for rare classes already; take one of the two"
+            f"outputs.{targets[0]}.adjustment: balance: {balance} makes up for rare classes "
+            "already; take one of the two"
         )
 
 
@@ -113,7 +116,7 @@ def _of_learning(experiment: Experiment) -> Iterator[str]:
         if learner.WANTS != "pooled" and encoder.columns(part.options) is None:
             needs = f"'{experiment.learner.name}' needs dense columns"
             yield f"encoders.{key}: {needs}; set max_features or svd"
-    yield from _of_text(experiment)
+    yield from _of_text(experiment.text_source, experiment.asr, experiment.modalities)
     yield from _of_training(experiment, learner)
     yield from _of_augmentation(experiment, learner)
     dropped = experiment.learner.options.get("modality_dropout", 0)
@@ -123,19 +126,20 @@ def _of_learning(experiment: Experiment) -> Iterator[str]:
         yield f"shuffle: no encoder reads {experiment.shuffle}, so it would have no effect"
 
 
-def _of_tuning(experiment: Experiment) -> Iterator[str]:
-    tune, folds = experiment.tune, experiment.folds
+def _of_tuning(tune: Tune, folds: Sequence[int] | None, seeds: Sequence[int]) -> Iterator[str]:
     if tune.tune_on is not None and folds and tune.tune_on not in folds:
         yield f"tune.tune_on: fold {tune.tune_on} is not run; folds: {folds}"
     one_fold = tune.tune_on is not None or tune.nested or len(folds or ()) == 1
-    if tune.objective == "lower" and one_fold and not tune.inner and len(experiment.seeds) == 1:
+    if tune.objective == "lower" and one_fold and not tune.inner and len(seeds) == 1:
         yield (
             "tune.objective: lower needs several numbers a trial, and there is one fold and one "
             "seed; set inner, more seeds, or objective: mean"
         )
-    name = experiment.learner.name
-    if tune.cost == "parameters" and registry.find("learners", name).WANTS != "batches":
-        yield f"tune.cost: the parameters of '{name}' are not counted; take seconds"
+
+
+def _of_cost(tune: Tune, learner: Part) -> Iterator[str]:
+    if tune.cost == "parameters" and registry.find("learners", learner.name).WANTS != "batches":
+        yield f"tune.cost: the parameters of '{learner.name}' are not counted; take seconds"
 
 
 def _of_fusion(experiment: Experiment, learner: Any) -> Iterator[str]:
@@ -257,10 +261,10 @@ def _of_mixing(encoders: Mapping[str, EncoderPart], augment: Augment) -> Iterato
             yield f"augment: rows of '{encoding.name}' (encoders.{key}) cannot be mixed"
 
 
-def _of_text(experiment: Experiment) -> Iterator[str]:
-    if experiment.text_source != "reference" and experiment.asr is None:
-        yield f"text_source: '{experiment.text_source}' needs a recogniser, asr: {{name: whisper}}"
-    if experiment.asr and "text" not in experiment.modalities:
+def _of_text(source: str, recogniser: Part | None, modalities: Collection[str]) -> Iterator[str]:
+    if source != "reference" and recogniser is None:
+        yield f"text_source: '{source}' needs a recogniser, asr: {{name: whisper}}"
+    if recogniser and "text" not in modalities:
         yield "asr: no encoder reads text, so it would have no effect"
 
 

@@ -67,8 +67,9 @@ class Part(BaseModel):
 if TYPE_CHECKING:
     Tuning = Finetune
 else:
-    Tuning = registry.schema(Finetune)
-    """The section `finetune:`, all of the record but `trainable`, which stands beside it."""
+
+    class Tuning(registry.schema(Finetune)):
+        """The section `finetune:`: all of the record but `trainable`, which stands beside it."""
 
 
 class EncoderPart(Part):
@@ -327,11 +328,6 @@ class Experiment(BaseModel):
     def first(self) -> str:
         """The target that decides."""
         return next(iter(self.outputs))
-
-    @property
-    def balanced_target(self) -> str:
-        """The first target of classes: the one that `balance` evens out."""
-        return self.targets("classes")[0]
 
     @property
     def transductive(self) -> list[str]:

@@ -88,12 +88,29 @@ class Method:
         return {**self.learning, **fresh}
 
     @property
+    def augment_files(self) -> str:
+        """The hash of the files that augmentation reads, wherever they lie; blank for none."""
+        found = [(registry.find("augment", step.name), step.options) for step in self.augment.steps]
+        hashes = [kind.files_hash(options) for kind, options in found if kind.files_hash]
+        return "/".join(hashes)
+
+    def steps_of_every_epoch(self) -> list[Any]:
+        """The augmentations that change what is trained on in every epoch, in their order."""
+        steps = [] if self.augment.copies else self.augment.steps
+        return [registry.build("augment", step.name, step.options) for step in steps]
+
+    @property
     def learner_class(self) -> Any:
         return registry.find("learners", self.learner.name)
 
     def targets(self, kind: str) -> list[str]:
         """The targets of a kind, in their order."""
         return [name for name, output in self.outputs.items() if output.kind == kind]
+
+    @property
+    def balanced_target(self) -> str:
+        """The first target of classes: the one that `balance` evens out."""
+        return self.targets("classes")[0]
 
 
 def method_of(experiment: Experiment) -> Method:

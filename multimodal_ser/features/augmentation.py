@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from multimodal_ser.config import registry
-from multimodal_ser.config.experiment import Augment, Part
 from multimodal_ser.features.batches import Batch
 from multimodal_ser.types import Input
 
@@ -64,21 +62,3 @@ class Augmentation:
     def _places(self, stage: str) -> Iterator[tuple[int, Any]]:
         """The steps of one stage, each with its place among all."""
         return ((at, step) for at, step in enumerate(self.steps) if stage == step.STAGE)
-
-
-def build(steps: Iterable[Part]) -> Augmentation:
-    """The steps of a config, made of their components."""
-    return Augmentation([registry.build("augment", step.name, step.options) for step in steps])
-
-
-def of_every_epoch(augment: Augment) -> Augmentation | None:
-    """The steps that change what is trained on in every epoch; None without any."""
-    return build(augment.steps) if augment.steps and not augment.copies else None
-
-
-def files_hash(steps: Iterable[Part]) -> str:
-    """Of the files that the steps read, wherever they lie; nothing where they read none."""
-    found = [(registry.find("augment", step.name), step.options) for step in steps]
-    return "/".join(
-        kind.files_hash(options) for kind, options in found if kind.files_hash is not None
-    )

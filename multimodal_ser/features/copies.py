@@ -7,14 +7,11 @@ copies without content, which no encoder reads.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from multimodal_ser.config.experiment import Augment
-from multimodal_ser.features.augmentation import files_hash
 from multimodal_ser.features.contents import Content, text_content
 from multimodal_ser.features.extraction import augmentation_of
 from multimodal_ser.types import Change, Fold, Input, Utterance
@@ -26,26 +23,26 @@ def with_copies(rows: np.ndarray, copies: int, count: int) -> np.ndarray:
 
 
 def extended(
-    augment: Augment,
+    steps: str,
+    copies: int,
+    files: str,
     folds: Sequence[Fold],
     utterances: Sequence[Utterance],
     sounds: Sequence[Content | None] | None,
 ) -> tuple[list[Utterance], list[Content | None], list[Content | None]]:
     """Utterances, what they sound like and what they say, with the copies behind them.
 
-    sounds: of the corpus, None where nothing listens.
+    steps: names and options of the augmentations as JSON; copies: how many of each row; files: the
+    hash of the files that the steps read. sounds: of the corpus, None where nothing reads sound.
     """
     heard: list[Content | None] = list(sounds or [None] * len(utterances))
     everything = [*utterances], [*heard], [text_content(one) for one in utterances]
     trained = np.unique(np.concatenate([fold.train for fold in folds])).tolist()
-    parts = augment.steps
-    steps = json.dumps([[one.name, one.options] for one in parts], sort_keys=True)
-    held = files_hash(parts)
-    for copy in range(augment.copies or 0):
+    for copy in range(copies):
         block = [Utterance(one.id) for one in utterances]
         sound: list[Content | None] = [None] * len(utterances)
         for row in trained:
-            block[row], sound[row] = _copy(utterances[row], heard[row], (steps, held), copy)
+            block[row], sound[row] = _copy(utterances[row], heard[row], (steps, files), copy)
         everything[0].extend(block)
         everything[1].extend(sound)
         everything[2].extend(text_content(one) for one in block)

@@ -54,6 +54,19 @@ class Encoded:
         return [rows[key].astype(np.float32, copy=False) if key else None for key in self.keys]
 
 
+@dataclass(frozen=True)
+class Source:
+    """What an encoder that runs in every step reads, as `Encoded` is for one that is cached.
+
+    recipe: of the encoder before it learns; keys `[N]` of what it reads, `""` where that is
+    missing; lengths `[N]` in samples or characters.
+    """
+
+    recipe: str
+    keys: tuple[str, ...]
+    lengths: tuple[int, ...]
+
+
 def _check_layer(layer: int, rows: Mapping[str, np.ndarray]) -> None:
     count = min((row.shape[1] for row in rows.values()), default=0)
     if rows and not -count <= layer < count:
@@ -157,3 +170,12 @@ class OnDecode:
 
 def is_light(name: str, options: Mapping[str, Any]) -> bool:
     return registry.find("encoders", name).light(options)
+
+
+def source_of(contents: Sequence[Content | None], recipe: str = "") -> Source:
+    """contents: what each row holds of a modality; recipe: none where no training is resumed."""
+    return Source(
+        recipe,
+        tuple(content.key if content else "" for content in contents),
+        tuple(content.length if content else 0 for content in contents),
+    )

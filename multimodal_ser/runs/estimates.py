@@ -21,13 +21,13 @@ from multimodal_ser.config.experiment import Part
 from multimodal_ser.config.method import Method
 from multimodal_ser.corpus import audio
 from multimodal_ser.features.contents import Content
-from multimodal_ser.features.encode import Encoded
+from multimodal_ser.features.encode import Encoded, Source
 from multimodal_ser.features.extraction import Batch, read_input, run_encoder
 from multimodal_ser.features.store import Store
 from multimodal_ser.parallel import one_thread
 from multimodal_ser.training import fit
 from multimodal_ser.training.apply import Trained, dataset
-from multimodal_ser.training.rows import Source, TrainingRows
+from multimodal_ser.training.rows import TrainingRows
 from multimodal_ser.types import Fold, Utterance
 
 _INDEX = 48  # bytes that a store keeps of a row beside its numbers: its key and its length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,11 +23,12 @@ from multimodal_ser.corpus.targets import Target, stratified, targets_of
 from multimodal_ser.features import contents, store
 from multimodal_ser.features.contents import Content
 from multimodal_ser.features.copies import extended
-from multimodal_ser.features.encode import Encoded, OnDecode
+from multimodal_ser.features.encode import Encoded, OnDecode, Source, recipe_of, source_of
+from multimodal_ser.features.encode import encode as encode_inputs
 from multimodal_ser.features.transcripts import foreseen, to_hear, transcribed
 from multimodal_ser.protocol import near_duplicates, splits
 from multimodal_ser.protocol.audit import Audit, audit
-from multimodal_ser.training.rows import TrainingRows, repeated, sources_of
+from multimodal_ser.training.rows import TrainingRows, repeated
 from multimodal_ser.types import MODALITIES, ConfigError, DataError, Fold, Utterance, listed
 
 
@@ -105,7 +107,16 @@ class Prepared:
 
     @cached_property
     def _extended(self) -> tuple[list[Utterance], list[Content | None], list[Content | None]]:
-        return extended(self.experiment.augment, self.folds, self.corpus.utterances(), self.sounds)
+        augment = self.method.augment
+        steps = [[step.name, step.options] for step in augment.steps]
+        return extended(
+            json.dumps(steps, sort_keys=True),
+            augment.copies or 0,
+            self.method.augment_files if augment.copies else "",
+            self.folds,
+            self.corpus.utterances(),
+            self.sounds,
+        )
 
     @cached_property
     def split_hash(self) -> str:
@@ -120,11 +131,12 @@ def prepare(experiment: Experiment, *, encoding: bool = False, look_only: bool =
     cache does not know yet stands there as something of its own.
     """
     corpus, protocol = load_corpus(experiment), experiment.protocol
-    method, rows = method_of(experiment), _to_transcribe(experiment, corpus)
+    method, source = method_of(experiment), experiment.text_source
+    rows = to_hear(corpus, source) if experiment.asr and source != "reference" else None
     if rows is not None and not look_only:
         splits.make(corpus.table, protocol.name, protocol.options)  # fails before it costs hours
     corpus, transcripts = with_text(experiment, corpus, look_only=look_only)
-    corpus = _shuffled(experiment, corpus)
+    corpus = _shuffled(corpus, experiment.shuffle, protocol.options.get("seed", 0))
     alike = None if look_only else near_duplicates.begin(corpus.table["text"])
     targets = targets_of(experiment.outputs, corpus)
     folds, split = cut(experiment, corpus)
@@ -200,13 +212,6 @@ def load_corpus(experiment: Experiment) -> Corpus:
     return stratified(experiment.outputs, corpus)
 
 
-def _to_transcribe(experiment: Experiment, corpus: Corpus) -> np.ndarray | None:
-    """`[N]` bool: the rows whose text a recogniser writes; None without one."""
-    if experiment.asr is None or experiment.text_source == "reference":
-        return None
-    return to_hear(corpus, experiment.text_source)
-
-
 def with_text(
     experiment: Experiment, corpus: Corpus, *, look_only: bool = False
 ) -> tuple[Corpus, pd.DataFrame | None]:
@@ -229,11 +234,28 @@ def with_text(
     )
 
 
-def _shuffled(experiment: Experiment, corpus: Corpus) -> Corpus:
-    """A modality swapped among each speaker's utterances, if the config says so."""
-    if not experiment.shuffle:
-        return corpus
-    return corpus.shuffled(experiment.shuffle, experiment.protocol.options.get("seed", 0))
+def _shuffled(corpus: Corpus, modality: str | None, seed: int) -> Corpus:
+    """A modality swapped among each speaker's utterances, if the config names one."""
+    return corpus.shuffled(modality, seed) if modality else corpus
+
+
+def encode(prepared: Prepared) -> dict[str, Encoded]:
+    """Every frozen encoder's features in the cache; the others are left to each fold."""
+    experiment = prepared.experiment
+    utterances = prepared.utterances
+    encoded = {}
+    for name, encoding in prepared.method.cached.items():
+        encoded[name] = encode_inputs(
+            encoding.name,
+            encoding.options,
+            utterances,
+            prepared.contents(encoding.modality),
+            cache_root(experiment),
+            device=experiment.device,
+            workers=experiment.workers,
+            label=f"encode {name}",
+        )
+    return encoded
 
 
 def training_rows_of(prepared: Prepared, encoded: Mapping[str, Encoded]) -> TrainingRows:
@@ -249,7 +271,7 @@ def training_rows_of(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Trai
     coded = next((one for one in targets.values() if one.kind == "classes"), prepared.target)
     rows = TrainingRows(
         encoded=encoded,
-        sources=sources_of(prepared.method, contents_of),
+        sources=_sources(prepared.method, contents_of),
         utterances=tuple(prepared.corpus.utterances()),
         targets={name: target.learned for name, target in targets.items()},
         taught={name: one.taught for name, one in targets.items() if one.taught is not None},
@@ -260,6 +282,17 @@ def training_rows_of(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Trai
     )
     copies = 0 if looked else prepared.experiment.augment.copies
     return repeated(rows, prepared.utterances, copies) if copies else rows
+
+
+def _sources(
+    method: Method, contents_of: Callable[[str], Sequence[Content | None]]
+) -> dict[str, Source]:
+    """What each encoder that runs in every step reads. contents_of: modality → that of each row."""
+    files, sources = method.augment_files, {}
+    for key, encoding in method.in_every_step.items():
+        recipe = recipe_of(encoding.name, encoding.options).key() + files
+        sources[key] = source_of(contents_of(encoding.modality), recipe)
+    return sources
 
 
 def _refuse_bare(table: pd.DataFrame, targets: Mapping[str, Target], folds: Sequence[Fold]) -> None:

@@ -24,12 +24,10 @@ from multimodal_ser.corpus.clusters import cluster_names
 from multimodal_ser.distributed import first_then_others, world
 from multimodal_ser.evaluation import evaluate
 from multimodal_ser.evaluation.predictions import columns_of
-from multimodal_ser.features.encode import Encoded
-from multimodal_ser.features.encode import encode as encode_inputs
 from multimodal_ser.features.extraction import find_device
 from multimodal_ser.parallel import spread
 from multimodal_ser.runs.folder import RunFolder
-from multimodal_ser.runs.prepare import Prepared, cache_root, prepare, training_rows_of
+from multimodal_ser.runs.prepare import Prepared, encode, prepare, training_rows_of
 from multimodal_ser.runs.sealing import sealed
 from multimodal_ser.runs.submission import check_part, pack
 from multimodal_ser.training import fit, model_folder
@@ -113,25 +111,6 @@ def as_experiment(config: Experiment | Mapping[str, Any] | str | Path) -> Experi
     if isinstance(config, Experiment):
         return config
     return check(config) if isinstance(config, Mapping) else load(Path(config))
-
-
-def encode(prepared: Prepared) -> dict[str, Encoded]:
-    """Every frozen encoder's features in the cache; the others are left to each fold."""
-    experiment = prepared.experiment
-    utterances = prepared.utterances
-    encoded = {}
-    for name, encoding in prepared.method.cached.items():
-        encoded[name] = encode_inputs(
-            encoding.name,
-            encoding.options,
-            utterances,
-            prepared.contents(encoding.modality),
-            cache_root(experiment),
-            device=experiment.device,
-            workers=experiment.workers,
-            label=f"encode {name}",
-        )
-    return encoded
 
 
 def _train(

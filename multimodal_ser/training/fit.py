@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save
 from multimodal_ser.config import registry
 from multimodal_ser.config.method import Method
 from multimodal_ser.distributed import world
-from multimodal_ser.features.augmentation import of_every_epoch
+from multimodal_ser.features.augmentation import Augmentation
 from multimodal_ser.features.batches import Dataset, Scaling
 from multimodal_ser.features.copies import with_copies
 from multimodal_ser.features.extraction import find_device
@@ -134,12 +134,11 @@ def _training_data(
         for name in start.encoders
     }
     shape = shape_of(method, train, whole) | {"classes": dict(training_rows.classes)}
-    steps = of_every_epoch(method.augment)
-    if steps is not None:
-        train = dataset(method, teaching, start, chosen, Changes(steps, seed))
+    if steps := method.steps_of_every_epoch():
+        changes = Changes(Augmentation(steps), seed)
+        train = dataset(method, teaching, start, chosen, changes)
     if method.balance != "none":
-        target = method.targets("classes")[0]
-        train = balanced(train, target, method.balance, method.balance_beta)
+        train = balanced(train, method.balanced_target, method.balance, method.balance_beta)
     return train, with_encoders(shape, start.encoders)
 
 

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from multimodal_ser.config.method import Method
-from multimodal_ser.features.augmentation import files_hash
-from multimodal_ser.features.contents import Content
-from multimodal_ser.features.encode import Encoded, recipe_of
+from multimodal_ser.features.encode import Encoded, Source
 from multimodal_ser.types import Input, Utterance
-
-
-@dataclass(frozen=True)
-class Source:
-    """What an encoder that runs in every step reads.
-
-    recipe: of the encoder before it learns; keys `[N]` of what it reads, `""` where that is
-    missing; lengths `[N]` in samples or characters.
-    """
-
-    recipe: str
-    keys: tuple[str, ...]
-    lengths: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -84,26 +68,4 @@ def repeated(rows: TrainingRows, utterances: Sequence[Utterance], copies: int) -
         clusters=tile(rows.clusters),
         speakers=tile(rows.speakers),
         copies=copies,
-    )
-
-
-def sources_of(
-    method: Method, contents: Callable[[str], Sequence[Content | None]]
-) -> dict[str, Source]:
-    """Of every encoder that runs in each step. contents: modality → what each row holds."""
-    files = files_hash(method.augment.steps)
-    return {
-        key: source_of(
-            contents(encoding.modality), recipe_of(encoding.name, encoding.options).key() + files
-        )
-        for key, encoding in method.in_every_step.items()
-    }
-
-
-def source_of(contents: Sequence[Content | None], recipe: str = "") -> Source:
-    """contents: what each row holds of a modality; recipe: none where no training is resumed."""
-    return Source(
-        recipe,
-        tuple(content.key if content else "" for content in contents),
-        tuple(content.length if content else 0 for content in contents),
     )

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from multimodal_ser import run
+from multimodal_ser.config.method import method_of
 from multimodal_ser.config.outputs import Output
 from multimodal_ser.config.read import check
 from multimodal_ser.training.losses import losses_of
@@ -125,7 +126,8 @@ def test_a_learner_without_batches_has_no_use_for_how_they_are_learned():
 
 def test_adjustment_is_the_choice_for_the_target_that_balance_leaves_alone():
     outputs = {"label": {}, "mood": {"adjustment": 1.0}}
-    assert check(config(outputs=outputs, balance="weights")).balanced_target == "label"
+    experiment = check(config(outputs=outputs, balance="weights"))
+    assert method_of(experiment).balanced_target == "label"
 
 
 @pytest.fixture
@@ -140,8 +142,8 @@ def voted(tones):
 
 
 def test_soft_outputs_are_taught_the_shares_and_scored_by_the_label(voted):
-    from multimodal_ser.runs.prepare import prepare, training_rows_of
-    from multimodal_ser.runs.run import as_experiment, encode
+    from multimodal_ser.runs.prepare import encode, prepare, training_rows_of
+    from multimodal_ser.runs.run import as_experiment
 
     prepared = prepare(as_experiment(tones_config(voted, outputs={"label": {"soft": True}})))
     material = training_rows_of(prepared, encode(prepared))

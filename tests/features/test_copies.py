@@ -7,8 +7,7 @@ from multimodal_ser import run
 from multimodal_ser.config.read import check
 from multimodal_ser.features.copies import with_copies
 from multimodal_ser.features.extraction import read_input
-from multimodal_ser.runs.prepare import prepare, training_rows_of
-from multimodal_ser.runs.run import encode
+from multimodal_ser.runs.prepare import encode, prepare, training_rows_of
 from multimodal_ser.types import ConfigError
 from tests.conftest import tones_config
 

@@ -11,12 +11,11 @@ import torch
 from multimodal_ser import compare, run
 from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build, module
-from multimodal_ser.features.augmentation import of_every_epoch
+from multimodal_ser.features.augmentation import Augmentation
 from multimodal_ser.features.batches import Ragged
 from multimodal_ser.features.live import Blanked, Changes, collate
 from multimodal_ser.inference.load import load
-from multimodal_ser.runs.prepare import prepare, training_rows_of
-from multimodal_ser.runs.run import encode
+from multimodal_ser.runs.prepare import encode, prepare, training_rows_of
 from multimodal_ser.training import fit
 from multimodal_ser.training.apply import dataset
 from multimodal_ser.training.learners._optimizer import Optimizer, Schedule
@@ -35,7 +34,7 @@ def changed_rows(config):
     method, fold = prepared.method, prepared.folds[0]
     material = training_rows_of(prepared, encode(prepared))
     trained = fit.fit(method, material, fold, 0)
-    steps = of_every_epoch(method.augment)
+    steps = Augmentation(method.steps_of_every_epoch())
     plain = dataset(method, material, trained, fold.train)
     changed = dataset(method, material, trained, fold.train, Changes(steps, 0))
     rows = torch.arange(len(fold.train))

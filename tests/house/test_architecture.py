@@ -31,6 +31,7 @@ SHELVES = {
     "training.fusion": {"types", "features.pooling"},
     "training.learners": {
         "types", "distributed", "evaluation.metrics", "features.batches", "training.losses",
+        "training.checkpoint_head",
     },
 }  # fmt: skip
 """Shelf of components → all that a component on it may import, beside its private neighbours."""

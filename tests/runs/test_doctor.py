@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from multimodal_ser.cli import app
 from multimodal_ser.config import read, registry
+from multimodal_ser.config.contracts import Component
 from multimodal_ser.features.encoders import egemaps
 from multimodal_ser.runs import doctor
 from multimodal_ser.types import ConfigError
@@ -19,7 +20,7 @@ from tests.conftest import tones_config
 HUB = "somebody/never-fetched"
 ASKED = [
     name for name in registry.names("encoders")
-    if hasattr(registry.find("encoders", name), "missing")
+    if registry.find("encoders", name).missing is not Component.missing
 ]  # fmt: skip
 
 

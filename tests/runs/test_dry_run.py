@@ -16,8 +16,8 @@ from multimodal_ser.features.store import inventory
 from multimodal_ser.runs import estimates
 from multimodal_ser.runs.dry_run import dry_run
 from multimodal_ser.runs.estimates import Cost, few
-from multimodal_ser.runs.prepare import prepare
-from multimodal_ser.runs.run import encode, run
+from multimodal_ser.runs.prepare import encode, prepare
+from multimodal_ser.runs.run import run
 from multimodal_ser.training import fit
 from multimodal_ser.types import ConfigError, DataError, Utterance
 from tests.conftest import RATE, tones_config

@@ -11,6 +11,7 @@ from optuna.trial import FixedTrial
 
 from multimodal_ser import run
 from multimodal_ser.cli._search import cost
+from multimodal_ser.config.method import method_of
 from multimodal_ser.config.read import check, load, space_of
 from multimodal_ser.runs.prepare import prepare
 from multimodal_ser.runs.sealing import sealed
@@ -287,7 +288,7 @@ def test_the_variants_of_two_encoders_are_added_and_not_multiplied(tones):
         searched(tones, within={}, encoders=both | {"hand": HAND["hand"] | {"n_mfcc": 2}})
     )
     with pytest.raises(KeyError, match="more"):
-        given.material(asked)  # 8 coefficients are no value of the space
+        given.rows_for(method_of(asked))  # 8 coefficients are no value of the space
 
 
 def test_what_changes_no_feature_makes_no_variant(tones):

@@ -7,6 +7,7 @@ import torch
 from sklearn.utils.class_weight import compute_sample_weight
 
 from multimodal_ser import run
+from multimodal_ser.config.method import method_of
 from multimodal_ser.config.read import check
 from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.training.balance import balanced, truncated
@@ -192,4 +193,4 @@ def test_a_machine_without_batches_has_no_sampler(skewed):
 
 def test_balance_evens_out_the_first_target_of_classes(skewed):
     outputs = {"valence": {"kind": "numbers"}, "label": {}, "mood": {}}
-    assert check(config(skewed, outputs=outputs)).balanced_target == "label"
+    assert method_of(check(config(skewed, outputs=outputs))).balanced_target == "label"

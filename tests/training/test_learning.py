@@ -13,8 +13,7 @@ from multimodal_ser.config.read import check
 from multimodal_ser.config.registry import build, module
 from multimodal_ser.inference.load import load
 from multimodal_ser.runs.dry_run import dry_run
-from multimodal_ser.runs.prepare import prepare, training_rows_of
-from multimodal_ser.runs.run import encode
+from multimodal_ser.runs.prepare import encode, prepare, training_rows_of
 from multimodal_ser.training import fit
 from multimodal_ser.training.model_folder import Checkpoint
 from multimodal_ser.types import ConfigError, DataError, Finetune, Input, MissingError

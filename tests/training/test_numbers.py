@@ -9,11 +9,12 @@ import pytest
 import yaml
 
 from multimodal_ser import compare, run
+from multimodal_ser.config.method import method_of
 from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.evaluation.evaluate import evaluate
 from multimodal_ser.report import write
-from multimodal_ser.runs.prepare import prepare, training_rows_of
-from multimodal_ser.runs.run import as_experiment, encode
+from multimodal_ser.runs.prepare import encode, prepare, training_rows_of
+from multimodal_ser.runs.run import as_experiment
 from multimodal_ser.studies.score import score
 from multimodal_ser.training import fit
 from multimodal_ser.types import DataError
@@ -413,7 +414,7 @@ def test_another_target_in_front_is_another_experiment(spoken):
         as_experiment(config(spoken, outputs=outputs)) for outputs in (sign | label, label | sign)
     )
     assert (one.first, other.first) == ("sign", "label")
-    assert one.balanced_target != other.balanced_target
+    assert method_of(one).balanced_target != method_of(other).balanced_target
     assert one.fingerprint("") != other.fingerprint("")
 
 

@@ -22,13 +22,12 @@ from multimodal_ser.config.search_space import Assignment, Space
 from multimodal_ser.corpus.targets import Target
 from multimodal_ser.evaluation import evaluate, metrics
 from multimodal_ser.evaluation.predictions import columns_of
-from multimodal_ser.features.encode import Encoded
-from multimodal_ser.runs.prepare import Prepared, training_rows_of
-from multimodal_ser.runs.run import encode
+from multimodal_ser.features.encode import Encoded, Source, source_of
+from multimodal_ser.runs.prepare import Prepared, encode, training_rows_of
 from multimodal_ser.training import fit
 from multimodal_ser.training.apply import predict
 from multimodal_ser.training.balance import filed
-from multimodal_ser.training.rows import Source, TrainingRows, source_of
+from multimodal_ser.training.rows import TrainingRows
 from multimodal_ser.types import ConfigError, DivergedError, Fold
 
 SLOTS = 10  # reports of one training to the pruner, at most
