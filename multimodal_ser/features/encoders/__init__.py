@@ -1,1 +1,1 @@
-"""What turns sound or text into features; one file each."""
+"""The encoders: each file turns sound or text into features."""

@@ -1,4 +1,4 @@
-"""The cube of three 512 × 90 spectrograms of a trimmed clip: power, mel, decibels."""
+"""Three 512 × 90 spectrograms of a trimmed clip form a cube: power, mel power, decibels."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import numpy as np
 
 from multimodal_ser.features.encoders._mel import Mel, decibels
 
-SIDE, FRAMES, PLANES = 512, 90, 3  # rows of a plane, its columns, how many there are
+SIDE, FRAMES, PLANES = 512, 90, 3  # rows of a plane, columns of a plane, number of planes
 HOP = 512 / 22050  # seconds
 _N_FFT, _TRIM = 1023, 30.0  # samples; dB below the loudest
 
 
 @dataclass(frozen=True)
 class Cube:
-    """Edges more than 30 dB below the loudest part are cut off; then power of 512 bins, power in
-    512 mel bands up to 8 kHz, and the same in decibels below the loudest, −80 at least.
+    """Computes the cube of a clip.
 
-    rate in Hz; hop in samples. Longer clips are cut, shorter ones repeat their last frame.
+    Edges more than 30 dB below the loudest part are cut off first. The three planes are the power
+    of 512 bins, the power in 512 mel bands up to 8 kHz, and this mel power in decibels: 0 is the
+    clip's maximum, and −80 is the lowest value. Longer clips are cut; shorter clips repeat their
+    last frame. rate in Hz; hop in samples.
     """
 
     rate: int
@@ -42,13 +44,13 @@ class Cube:
     @cached_property
     def _bank(self) -> np.ndarray:
         """`[512 bins, 512 bands]`."""
-        with warnings.catch_warnings():  # empty bands are part of this recipe
+        with warnings.catch_warnings():  # this recipe allows empty bands
             warnings.filterwarnings("ignore", message="Empty filters")
             highest = min(8000.0, self.rate / 2)
             return librosa.filters.mel(sr=self.rate, n_fft=_N_FFT, n_mels=SIDE, fmax=highest).T
 
 
 def below_loudest(power: np.ndarray) -> np.ndarray:
-    """Decibels with 0 for the clip's maximum, −80 at least."""
+    """Decibels relative to the clip's maximum, which is 0; nothing is lower than −80."""
     level = decibels(power)
     return level - level.max()

@@ -1,4 +1,4 @@
-"""Which part of a pre-trained network learns, and how it behaves while it does."""
+"""Which part of a pre-trained network learns, and how the network behaves in training."""
 
 from __future__ import annotations
 
@@ -15,44 +15,45 @@ _ATTENTION = (
     *("q_proj", "v_proj", "query", "value", "q_lin", "v_lin", "query_proj", "value_proj"),
     *("linear_q", "linear_v", "q", "v"),
 )
-_IDLE = ("masked_spec_embed", "pooler.", "adapter.")  # no hidden state depends on them
-_HEARING = ("feature_extractor", "conv1", "conv2")  # what hears: convolutions over samples or mels
+_IDLE = ("masked_spec_embed", "pooler.", "adapter.")  # no hidden state depends on these weights
+_CONVOLUTIONS = ("feature_extractor", "conv1", "conv2")  # over samples or mel frames
 
 
 class Learning:
-    """Opens a network to training.
+    """Sets which parts of a network learn.
 
-    Layers below the highest that learn stay as they were in every respect: no gradient, no dropout.
-    layers: those that what is read depends on; unread: those above.
+    Where only the top layers learn, the layers below them stay as they were: they get no gradient
+    and no dropout. layers: the layers that the features depend on. unread: the layers above them.
+    alive: the modules that learn. still: the modules that never learn.
     """
 
     def __init__(
         self,
         network: Any,
         layers: Sequence[nn.Module],
-        how: Finetune,
+        finetune: Finetune,
         unread: Sequence[nn.Module] = (),
     ) -> None:
         network.requires_grad_(False)
         self.network = network
         self.alive: list[nn.Module] = [network]
-        if how.lora:
-            _add_adapters(network, how)
-        elif how.top is not None:
-            self.alive = self._top(layers, how.top)
+        if finetune.lora:
+            _add_adapters(network, finetune)
+        elif finetune.top is not None:
+            self.alive = self._top(layers, finetune.top)
         else:
             for name, parameter in network.named_parameters():
                 parameter.requires_grad_(not name.startswith(_IDLE))
-        self.still = [*unread, *([] if how.cnn else _hearing(network))]
+        self.still = [*unread, *([] if finetune.cnn else _convolutions(network))]
         for module in self.still:
             module.requires_grad_(False)
-        if not any(one.requires_grad for one in network.parameters()):
+        if not any(parameter.requires_grad for parameter in network.parameters()):
             raise ConfigError("trainable: the layer that is read depends on nothing that learns")
-        if how.checkpointing:
+        if finetune.checkpointing:
             _checkpoint(layers)
 
     def train(self, mode: bool) -> None:
-        """Only what learns leaves eval mode."""
+        """Set the mode of the modules that learn; all others stay in eval mode."""
         self.network.eval()
         for module in self.alive if mode else ():
             module.train()
@@ -60,7 +61,7 @@ class Learning:
             module.eval()
 
     def _top(self, layers: Sequence[nn.Module], count: int) -> list[nn.Module]:
-        """The highest layers; a norm behind the last one stays as it was."""
+        """Let the `count` highest layers learn, and return them; a norm after them stays frozen."""
         if count > len(layers):
             raise ConfigError(f"trainable: top:{count}, but the model has {len(layers)} layers")
         highest = [*layers[len(layers) - count :]]
@@ -70,22 +71,25 @@ class Learning:
 
 
 def parted(layers: Any, index: int | None) -> tuple[list[nn.Module], list[nn.Module]]:
-    """The layers that a hidden state (0: below the first; None: all) depends on, and the others."""
-    every = list(layers)
-    return (every, []) if index is None else (every[:index], every[index:])
+    """The layers that hidden state `index` depends on, and the layers above them.
+
+    0 is the input of the first layer; None means all hidden states.
+    """
+    modules = list(layers)
+    return (modules, []) if index is None else (modules[:index], modules[index:])
 
 
 def blocks(network: Any) -> nn.ModuleList:
-    """The layers of a transformer: the longest list of modules of one kind that it holds."""
-    lists = [one for one in network.modules() if isinstance(one, nn.ModuleList)]
-    found = [one for one in lists if len({type(block) for block in one}) == 1]
-    if not found:
+    """The layers of a transformer: its longest list of modules of one class."""
+    lists = [module for module in network.modules() if isinstance(module, nn.ModuleList)]
+    uniform = [layers for layers in lists if len({type(layer) for layer in layers}) == 1]
+    if not uniform:
         raise ConfigError("trainable: this model has no list of layers")
-    return max(found, key=len)
+    return max(uniform, key=len)
 
 
-def _add_adapters(network: Any, how: Finetune) -> None:
-    """Low-rank additions to what attention asks for and gives (Hu et al. 2021), by peft."""
+def _add_adapters(network: Any, finetune: Finetune) -> None:
+    """Add low-rank matrices to the query and value of attention (LoRA, Hu et al. 2021), by peft."""
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ModuleNotFoundError:
@@ -93,9 +97,9 @@ def _add_adapters(network: Any, how: Finetune) -> None:
             "trainable: lora needs peft: pip install 'multimodal_ser[peft]'"
         ) from None
     config = LoraConfig(
-        r=how.rank,
-        lora_alpha=how.alpha,  # pyright: ignore[reportArgumentType]
-        lora_dropout=how.dropout,
+        r=finetune.rank,
+        lora_alpha=finetune.alpha,  # pyright: ignore[reportArgumentType]
+        lora_dropout=finetune.dropout,
         target_modules=[*_ATTENTION],
     )
     try:
@@ -104,13 +108,13 @@ def _add_adapters(network: Any, how: Finetune) -> None:
         raise ConfigError(f"trainable: lora finds no attention in this model: {error}") from None
 
 
-def _hearing(network: Any) -> list[nn.Module]:
-    found = (getattr(network, name, None) for name in _HEARING)
-    return [one for one in found if isinstance(one, nn.Module)]
+def _convolutions(network: Any) -> list[nn.Module]:
+    parts = (getattr(network, name, None) for name in _CONVOLUTIONS)
+    return [part for part in parts if isinstance(part, nn.Module)]
 
 
 def _checkpoint(layers: Sequence[nn.Module]) -> None:
-    """What a transformer's layer computes is computed again for the gradient, not kept."""
+    """Save memory: each layer computes its values again for the gradient and does not keep them."""
     for layer in layers:
         layer.gradient_checkpointing = True  # pyright: ignore[reportArgumentType]
         layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)  # pyright: ignore

@@ -1,4 +1,4 @@
-"""What networks that are trained from scratch hear: samples, or short frames of a spectrum."""
+"""The input of networks that are trained from scratch: samples, or short spectral frames."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ _WINDOW, _HOP = 0.025, 0.01  # seconds
 
 
 class Hearing:
-    """`waveform`: samples `[N]`. `log_mel` and `mfcc`: frames `[T, bands]`, one every `hop` s,
-    in a window of the power of two that is next above `window` s.
+    """Turns clips into the input of a network.
 
-    Each band in decibels (80 below the clip's loudest at most), and each coefficient, is shifted
-    and scaled to mean 0 and deviation 1 over the clip: how loud and through what it was recorded
-    is lost, and 0, which is what masks and padding write, is the mean.
+    `waveform`: samples `[N]`. `log_mel` and `mfcc`: frames `[T, bands]`, one every `hop` s; the
+    window is `window` s, rounded up to a power of two in samples.
 
-    trim: what is that many dB below the loudest part is cut off at both ends; None keeps it.
+    Bands are in decibels, at most 80 below the clip's loudest. Each band or coefficient is shifted
+    and scaled to mean 0 and standard deviation 1 over the clip. This removes the loudness and the
+    effect of the recording channel; and 0, which masks and padding write, is the mean.
+
+    trim: both ends are cut off where they are this many dB below the loudest part; None keeps them.
     """
 
     def __init__(
@@ -48,14 +50,14 @@ class Hearing:
         self.window = window
 
     def __call__(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
-        """x `[B, N]` or `[B, T, bands]`, zeros after each end; lengths `[B]`, 0: missing."""
-        sounds = [at_rate(one, self.rate) for one in inputs]
-        rows = [None if sound is None else self.heard(sound) for sound in sounds]
+        """x `[B, N]` or `[B, T, bands]` with zeros after each end; lengths `[B]`, 0 if missing."""
+        sounds = [at_rate(utterance, self.rate) for utterance in inputs]
+        rows = [None if sound is None else self.row(sound) for sound in sounds]
         x, lengths = padded(rows, () if self.kind == "waveform" else (self.bands,))
         return {"x": x, "lengths": lengths}
 
-    def heard(self, samples: np.ndarray) -> np.ndarray:
-        """What a network is given of one clip."""
+    def row(self, samples: np.ndarray) -> np.ndarray:
+        """The network's input for one clip `[N]`: samples `[N']` or frames `[T, bands]`."""
         if self.trim is not None:
             samples, _ = librosa.effects.trim(samples, top_db=self.trim)
         if self.kind == "waveform":
@@ -75,7 +77,7 @@ class Hearing:
 
 
 def scaled(frames: np.ndarray) -> np.ndarray:
-    """Each column to mean 0 and deviation 1 `[T, D]`; what does not vary is only shifted."""
+    """`[T, D]` with mean 0 and standard deviation 1 a column; constant columns are only shifted."""
     centred = frames - frames.mean(0, keepdims=True)
     spread = centred.std(0, keepdims=True)
     return (centred / np.where(spread > 1e-3, spread, 1)).astype(np.float32)

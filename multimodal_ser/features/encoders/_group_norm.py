@@ -1,7 +1,7 @@
-"""Padding that a speech model must not hear, in the two places where its attention mask is blind.
+"""Hides padding from a speech model in the two places that its attention mask does not cover.
 
-A group norm over time takes its mean from padded frames as well, and a convolution over frames
-lets padding that is no longer zero leak into the last valid ones.
+A group norm over time takes its mean over padded frames as well. A convolution over frames lets
+padding that is no longer zero leak into the last valid frames.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from multimodal_ser.features.encoders._spectral import mask_of
 
 
 class Valid:
-    """How many steps of each row `[R]` are valid at two places; None where no row is padded.
+    """The number of valid steps of each row `[R]` at two places; None where no row is padded.
 
+    first: steps after the first convolution. frames: frames of the encoder.
     kernel, stride: of the first convolution, in samples.
     """
 
@@ -25,12 +26,12 @@ class Valid:
         self.frames: Tensor | None = None
 
     def tell(self, lengths: Tensor | None, frames: Tensor | None) -> None:
-        """Before a call: samples and frames of each row `[R]`."""
+        """Set the number of samples and frames of each row `[R]`; call it before the model."""
         self.first = None if lengths is None else (lengths - self.kernel) // self.stride + 1
         self.frames = frames
 
     def zeroed(self, module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-        """Before a convolution over frames `[R, C, T]`: zeros where an unpadded row would end."""
+        """A hook before a convolution over frames `[R, C, T]`: zeros after each row's end."""
         if self.frames is None:
             return None
         x, *rest = arguments
@@ -38,9 +39,9 @@ class Valid:
 
 
 class ValidGroupNorm(nn.Module):
-    """A group norm with one group a channel whose statistics are of the valid steps of each row.
+    """A group norm with one group a channel, whose statistics use only the valid steps of each row.
 
-    Its parameters have the names of the one that it replaces.
+    Its parameters have the same names as those of the norm that it replaces.
     """
 
     def __init__(self, norm: nn.GroupNorm, valid: Valid) -> None:
@@ -49,7 +50,7 @@ class ValidGroupNorm(nn.Module):
         self.valid = valid
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[R, C, T]` → `[R, C, T]`; what padded steps hold afterwards means nothing."""
+        """`[R, C, T]` → `[R, C, T]`; the values of padded steps have no meaning."""
         if self.valid.first is None:
             return nn.functional.group_norm(x, x.shape[1], self.weight, self.bias, self.eps)
         exact = x.float()
@@ -63,9 +64,9 @@ class ValidGroupNorm(nn.Module):
 
 
 def deafen(model: Any) -> Valid:
-    """Make a model of the wav2vec 2.0 family blind to padding; what it must be told before a call.
+    """Make a model of the wav2vec 2.0 family ignore padding, and return its `Valid`.
 
-    An attention mask is still needed.
+    `Valid.tell` must be called before each call of the model. An attention mask is still needed.
     """
     layer = model.feature_extractor.conv_layers[0]
     valid = Valid(layer.conv.kernel_size[0], layer.conv.stride[0])

@@ -1,4 +1,4 @@
-"""What the Hugging Face encoders share: models by hub name or folder, and layers by number."""
+"""What the Hugging Face encoders share: they load models and count layers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Layer = int | Literal["last", "weighted"]
 
 
 def layer_index(layer: Layer, count: int) -> int | None:
-    """Which of `count` hidden states (0: the input of the first layer); None means all of them."""
+    """The index among `count` hidden states (0: the input of the first layer); None means all."""
     if layer == "weighted":
         return None
     index = count - 1 if layer == "last" else layer
@@ -29,20 +29,23 @@ def layer_index(layer: Layer, count: int) -> int | None:
 
 
 def stored_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options under which features are kept: pooled, every layer; an attention pool, frames."""
+    """The options of the stored features.
+
+    Pooled features are stored for every layer; an attention pool stores frames.
+    """
     if options["pool"] == "attention":
         return {**options, "pool": "none"}
     return dict(options) if options["pool"] == "none" else {**options, "layer": "weighted"}
 
 
 def load_config(name: str, revision: str | None = None) -> Any:
-    """The configuration of a model whose code is in transformers; code from a hub is never run."""
+    """The configuration of a model that transformers implements; code from a hub is never run."""
     from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
-    plain, _ = load(PreTrainedConfig.get_config_dict, name, revision)
-    if not plain:
+    values, _ = load(PreTrainedConfig.get_config_dict, name, revision)
+    if not values:
         raise MissingError(f"'{name}' holds no config.json, so it is no folder of a model")
-    kind = plain.get("model_type")
+    kind = values.get("model_type")
     if kind not in CONFIG_MAPPING:
         raise ConfigError(f"'{name}' is a model of type '{kind}', which transformers does not know")
     return load(AutoConfig.from_pretrained, name, revision)
@@ -55,10 +58,10 @@ def load_model(
     may_lack: Sequence[str] = (),
     kind: Any = "AutoModel",
 ) -> nn.Module:
-    """The frozen float32 model in eval mode; kind: the class that reads it, or its name.
+    """The frozen float32 model in eval mode; kind: the class that loads it, or its name.
 
-    Weights that the checkpoint does not hold would be random, so they are a MissingError, except
-    those whose names start with one of `may_lack` (parts that the encoder does not use).
+    Weights that the checkpoint does not hold would be random, so they raise a MissingError. The
+    exception is weights whose names start with one of `may_lack`: the encoder does not use them.
     """
     import transformers
 
@@ -82,10 +85,10 @@ def load_model(
 
 
 def lighten(network: nn.Module, half: torch.dtype | None) -> None:
-    """Do once what a frozen model would do anew in every call, to the same bits.
+    """Do once what a frozen model would repeat in every call; the results are the same bits.
 
-    A weight norm is folded into its weight; under autocast to `half`, the weights that it would
-    cast are cast.
+    A weight norm is folded into its weight. Where the model runs under autocast to `half`, the
+    weights that autocast would cast are cast now.
     """
     for module in network.modules():
         if parametrize.is_parametrized(module):
@@ -96,17 +99,17 @@ def lighten(network: nn.Module, half: torch.dtype | None) -> None:
 
 
 def load(loader: Callable[..., Any], name: str, revision: str | None, **options: Any) -> Any:
-    """What a `from_pretrained` gives; MissingError with the way to get it if it is not there."""
+    """The result of a `from_pretrained`; MissingError, with the way to get it, if it is absent."""
     with quiet():
         try:
             return loader(name, revision=revision or "main", **options)
-        except (OSError, SafetensorError) as error:  # OSError: also a name that no hub can know
+        except (OSError, SafetensorError) as error:  # OSError: also a name that no hub allows
             raise MissingError(_way_out(name, revision, str(error))) from None
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No notes and no bar for loading weights; the bar of a download stays."""
+    """Hide the notes and the progress bar of loading weights; show the bar of a download."""
     from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
     from transformers.utils import logging
 

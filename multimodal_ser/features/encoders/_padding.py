@@ -1,4 +1,4 @@
-"""Padding that means nothing: zeros after each row's end, kept through layers that blur them."""
+"""Keeps padding at zero after layers that would mix it with valid steps."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from multimodal_ser.features.encoders._spectral import mask_of
 
 
 def whole(lengths: Tensor, steps: int) -> bool:
-    """No row has an end before the batch has: as in training on crops, there is nothing to do."""
+    """Whether every row fills the batch, as in training on crops: then nothing is padded."""
     return bool((lengths == steps).all())
 
 
 def halved(lengths: Tensor, times: int = 1) -> Tensor:
-    """How many steps of stride 2 meet a row: half of it, rounded up, so that none has none."""
+    """The lengths after `times` strides of 2: half, rounded up, so that a row keeps a step."""
     return -(-lengths // 2**times)
 
 
 def silenced(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """x `[B, C, T, …]` with zeros from `lengths` `[B]` on; None: every row is whole."""
+    """x `[B, C, T, …]` with zeros from `lengths` `[B]` on; None means that no row is padded."""
     if lengths is None:
         return x
     mask = mask_of(lengths, x.shape[2])

@@ -1,4 +1,4 @@
-"""The arithmetic of prosody: frames of a clip, and what is said of a clip by its frames."""
+"""The arithmetic of prosody: the frames of a clip, and the statistics of these frames."""
 
 from __future__ import annotations
 
@@ -28,15 +28,19 @@ REFERENCE = 27.5  # Hz, where pitch is 0 semitones
 _APERIODIC = 0.3
 _QUIET = 40.0  # dB below the loudest frame; quieter frames are not voiced
 _FLOOR = -80.0  # dB of full scale; quieter frames are not voiced
-_SILENT = 1e-5  # amplitude added under the root, so that silence is −100 dB
+_SILENT = 1e-5  # amplitude; its square is added to the power, so that silence is −100 dB
 _PAUSE, _SHORTEST_PAUSE = 30.0, 10  # dB below the loudest frame, frames
 _PROMINENCE, _SMOOTHED, _APART = 2.0, 5, 8  # of a syllable: dB, frames, frames
-_BLOCK = 32  # frames at a time, few enough to stay near the processor
+_BLOCK = 32  # frames at a time, few enough for the processor's cache
 
 
 @dataclass(frozen=True)
 class Grid:
-    """How a clip is cut: frames centred every 10 ms, each three periods of the lowest pitch."""
+    """How a clip is cut into frames.
+
+    Frames are centred every 10 ms, and each is three periods of the lowest pitch long. rate in Hz;
+    lowest and highest: the limits of the pitch in Hz.
+    """
 
     rate: int
     lowest: float
@@ -57,10 +61,10 @@ class Grid:
 
 
 def frames_of(samples: np.ndarray, grid: Grid) -> np.ndarray:
-    """samples `[N]` → FRAME_NAMES of `[1 + N // hop]` frames, float32.
+    """samples `[N]` → frames `[1 + N // hop, 6]` float32, in the order of FRAME_NAMES.
 
-    Level in dB of full scale, centroid and spread of the power spectrum in Hz, crossings of zero
-    as a share of the samples.
+    Pitch is in semitones, level in dB of full scale, centroid and spread of the power spectrum in
+    Hz, and crossings of zero are a share of the samples.
     """
     level_parts, columns = [], []
     for frames in _blocks(samples, grid):
@@ -73,12 +77,12 @@ def frames_of(samples: np.ndarray, grid: Grid) -> np.ndarray:
     level = np.concatenate(level_parts)
     loud = level > max(level.max() - _QUIET, _FLOOR)
     voiced = (aperiodicity < _APERIODIC) & loud
-    found = [np.where(voiced, pitch, 0), voiced, level, centroid, spread, crossings]
-    return np.stack(found, axis=1).astype(np.float32)
+    values = [np.where(voiced, pitch, 0), voiced, level, centroid, spread, crossings]
+    return np.stack(values, axis=1).astype(np.float32)
 
 
 def described(frames: np.ndarray) -> np.ndarray:
-    """Frames `[T, 6]` → NAMES `[63]`, float32."""
+    """Frames `[T, 6]` → the statistics NAMES of the clip `[63]`, float32."""
     columns = zip(FRAME_NAMES, frames.T.astype(np.float64), strict=True)
     by_name: dict[str, np.ndarray] = dict(columns)
     voiced = np.flatnonzero(by_name["voiced"])
@@ -88,16 +92,16 @@ def described(frames: np.ndarray) -> np.ndarray:
 
 
 def _blocks(samples: np.ndarray, grid: Grid) -> Iterator[np.ndarray]:
-    """Frames `[F, width]` float64, some at a time; the clip's mean is taken off."""
-    level = samples.astype(np.float64) - samples.mean(dtype=np.float64)
-    centred = np.pad(level, (grid.width // 2, grid.width - grid.width // 2))
+    """Blocks of frames `[F, width]` float64; the clip's mean is subtracted first."""
+    zero_mean = samples.astype(np.float64) - samples.mean(dtype=np.float64)
+    centred = np.pad(zero_mean, (grid.width // 2, grid.width - grid.width // 2))
     frames = np.lib.stride_tricks.sliding_window_view(centred, grid.width)[:: grid.hop]
     for first in range(0, 1 + len(samples) // grid.hop, _BLOCK):
         yield frames[first : first + _BLOCK]
 
 
 def _brightness(frames: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the frequency, weighted by power; 0 for silence."""
+    """Mean and standard deviation of the frequency in Hz, weighted by power; 0 for silence."""
     width = frames.shape[1]
     size = next_fast_len(width, real=True)
     power = np.abs(np.asarray(rfft(frames * get_window("hann", width), size))) ** 2
@@ -109,7 +113,10 @@ def _brightness(frames: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _distribution(values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """_STATISTICS of the values at these times; slope a second, change a frame; 0 without any."""
+    """_STATISTICS of the values at these times; zeros if there are no values.
+
+    The slope is per second, and the change is per frame.
+    """
     if not len(values):
         return np.zeros(len(_STATISTICS))
     quantiles = np.quantile(values, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1])
@@ -120,33 +127,37 @@ def _distribution(values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
 
 
 def _timing(by_name: dict[str, np.ndarray]) -> list[float]:
-    """_OF_CLIP, all but the length over the span from the first to the last loud frame."""
+    """The values _OF_CLIP.
+
+    All but the length are taken over the span from the first to the last loud frame.
+    """
     level, voiced = by_name["level"], by_name["voiced"] > 0
     loud = level >= level.max() - _PAUSE
     span = slice(np.flatnonzero(loud)[0], np.flatnonzero(loud)[-1] + 1)
     frames = len(loud[span])
     pauses = [length for length in _runs(~loud[span]) if length >= _SHORTEST_PAUSE]
     runs = _runs(voiced[span])
-    a_second = 1 / (frames * HOP)
+    per_second = 1 / (frames * HOP)
     return [
         (len(level) - 1) * HOP,
         float(voiced[span].mean()),
-        len(runs) * a_second,
+        len(runs) * per_second,
         float(np.mean(runs)) * HOP if len(runs) else 0.0,
         sum(pauses) / frames,
-        len(pauses) * a_second,
+        len(pauses) * per_second,
         float(np.mean(pauses)) * HOP if pauses else 0.0,
-        _syllables(level[span], voiced[span]) * a_second,
+        _syllables(level[span], voiced[span]) * per_second,
     ]
 
 
 def _runs(flags: np.ndarray) -> np.ndarray:
-    """The lengths of the stretches that are true."""
+    """The lengths of the runs of true values."""
     edges = np.flatnonzero(np.diff(np.pad(flags.astype(np.int8), 1)))
     return edges[1::2] - edges[::2]
 
 
 def _syllables(level: np.ndarray, voiced: np.ndarray) -> int:
+    """The number of peaks of the smoothed level that lie in a voiced frame."""
     smooth = np.pad(uniform_filter1d(level, _SMOOTHED, mode="nearest"), 1, constant_values=-200.0)
     peaks, _ = find_peaks(smooth, prominence=_PROMINENCE, distance=_APART)
     return int(voiced[peaks - 1].sum())

@@ -1,4 +1,4 @@
-"""What the encoders that load a speech model share: its configuration, and how it hears."""
+"""What the encoders of speech models share: the configuration and the input of the model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WAVEFORM = (
 
 
 def speech_config(model: str, revision: str | None) -> Any:
-    """The configuration, with all that would be random in training mode off."""
+    """The model's configuration; everything that is random in training mode is switched off."""
     config = load_config(model, revision)
     allowed = [*_WAVEFORM, "wav2vec2-bert", "whisper"]
     if config.model_type not in allowed:
@@ -38,7 +38,7 @@ def speech_config(model: str, revision: str | None) -> Any:
 
 
 def front_of(model: str, revision: str | None, config: Any) -> Front:
-    """What makes of samples that which the model is called with."""
+    """The object that turns samples into the model's input."""
     from transformers import AutoFeatureExtractor
 
     extractor = load(AutoFeatureExtractor.from_pretrained, model, revision)

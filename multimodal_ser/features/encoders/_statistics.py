@@ -1,4 +1,4 @@
-"""Statistics of frames over a clip, each robust to a clip of one frame."""
+"""Statistics of frames over a clip; each also works for a clip of one frame."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _REACH = 4  # frames on either side of a slope
 def statistics(frames: np.ndarray) -> np.ndarray:
     """`[T, D]` → `[5 D]`: STATISTICS of every column, one statistic after the other.
 
-    low and high: the 5 % and 95 % quantiles, which one odd frame does not move; skew: the third
-    standardised moment, 0 where a column does not vary.
+    low and high are the 5 % and 95 % quantiles, which one outlier does not move. skew is the third
+    standardised moment, and 0 where a column is constant.
     """
     mean, std = frames.mean(0), frames.std(0)
     centred = (frames - mean) / np.where(std > 1e-6, std, 1)
@@ -21,14 +21,14 @@ def statistics(frames: np.ndarray) -> np.ndarray:
 
 
 def slopes(frames: np.ndarray) -> np.ndarray:
-    """`[T, D]`: the slope of the line through each frame and four on either side, by frame.
+    """`[T, D]` → `[T, D]`: the change a frame of a line fitted to each frame and four on each side.
 
-    The clip's first and last frame stand for what lies outside it.
+    Outside the clip, its first and last frame are repeated.
     """
-    held = np.pad(frames, ((_REACH, _REACH), (0, 0)), mode="edge")
+    extended = np.pad(frames, ((_REACH, _REACH), (0, 0)), mode="edge")
     steps = range(1, _REACH + 1)
-    ahead = [held[_REACH + step : len(held) - _REACH + step] for step in steps]
-    behind = [held[_REACH - step : len(held) - _REACH - step] for step in steps]
+    ahead = [extended[_REACH + step : len(extended) - _REACH + step] for step in steps]
+    behind = [extended[_REACH - step : len(extended) - _REACH - step] for step in steps]
     total = sum(
         step * (later - earlier) for step, later, earlier in zip(steps, ahead, behind, strict=True)
     )

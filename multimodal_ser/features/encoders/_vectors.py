@@ -1,4 +1,4 @@
-"""Word vectors on disk: text files of many words, and the folders that word networks leave."""
+"""Word vectors on disk: text files of many words, and folders that word networks have written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VOCABULARY, EMBEDDING = "vocabulary.json", "embedding.safetensors"
 
 
 def open_vectors(path: Path) -> VectorFile | VectorFolder:
-    """Of a folder that an earlier word network left, or of a text file."""
+    """The vectors of a text file, or of a folder that an earlier word network has written."""
     return VectorFolder(path) if path.is_dir() else VectorFile(path)
 
 
@@ -48,10 +48,11 @@ class VectorFolder:
 
 
 class VectorFile:
-    """Word → `[dim]` float32, read from the file when it is asked for.
+    """Word → `[dim]` float32; a vector is read from the file when it is first needed.
 
-    A line is a word and its numbers, parted by blanks; the first line may be the number of words
-    and of dimensions. The first of several lines of one word wins.
+    A line is a word and its numbers, separated by blanks. The first line may hold the number of
+    words and the number of dimensions. If a word has several lines, the first counts.
+    places: the start, size and number of each word's line. kept: the vectors that have been read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,30 +74,30 @@ class VectorFile:
         return self.kept[key]
 
     def _scan(self) -> None:
-        """Where every word's line is; the numbers are counted, and read only when needed."""
-        stated, start, found = None, 0, 0
+        """Note where every word's line is; numbers are counted here, and read only when needed."""
+        header, end, words = None, 0, 0
         for number, line in enumerate(self.opened, 1):
-            here, start = start, start + len(line)
+            start, end = end, end + len(line)
             body = line.rstrip()
-            if number == 1 and (stated := _header(body)):
-                self.dim = stated[1]
+            if number == 1 and (header := _header(body)):
+                self.dim = header[1]
                 continue
             word, blank, numbers = body.partition(b" ")
             count = numbers.count(b" ") + 1 if blank else 0
             self.dim = self.dim or count
             if not word or not count or count != self.dim:
                 raise self._malformed(number, f"{count} numbers where {self.dim or 'some'} belong")
-            self.places.setdefault(word, (here, len(body), number))
-            found += 1
-        if not found:
+            self.places.setdefault(word, (start, len(body), number))
+            words += 1
+        if not words:
             raise DataError(f"{self.path} holds no word vector")
-        if stated and stated[0] != found:
+        if header and header[0] != words:
             raise DataError(
-                f"{self.path} announces {stated[0]} words and holds {found}: is it complete?"
+                f"{self.path} announces {header[0]} words and holds {words}: is it complete?"
             )
 
     def _read(self, key: bytes) -> np.ndarray:
-        """`pread` leaves the position alone, which forked workers would share."""
+        """Read a vector by `pread`, because forked workers share the position in the file."""
         start, size, number = self.places[key]
         line = os.pread(self.opened.fileno(), size, start)
         try:
@@ -107,12 +108,12 @@ class VectorFile:
             raise self._malformed(number, f"not {self.dim} finite numbers")
         return vector
 
-    def _malformed(self, number: int, why: str) -> DataError:
-        return DataError(f"{self.path}, line {number}: {why} (a line is: word number number …)")
+    def _malformed(self, number: int, reason: str) -> DataError:
+        return DataError(f"{self.path}, line {number}: {reason} (a line is: word number number …)")
 
 
 def _header(line: bytes) -> tuple[int, int] | None:
-    """`words dimensions`, or nothing if the first line is a word's."""
+    """The numbers of words and dimensions, or None if the first line is a word's."""
     parts = line.split(b" ")
     if len(parts) == 2 and all(part.isdigit() for part in parts):
         return int(parts[0]), int(parts[1])
@@ -136,5 +137,5 @@ def _open(path: Path) -> BinaryIO:
 
 
 def way_out(path: Path) -> str:
-    """What to do where the file is not there."""
+    """A message that says where to find word vectors."""
     return f"there is no file {path}; word vectors are at https://fasttext.cc/docs/en/crawl-vectors"

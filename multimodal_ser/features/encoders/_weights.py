@@ -1,4 +1,4 @@
-"""What a pre-trained encoder's weights are and whether they are there, wherever they lie."""
+"""The identity of a pre-trained encoder's weights, and whether they are on this computer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 def of_model(name: str, revision: str | None) -> str:
-    """A folder by the bytes of its files, a model of a hub by its commit."""
+    """The identity of a model: the hash of a folder's files, or the commit of a hub's model."""
     if Path(name).is_dir():
         return of_files(name)
     from transformers.utils.hub import cached_file, extract_commit_hash
@@ -26,7 +26,7 @@ def of_model(name: str, revision: str | None) -> str:
 
 
 def of_files(name: str) -> str:
-    """Of one file's bytes, or of those of all files in a folder."""
+    """The hash of a file's bytes, or of the bytes of all files in a folder."""
     if Path(name).is_file():
         return file_hash(Path(name))
     files = [path for path in sorted(Path(name).rglob("*")) if path.is_file()]
@@ -35,20 +35,21 @@ def of_files(name: str) -> str:
 
 
 def missing(name: str, revision: str | None, heads: Sequence[str] = ("config.json",)) -> list[str]:
-    """What must be fetched first, with the command that does it; looked for on this machine alone.
+    """Messages about the weights that the user must fetch first, with the command that does it.
 
-    heads: files of which a model's folder holds one.
+    Only this computer is searched, never a network. heads: a folder of a model holds one of these
+    files.
     """
     from huggingface_hub.errors import HFValidationError
 
     if Path(name).is_dir():
-        there = any((Path(name) / head).is_file() for head in heads)
-        return [] if there else [f"the folder '{name}' holds no {' or '.join(heads)}: no model"]
+        is_model = any((Path(name) / head).is_file() for head in heads)
+        return [] if is_model else [f"the folder '{name}' holds no {' or '.join(heads)}: no model"]
     try:
-        whole = _in_local_cache(name, revision)
+        complete = _in_local_cache(name, revision)
     except HFValidationError:
         return [f"there is no folder '{name}', and no model of a hub can be named so"]
-    if whole:
+    if complete:
         return []
     return [
         f"the model '{name}' is no folder and not on this machine; fetch it where there is a "
@@ -57,15 +58,17 @@ def missing(name: str, revision: str | None, heads: Sequence[str] = ("config.jso
 
 
 def _in_local_cache(name: str, revision: str | None) -> bool:
-    """The configuration and all the weights; a download that was stopped left some out."""
+    """Whether the configuration and all weights are there; a stopped download lacks some."""
     from huggingface_hub import try_to_load_from_cache
 
     def find(file: str) -> Path | None:
-        found = try_to_load_from_cache(name, file, revision=revision)
-        return Path(found) if isinstance(found, str) else None
+        path = try_to_load_from_cache(name, file, revision=revision)
+        return Path(path) if isinstance(path, str) else None
 
     if find("config.json") is None:
         return False
     indices = [find(f"{file}.index.json") for file in _FILES]
-    parts = [json.loads(one.read_text("utf-8"))["weight_map"].values() for one in indices if one]
-    return any(all(map(find, set(files))) for files in [*([one] for one in _FILES), *parts])
+    parts = [
+        json.loads(index.read_text("utf-8"))["weight_map"].values() for index in indices if index
+    ]
+    return any(all(map(find, set(files))) for files in [*([file] for file in _FILES), *parts])

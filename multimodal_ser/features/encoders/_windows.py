@@ -1,4 +1,4 @@
-"""How each kind of speech model hears a clip, and long clips in overlapping windows."""
+"""The input of each kind of speech model; long clips are cut into overlapping windows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Span = tuple[int, int]
 
 
 def spans(frames: int, width: int, overlap: int) -> list[Span]:
-    """First frame and end of each window of `width` frames; the last one is pulled back to fit."""
+    """First frame and end of each window of `width` frames; the last one starts earlier to fit."""
     if frames <= width:
         return [(0, frames)]
     starts = [*range(0, frames - width, width - overlap), frames - width]
@@ -24,7 +24,7 @@ def spans(frames: int, width: int, overlap: int) -> list[Span]:
 
 
 def kept(windows: Sequence[Span]) -> list[Span]:
-    """The frames that each window gives: two windows meet in the middle of what they share."""
+    """The frames that are used of each window: two windows meet in the middle of their overlap."""
     if not windows:
         return []
     seams = [(before[1] + after[0]) // 2 for before, after in pairwise(windows)]
@@ -34,47 +34,49 @@ def kept(windows: Sequence[Span]) -> list[Span]:
 def packed(
     rows: Sequence[Sequence[np.ndarray]], places: Sequence[Sequence[Span]]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """B clips in at most K windows, a missing clip in none.
+    """A batch of B clips of at most K windows each; a missing clip has no window.
 
-    values `[B, K, N, …]`, zeros after each end; lengths `[B, K]` of them, 0 where there is no
-    window; spans `[B, K, 2]` in frames.
+    Returns values `[B, K, N, …]` with zeros after each end; the lengths `[B, K]` of the windows, 0
+    where there is no window; and spans `[B, K, 2]` in frames. rows: the windows of each clip.
+    places: the spans of these windows.
     """
     windows = [window for row in rows for window in row]
     shape = np.max([window.shape for window in windows], axis=0) if windows else (1,)
-    most = max([1, *map(len, rows)])
-    values = np.zeros((len(rows), most, *shape), dtype=np.float32)
-    lengths = torch.zeros(len(rows), most, dtype=torch.long)
-    where = torch.zeros(len(rows), most, 2, dtype=torch.long)
-    for at, (row, place) in enumerate(zip(rows, places, strict=True)):
+    count = max([1, *map(len, rows)])
+    values = np.zeros((len(rows), count, *shape), dtype=np.float32)
+    lengths = torch.zeros(len(rows), count, dtype=torch.long)
+    bounds = torch.zeros(len(rows), count, 2, dtype=torch.long)
+    for clip, (row, place) in enumerate(zip(rows, places, strict=True)):
         for number, (window, span) in enumerate(zip(row, place, strict=True)):
-            values[at, number, : len(window)] = window
-            lengths[at, number] = len(window)
-            where[at, number] = torch.tensor(span)
-    return torch.from_numpy(values), lengths, where
+            values[clip, number, : len(window)] = window
+            lengths[clip, number] = len(window)
+            bounds[clip, number] = torch.tensor(span)
+    return torch.from_numpy(values), lengths, bounds
 
 
-def joined(hidden: Sequence[Tensor], where: Tensor, blank: Tensor) -> tuple[Tensor, Tensor]:
-    """The windows' frames `[L, T, D]`, in order, as clips: x `[B, L, T, D]`, mask `[B, T]`.
+def joined(hidden: Sequence[Tensor], bounds: Tensor, blank: Tensor) -> tuple[Tensor, Tensor]:
+    """Join the windows' frames `[L, T, D]` to clips: x `[B, L, T, D]`, mask `[B, T]`.
 
-    where: spans `[B, K, 2]`; blank `[L, 1, D]`: what stands for a clip without any window.
+    hidden: the frames of all windows, in order. bounds: spans `[B, K, 2]`. blank `[L, 1, D]`: its
+    empty slice stands for a clip without any window.
     """
     remaining, clips = iter(hidden), []
-    for row in where.tolist():
+    for row in bounds.tolist():
         windows = [(start, end) for start, end in row if end]
-        found = islice(remaining, len(windows))
+        states = islice(remaining, len(windows))
         parts = [
             frames[:, first - start : end - start]
-            for frames, (start, _), (first, end) in zip(found, windows, kept(windows), strict=True)
+            for frames, (start, _), (first, end) in zip(states, windows, kept(windows), strict=True)
         ]
         clips.append(torch.cat(parts, dim=1) if parts else blank[:, :0])
-    lengths = torch.tensor([clip.shape[1] for clip in clips], device=where.device)
+    lengths = torch.tensor([clip.shape[1] for clip in clips], device=bounds.device)
     steps = max(1, *(clip.shape[1] for clip in clips))
     x = torch.stack([pad(clip, (0, 0, 0, steps - clip.shape[1])) for clip in clips])
-    return x, torch.arange(steps, device=where.device) < lengths.unsqueeze(1)
+    return x, torch.arange(steps, device=bounds.device) < lengths.unsqueeze(1)
 
 
 class Waveform:
-    """Models that read samples through unpadded convolutions."""
+    """The input of models that read samples through unpadded convolutions."""
 
     def __init__(self, extractor: Any, config: Any) -> None:
         self.extractor = extractor
@@ -90,7 +92,7 @@ class Waveform:
         return samples
 
     def cut(self, samples: np.ndarray, windows: Sequence[Span]) -> list[np.ndarray]:
-        """Samples `[N]` a window, scaled over the whole clip; the last has the clip's odd end."""
+        """Samples `[N]` a window, scaled over the whole clip; the last one keeps the remainder."""
         values = self.extractor(samples, sampling_rate=self.extractor.sampling_rate)
         values = _filled(np.asarray(values["input_values"][0], dtype=np.float32), self.least)
         ends = [(end - 1) * self.stride + self.least for _, end in windows[:-1]]
@@ -99,9 +101,9 @@ class Waveform:
 
 
 class Mel:
-    """w2v-BERT: `stride` mel frames side by side, scaled over the whole clip."""
+    """The input of w2v-BERT: `stride` mel frames side by side, scaled over the whole clip."""
 
-    FRAME, HOP = 400, 160  # samples of one mel frame and between two, fixed in the extractor
+    FRAME, HOP = 400, 160  # samples of a mel frame and between two frames; the extractor fixes both
 
     def __init__(self, extractor: Any, config: Any) -> None:
         self.extractor = extractor
@@ -109,7 +111,7 @@ class Mel:
         self.least = self.FRAME + self.HOP * max(1, extractor.stride - 1)  # a variance needs two
 
     def frames(self, samples: int) -> int:
-        """Only whole frames: the extractor masks the last one where a mel frame is wanting."""
+        """Whole frames only: the extractor masks the last one where a mel frame is missing."""
         return ((samples - self.FRAME) // self.HOP + 1) // self.extractor.stride
 
     def cut(self, samples: np.ndarray, windows: Sequence[Span]) -> list[np.ndarray]:
@@ -123,7 +125,7 @@ class Mel:
 
 
 class Whisper:
-    """Whisper's encoder: every window is filled up to `chunk_length` (30 s) with silence."""
+    """The input of Whisper's encoder: silence fills every window up to `chunk_length` (30 s)."""
 
     def __init__(self, extractor: Any, config: Any) -> None:
         self.extractor = extractor

@@ -1,4 +1,4 @@
-"""The baseline of MFCC, LSTM and convolutions over 128 frames of a clip."""
+"""A baseline: an LSTM, then convolutions, over 128 MFCC frames of a clip."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ _STEPS, _POOL = 128, 4
 
 
 class Encoder(nn.Module):
-    """`[B, 1, hidden]` of 128 frames of MFCC; longer clips are cut, short ones repeat the last.
+    """`[B, 1, hidden]` of 128 MFCC frames; longer clips are cut, shorter ones repeat the last.
 
-    BiLSTM of `n_mfcc` a direction → Linear of twice that on every step, ReLU → convolution
-    5 → 32, ReLU → max-pool 4 → convolution 5 → 64, ReLU → the 32 steps laid flat → Linear, ReLU;
-    dropout after each but the last. MFCC as librosa computes them (windows of 2048, hop 512), and
-    not scaled: at 22,050 Hz the frames are 2.97 s. 2,104,856 parameters with the default options.
+    The layers are BiLSTM of `n_mfcc` units a direction → Linear of twice that on every step, ReLU →
+    convolution 5 → 32, ReLU → max-pool 4 → convolution 5 → 64, ReLU → flatten 32 steps → Linear,
+    ReLU. Dropout follows each but the last. The MFCC are those of librosa (windows of 2048, hop
+    512), and they are not scaled. At 22,050 Hz the frames are 2.97 s. There are 2,104,856
+    parameters with the default options.
     """
 
     modality = "audio"
@@ -67,13 +68,13 @@ class Encoder(nn.Module):
 
     @staticmethod
     def frames(options: Mapping[str, Any]) -> bool:
-        """Whether x holds frames, not samples."""
+        """Whether x holds frames rather than samples."""
         return True
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, 128, n_mfcc]`, lengths `[B]`: 128, or 0 where the sound is missing."""
-        sounds = [at_rate(one, self.rate) for one in inputs]
-        rows = [None if sound is None else self._heard(sound) for sound in sounds]
+        sounds = [at_rate(utterance, self.rate) for utterance in inputs]
+        rows = [None if sound is None else self._coefficients(sound) for sound in sounds]
         x, lengths = padded(rows, (self.n_mfcc,))
         return {"x": nn.functional.pad(x, (0, 0, 0, _STEPS - x.shape[1])), "lengths": lengths}
 
@@ -81,11 +82,12 @@ class Encoder(nn.Module):
         steps = self.steps(self.recurrent(x)[0])
         return Features(self.layers(steps.mT).unsqueeze(1), (lengths > 0).unsqueeze(1))
 
-    def _heard(self, samples: np.ndarray) -> np.ndarray:
+    def _coefficients(self, samples: np.ndarray) -> np.ndarray:
+        """samples `[N]` → MFCC frames `[128, n_mfcc]`."""
         frames = (decibels(self.mel(samples)) @ self.cosines)[:_STEPS]
         return np.pad(frames, ((0, _STEPS - len(frames)), (0, 0)), mode="edge")
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once."""
+    """Options that build the encoder at once."""
     return {"n_mfcc": 13, "hidden": 32}

@@ -20,13 +20,13 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Encoder(nn.Module):
-    """`pool: max` `[B, 1, D]` over the places in the text, `none` `[B, T, D]` of each of them.
+    """`pool: max` `[B, 1, D]` over the words of a text, `none` `[B, T, D]` with a step a word.
 
-    Kim 2014, "Convolutional neural networks for sentence classification": `filters` windows of
-    each of `widths` words, ReLU and the maximum; D = filters · number of widths. A window may
-    reach past the ends of a text, where there are zeros, so a text shorter than it has one too.
-    How words are found and where vectors come from: `Words`. Given the folder of an earlier run
-    as `file`, the embedding is reused as Park et al. 2020 do.
+    Kim 2014, "Convolutional neural networks for sentence classification": `filters` convolutions
+    for each of the `widths` in words, then ReLU and the maximum; D = filters · number of widths. A
+    window may reach past the ends of a text, where there are zeros, so even a text shorter than the
+    window has one. `Words` says what a word is and where its vector comes from. If `file` is the
+    folder of an earlier run, its embedding is reused, as in Park et al. 2020.
     """
 
     modality = "text"
@@ -56,7 +56,7 @@ class Encoder(nn.Module):
         self.dim = filters * len(widths)
 
     def fit(self, inputs: Sequence[Input]) -> None:
-        """Learn the vocabulary from the texts that train."""
+        """Learn the vocabulary from the training texts."""
         self.words.fit(inputs)
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
@@ -66,13 +66,13 @@ class Encoder(nn.Module):
     def forward(self, ids: Tensor, lengths: Tensor) -> Features:
         mask = mask_of(lengths, ids.shape[1])
         vectors = self.words(ids.masked_fill(~mask, 0)).mT
-        found = torch.cat([self._seen(vectors, window) for window in self.windows], dim=1)
-        steps = torch.relu(found.mT)
+        responses = torch.cat([self._convolve(vectors, window) for window in self.windows], dim=1)
+        steps = torch.relu(responses.mT)
         if self.pool == "none":
             return Features(self.drop(steps), mask)
         return Features(self.drop(pooling.maximum(steps, mask)).unsqueeze(1), mask[:, :1])
 
-    def _seen(self, vectors: Tensor, window: nn.Module) -> Tensor:
+    def _convolve(self, vectors: Tensor, window: nn.Module) -> Tensor:
         """`[B, size, T]` → `[B, filters, T]`."""
         assert isinstance(window, nn.Conv1d)
         before = (window.kernel_size[0] - 1) // 2
@@ -80,14 +80,14 @@ class Encoder(nn.Module):
         return window(nn.functional.pad(vectors, (before, after)))
 
     def state(self) -> dict[str, bytes]:
-        """The vocabulary and its vectors, as files that `file:` of another network can name."""
+        """The vocabulary and its vectors, as files that `file` of another network can name."""
         return self.words.state()
 
     def load_state(self, files: Mapping[str, bytes]) -> None:
-        """The vocabulary that gave these files; weights are in `state_dict`."""
+        """Restore the vocabulary of these files; the weights are in `state_dict`."""
         self.words.load_state(files)
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once."""
+    """Options that build the encoder at once."""
     return {"size": 8, "filters": 6, "min_count": 1}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from multimodal_ser.features.encoders._spectral import at_rate, mask_of, padded
 from multimodal_ser.types import Features, Input, MissingError
 
-_SHORTEST = 0.1  # seconds; openSMILE answers NaN below 0.06
+_SHORTEST = 0.1  # seconds; openSMILE returns NaN below 0.06
 _WAY_OUT = "egemaps needs openSMILE: pip install 'multimodal_ser[egemaps]'"
 _LEVELS = {"functionals": "Functionals", "none": "LowLevelDescriptors"}
 
@@ -24,10 +24,10 @@ _LEVELS = {"functionals": "Functionals", "none": "LowLevelDescriptors"}
 class Encoder(nn.Module):
     """eGeMAPSv02 (Eyben et al. 2016): `functionals` `[B, 1, 88]`, `none` `[B, T, 25]` every 10 ms.
 
-    openSMILE 3 may be used for research and teaching, not in a product: its licence is audEERING's
-    own, so the package is an extra. sample_rate: None takes each file at its own, as openSMILE's
-    command line does; some descriptors move with the rate, so a corpus of many rates needs one.
-    Clips shorter than 0.1 s are filled up with zeros.
+    openSMILE 3 may be used for research and teaching, not in a product. Its licence is audEERING's
+    own, so the package is an optional extra. sample_rate: None keeps each file's own rate, as
+    openSMILE's command line does. Some descriptors depend on the rate, so a corpus of several rates
+    needs one common rate. Clips shorter than 0.1 s are filled up with zeros.
     """
 
     modality = "audio"
@@ -49,49 +49,49 @@ class Encoder(nn.Module):
 
     @staticmethod
     def missing(options: Mapping[str, Any]) -> list[str]:
-        """What must be installed first, with the command that does it."""
+        """Messages about what the user must install first, with the command that does it."""
         return [] if find_spec("opensmile") else [_WAY_OUT]
 
     @staticmethod
     def light(options: Mapping[str, Any]) -> bool:
-        """A small row of each clip alone, so that it may be made while the clip is decoded."""
+        """Whether a clip has one small row, which may be computed while the clip is decoded."""
         return options["pool"] == "functionals"
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, T, dim]`, lengths `[B]` in frames, 0 where the sound is missing."""
-        x, lengths = padded([self._one(one) for one in inputs], (self.dim,))
+        x, lengths = padded([self._row(utterance) for utterance in inputs], (self.dim,))
         return {"x": x, "lengths": lengths}
 
     def forward(self, x: Tensor, lengths: Tensor) -> Features:
         return Features(x, mask_of(lengths, x.shape[1]))
 
     def remarks(self, inputs: Sequence[Input]) -> list[str]:
-        """`padded to 0.1 s` where the clip was shorter."""
-        return [f"padded to {_SHORTEST:g} s" if _is_short(one) else "" for one in inputs]
+        """A remark for each clip: `padded to 0.1 s` where the clip was shorter."""
+        return [f"padded to {_SHORTEST:g} s" if _is_short(clip) else "" for clip in inputs]
 
     @cached_property
-    def _machine(self) -> Any:
-        """Made at the first clip: the package takes a second to import."""
-        opensmile = import_module("opensmile")  # an extra, so no checker knows it
+    def _smile(self) -> Any:
+        """The openSMILE extractor, built at the first clip: the import takes a second."""
+        opensmile = import_module("opensmile")  # optional, so a type checker may lack it
 
         level = getattr(opensmile.FeatureLevel, _LEVELS[self.pool])
         return opensmile.Smile(feature_set=opensmile.FeatureSet.eGeMAPSv02, feature_level=level)
 
-    def _one(self, one: Input) -> np.ndarray | None:
-        samples = at_rate(one, self.sample_rate or one.rate or 0)
+    def _row(self, utterance: Input) -> np.ndarray | None:
+        samples = at_rate(utterance, self.sample_rate or utterance.rate or 0)
         if samples is None:
             return None
-        rate = self.sample_rate or one.rate or 0
-        short = round(_SHORTEST * rate) - len(samples)
-        if short > 0:
-            samples = np.pad(samples, (0, short))
-        return self._machine(samples, rate)[0].T.astype(np.float32)
+        rate = self.sample_rate or utterance.rate or 0
+        padding = round(_SHORTEST * rate) - len(samples)
+        if padding > 0:
+            samples = np.pad(samples, (0, padding))
+        return self._smile(samples, rate)[0].T.astype(np.float32)
 
 
-def _is_short(one: Input) -> bool:
-    return one.samples is not None and len(one.samples) < round(_SHORTEST * (one.rate or 0))
+def _is_short(clip: Input) -> bool:
+    return clip.samples is not None and len(clip.samples) < round(_SHORTEST * (clip.rate or 0))
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once."""
+    """Options that build the encoder at once."""
     return {"sample_rate": 16000}

@@ -19,11 +19,12 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Encoder(nn.Module):
-    """`pool: last` `[B, 1, D]`: each direction at its end; `mean` over words; `none` `[B, T, D]`.
+    """`pool: last` `[B, 1, D]` of both directions' ends, `mean` over words, `none` `[B, T, D]`.
 
-    The text side of Yoon et al. 2018, "Multimodal speech emotion recognition using audio and
-    text": a GRU of `hidden` units a direction over vectors of `size`, dropout on both sides of it.
-    How words are found and where vectors come from: `Words`; freeze keeps given ones as they are.
+    This is the text side of Yoon et al. 2018, "Multimodal speech emotion recognition using audio
+    and text": a GRU of `hidden` units a direction over vectors of `size`, with dropout before and
+    after it. `Words` says what a word is and where its vector comes from. freeze keeps given
+    vectors as they are.
     """
 
     modality = "text"
@@ -53,7 +54,7 @@ class Encoder(nn.Module):
         self.dim = hidden * (2 if bidirectional else 1)
 
     def fit(self, inputs: Sequence[Input]) -> None:
-        """Learn the vocabulary from the texts that train."""
+        """Learn the vocabulary from the training texts."""
         self.words.fit(inputs)
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
@@ -75,14 +76,14 @@ class Encoder(nn.Module):
         return Features(self.drop(steps), mask)
 
     def state(self) -> dict[str, bytes]:
-        """The vocabulary and its vectors, as files that `file:` of another network can name."""
+        """The vocabulary and its vectors, as files that `file` of another network can name."""
         return self.words.state()
 
     def load_state(self, files: Mapping[str, bytes]) -> None:
-        """The vocabulary that gave these files; weights are in `state_dict`."""
+        """Restore the vocabulary of these files; the weights are in `state_dict`."""
         self.words.load_state(files)
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once."""
+    """Options that build the encoder at once."""
     return {"size": 8, "hidden": 6, "min_count": 1}

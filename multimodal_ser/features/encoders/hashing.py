@@ -1,4 +1,4 @@
-"""Hashed word n-grams: a bag of words that needs no vocabulary, so nothing is fitted."""
+"""Hashed word n-grams: a bag of words without a vocabulary, so nothing is fitted."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Encoder(nn.Module):
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, buckets]`, present `[B]`."""
-        counts = self.vectorizer.transform([one.text or "" for one in inputs])
-        present = torch.tensor([one.text is not None for one in inputs])
+        counts = self.vectorizer.transform([utterance.text or "" for utterance in inputs])
+        present = torch.tensor([utterance.text is not None for utterance in inputs])
         return {"x": torch.from_numpy(csr_array(counts).toarray()).float(), "present": present}
 
     def forward(self, x: Tensor, present: Tensor) -> Features:
@@ -43,5 +43,5 @@ class Encoder(nn.Module):
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once."""
+    """Options that build the encoder at once."""
     return {"buckets": 64}

@@ -1,4 +1,4 @@
-"""Any speech model of the Hugging Face hub: wav2vec 2.0, HuBERT, WavLM, w2v-BERT, Whisper, …."""
+"""Hidden states of a Hugging Face speech model: wav2vec 2.0, HuBERT, WavLM, w2v-BERT, Whisper."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from multimodal_ser.features.encoders._windows import Span, Waveform, Whisper, j
 from multimodal_ser.features.pooling import Pool, width
 from multimodal_ser.types import ConfigError, Features, Finetune, Input
 
-_UNUSED = ("masked_spec_embed", "adapter.", "decoder.")  # weights that no frame depends on
+_UNUSED = ("masked_spec_embed", "adapter.", "decoder.")  # no frame depends on these weights
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
 class Window:
-    """Clips longer than `seconds` are cut; neighbours share `overlap` seconds."""
+    """Clips longer than `seconds` are cut into windows; neighbours share `overlap` seconds."""
 
     seconds: Annotated[float, Field(gt=0)] = 30.0
     overlap: Annotated[float, Field(ge=0)] = 4.0
@@ -48,9 +48,9 @@ class Encoder(nn.Module):
     """Hidden states of a speech model: `pool: none` `[B, T, D]`, else `[B, 1, D']`.
 
     model, revision: hub name or folder, and branch, tag or commit. layer: 0 is the input of the
-    first layer, `last` the model's own output (an adapter after it is left out), `weighted` all of
-    them, `[B, L, T, D]`. precision: of the forward; the rows are float32. window: None runs every
-    clip whole. learning: what of it learns, None: it is frozen.
+    first layer, `last` is the model's own output (without an adapter after it), `weighted` is all
+    layers, `[B, L, T, D]`. precision: of the forward pass; the rows are float32. window: None runs
+    each clip as a whole. learning: the part that learns; None means that all is frozen.
     """
 
     modality = "audio"
@@ -78,15 +78,15 @@ class Encoder(nn.Module):
         self.front = front_of(model, revision, config)
         self.rate: int = self.front.extractor.sampling_rate
         self.model: Any = load_model(model, revision, config, _UNUSED)
-        self.valid = self._settle()
+        self.valid = self._keep_encoder()
         self.count = len(self._layers()) + 1
         self.index = layer_index(layer, self.count)
-        if self.index is not None:  # a model may norm what its last layer gives, so one more stays
+        if self.index is not None:  # a model may norm its last layer's output, so one more stays
             del self._layers()[self.index + 1 :]
         self.learning: Learning | None = None
         if learning:
-            read, above = _finetune.parted(self._layers(), self.index)
-            self.learning = Learning(self.model, read, learning, above)
+            needed, unread = _finetune.parted(self._layers(), self.index)
+            self.learning = Learning(self.model, needed, learning, unread)
         else:
             lighten(self.model, _DTYPES.get(precision))
         self.window, self.precision = window, precision
@@ -98,22 +98,22 @@ class Encoder(nn.Module):
 
     @staticmethod
     def stored(options: Mapping[str, Any]) -> dict[str, Any]:
-        """The options under which features are kept: all pooled layers cost one pass."""
+        """The options of the stored features: one pass computes all pooled layers."""
         return stored_options(options)
 
     @staticmethod
     def weights_hash(options: Mapping[str, Any]) -> str:
-        """Of the weights that features come from, wherever they lie."""
+        """The hash of the weights that compute the features, whatever their path."""
         return of_model(options["model"], options["revision"])
 
     @staticmethod
     def missing(options: Mapping[str, Any]) -> list[str]:
-        """What must be fetched first, with the command that does it."""
+        """Messages about what the user must fetch first, with the command that does it."""
         return missing(options["model"], options["revision"])
 
     @property
     def mixed(self) -> int:
-        """How many layers are given, to be mixed; 0 where it is one."""
+        """How many layers the features hold for mixing; 0 where they hold one layer."""
         return self.count if self.index is None else 0
 
     def train(self, mode: bool = True) -> Encoder:
@@ -123,62 +123,64 @@ class Encoder(nn.Module):
         return self
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
-        """values `[B, K, N, …]` of K windows, lengths `[B, K]` of them, spans `[B, K, 2]`."""
+        """values `[B, K, N, …]` of K windows, lengths `[B, K]` of values, spans `[B, K, 2]`."""
         rows, places = [], []
-        for one in inputs:
-            samples = at_rate(one, self.rate)
+        for utterance in inputs:
+            samples = at_rate(utterance, self.rate)
             places.append([] if samples is None else self._spans(len(samples)))
             rows.append([] if samples is None else self.front.cut(samples, places[-1]))
         return dict(zip(("values", "lengths", "spans"), packed(rows, places), strict=True))
 
     def remarks(self, inputs: Sequence[Input]) -> list[str]:
-        """What was done to a clip that the model could not take as it is."""
-        return [self._remark(one) for one in inputs]
+        """A remark for each clip; it says how a clip was changed to fit the model."""
+        return [self._remark(utterance) for utterance in inputs]
 
     def forward(self, values: Tensor, lengths: Tensor, spans: Tensor) -> Features:
-        alive = lengths.flatten() > 0
-        block = len(values)  # windows of one clip run as many at a time as the batch has clips
+        present = lengths.flatten() > 0
+        block = len(values)  # as many windows run at a time as the batch has clips
         parts = zip(
-            values.flatten(0, 1)[alive].split(block),
-            lengths.flatten()[alive].split(block),
-            (spans[..., 1] - spans[..., 0]).flatten()[alive].split(block),
+            values.flatten(0, 1)[present].split(block),
+            lengths.flatten()[present].split(block),
+            (spans[..., 1] - spans[..., 0]).flatten()[present].split(block),
             strict=True,
         )
         hidden = [row for part in parts if len(part[0]) for row in self._hidden(*part)]
-        kept = self.count if self.index is None else 1
-        blank = values.new_zeros(kept, 1, self.model.config.hidden_size)
+        layers = self.count if self.index is None else 1
+        blank = values.new_zeros(layers, 1, self.model.config.hidden_size)
         x, mask = joined(hidden, spans, blank)
         if self.pool:
-            x = torch.stack([self.pool(Features(one, mask)) for one in x.unbind(1)], 1).unsqueeze(2)
+            x = torch.stack(
+                [self.pool(Features(frames, mask)) for frames in x.unbind(1)], 1
+            ).unsqueeze(2)
             mask = mask.any(1, keepdim=True)
         return Features(x if self.index is None else x[:, 0], mask)
 
     def _hidden(self, values: Tensor, lengths: Tensor, frames: Tensor) -> Tensor:
-        """`[R, L, T, D]` of the windows `[R, N, …]`: all layers, or (L = 1) the one asked for."""
+        """States `[R, L, T, D]` of windows `[R, N, …]`: all layers, or the chosen one (L = 1)."""
         padded = bool((lengths < values.shape[1]).any())
         if self.valid:
             self.valid.tell(*((lengths, frames) if padded else (None, None)))
         mask = mask_of(lengths, values.shape[1]).long() if padded else None
         top = len(self._layers())
-        whole = self.index is not None and self.index == self.count - 1
-        with self._cast(values.device.type), _calm():
-            found = self.model(values, attention_mask=mask, output_hidden_states=not whole)
-        if whole:
-            return found.last_hidden_state.float().unsqueeze(1)
+        only_last = self.index is not None and self.index == self.count - 1
+        with self._cast(values.device.type), _without_warning():
+            output = self.model(values, attention_mask=mask, output_hidden_states=not only_last)
+        if only_last:
+            return output.last_hidden_state.float().unsqueeze(1)
         if self.index is not None:
-            return found.hidden_states[self.index].float().unsqueeze(1)
-        states = [*found.hidden_states[:top], found.last_hidden_state]
+            return output.hidden_states[self.index].float().unsqueeze(1)
+        states = [*output.hidden_states[:top], output.last_hidden_state]
         return torch.stack(states, dim=1).float()
 
     def _cast(self, device: str) -> AbstractContextManager[Any]:
-        """A frozen model's own precision; one that learns runs in the learner's."""
+        """The autocast of a frozen model; if the model learns, the learner sets the precision."""
         if self.learning:
             return nullcontext()
         half = _DTYPES.get(self.precision)
         return torch.autocast(device, dtype=half, enabled=half is not None)
 
-    def _settle(self) -> Valid | None:
-        """Leave out what stands after the encoder, and make the rest blind to padding."""
+    def _keep_encoder(self) -> Valid | None:
+        """Remove the parts after the encoder, and make the rest ignore padding."""
         if isinstance(self.front, Whisper):
             self.model = self.model.get_encoder()
             return None
@@ -190,7 +192,7 @@ class Encoder(nn.Module):
         return body.layers
 
     def _frames_of_window(self) -> tuple[int, int] | None:
-        """Width and overlap in frames; ConfigError where they cannot work."""
+        """Width and overlap of the windows in frames; ConfigError where they cannot work."""
         chunk = getattr(self.front.extractor, "chunk_length", math.inf)
         if self.window is None:
             if chunk < math.inf:
@@ -213,10 +215,10 @@ class Encoder(nn.Module):
         frames = self.front.frames(max(samples, self.front.least))
         return spans(frames, *self.cut) if self.cut else [(0, frames)]
 
-    def _remark(self, one: Input) -> str:
-        if one.samples is None or one.rate is None:
+    def _remark(self, utterance: Input) -> str:
+        if utterance.samples is None or utterance.rate is None:
             return ""
-        samples = math.ceil(len(one.samples) * self.rate / one.rate)
+        samples = math.ceil(len(utterance.samples) * self.rate / utterance.rate)
         if samples < self.front.least:
             return "padded to the receptive field"
         if self.window and len(self._spans(samples)) > 1:
@@ -225,15 +227,15 @@ class Encoder(nn.Module):
 
 
 @contextmanager
-def _calm() -> Iterator[None]:
-    """WavLM gives torch masks of two types, which it says in a warning to everyone."""
+def _without_warning() -> Iterator[None]:
+    """Hide a warning: WavLM gives torch masks of two types."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
         yield
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """A wav2vec 2.0 with random weights, small enough to be written at once."""
+    """Options for a small wav2vec 2.0 with random weights, which this function writes."""
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
     config = Wav2Vec2Config(

@@ -1,4 +1,4 @@
-"""BETO or any other pre-trained text model, by its hub name or its folder: hidden states."""
+"""Hidden states of BETO or any other pre-trained text model, by hub name or folder."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _FRAMES = ("none", "attention")
 class Encoder(nn.Module):
     """Hidden states of the tokens `[B, T, D]`, or pooled `[B, 1, D]` (`mean_std`: 2 D).
 
-    The frames, and so `mean`, `mean_std` and `max`, are of all tokens but padding, the special
-    ones ([CLS], [SEP]) included: what "the last hidden states, averaged" means in most papers.
-    `cls` is the first token. The model's own pooler is never used, as many checkpoints leave it
-    random. layer: 0 is the embeddings, negative ones count from the end, `weighted` gives all.
-    max_length in tokens with the special ones, None: all that the model takes. precision: bf16
-    computes in half the bits where that is safe, and is then equal in a batch to 1e-2 only.
-    learning: what of it learns, None: it is frozen.
+    The frames are all tokens except padding, and `mean`, `mean_std` and `max` are taken over them.
+    The special tokens ([CLS], [SEP]) are included, as in most papers that average the last hidden
+    states. `cls` is the first token. The model's own pooler is never used, since it is random in
+    many checkpoints. layer: 0 is the embeddings, negative numbers count from the end, `weighted` is
+    all layers. max_length in tokens, special tokens included; None is the model's own limit.
+    precision: bf16 computes in half the bits where that is safe; rows then depend on their batch by
+    up to 1e-2. learning: the part that learns; None means that all is frozen.
     """
 
     modality = "text"
@@ -59,8 +59,8 @@ class Encoder(nn.Module):
         self.precision = precision
         self.learning: Learning | None = None
         if learning:
-            read, above = _finetune.parted(_finetune.blocks(self.network), self.chosen)
-            self.learning = Learning(self.network, read, learning, above)
+            needed, unread = _finetune.parted(_finetune.blocks(self.network), self.chosen)
+            self.learning = Learning(self.network, needed, learning, unread)
         else:
             _hf.lighten(self.network, torch.bfloat16 if precision == "bf16" else None)
         size = self.network.config.hidden_size
@@ -73,22 +73,26 @@ class Encoder(nn.Module):
 
     @staticmethod
     def stored(options: Mapping[str, Any]) -> dict[str, Any]:
-        """Pooled: the table of all layers, so that each costs one pass; frames: the one layer."""
+        """The options of the stored features.
+
+        Pooled features are stored for all layers, so that one pass serves each layer. Frames are
+        stored for the one layer.
+        """
         return _hf.stored_options(options)
 
     @staticmethod
     def weights_hash(options: Mapping[str, Any]) -> str:
-        """Of the weights that features come from, wherever they lie."""
+        """The hash of the weights that compute the features, whatever their path."""
         return _weights.of_model(options["model"], options["revision"])
 
     @staticmethod
     def missing(options: Mapping[str, Any]) -> list[str]:
-        """What must be fetched first, with the command that does it."""
+        """Messages about what the user must fetch first, with the command that does it."""
         return _weights.missing(options["model"], options["revision"])
 
     @property
     def mixed(self) -> int:
-        """How many layers are given, to be mixed; 0 where it is one."""
+        """How many layers the features hold for mixing; 0 where they hold one layer."""
         return self.layers if self.chosen is None else 0
 
     def train(self, mode: bool = True) -> Encoder:
@@ -114,35 +118,35 @@ class Encoder(nn.Module):
         parts, order, frames = [], [], self.pool in _FRAMES
         mask = attention_mask.bool() & present.unsqueeze(1)
         for rows, longest in _tokens.alike(attention_mask.sum(1).tolist(), input_ids.device):
-            said = self._said({key: one[rows, :longest] for key, one in tokens.items()})
-            here = [self._pooled(one.float(), mask[rows, :longest]) for one in said]
-            wanting = mask.shape[1] - longest if frames else 0
-            parts.append(nn.functional.pad(torch.stack(here, dim=1), (0, 0, 0, wanting)))
+            states = self._states({key: ids[rows, :longest] for key, ids in tokens.items()})
+            pooled = [self._pooled(state.float(), mask[rows, :longest]) for state in states]
+            missing = mask.shape[1] - longest if frames else 0
+            parts.append(nn.functional.pad(torch.stack(pooled, dim=1), (0, 0, 0, missing)))
             order += rows
         x = torch.cat(parts)[torch.tensor(order, device=input_ids.device).argsort()]
         mask = mask if frames else mask.any(1, keepdim=True)
         return Features(x if self.chosen is None else x[:, 0], mask)
 
-    def _said(self, tokens: dict[str, Tensor]) -> list[Tensor]:
-        """The layers asked for, each `[B, T, D]`."""
+    def _states(self, tokens: dict[str, Tensor]) -> list[Tensor]:
+        """The hidden states of the chosen layers, each `[B, T, D]`."""
         last = self.chosen == self.layers - 1
-        if self.learning:  # in the learner's precision
-            return self._chosen(self.network(**tokens, output_hidden_states=not last))
+        if self.learning:  # the learner sets the precision
+            return self._select(self.network(**tokens, output_hidden_states=not last))
         half = self.precision == "bf16"
         with torch.autocast(tokens["input_ids"].device.type, torch.bfloat16, enabled=half):
-            return self._chosen(self.network(**tokens, output_hidden_states=not last))
+            return self._select(self.network(**tokens, output_hidden_states=not last))
 
     def remarks(self, inputs: Sequence[Input]) -> list[str]:
-        """Which texts are longer than the model reads."""
+        """A remark for each text; it is not empty where the text is longer than the model reads."""
         if self.max_length is None:
             return [""] * len(inputs)
         return _tokens.truncated(self.tokenizer, _tokens.texts_of(inputs)[0], self.max_length)
 
-    def _chosen(self, said: Any) -> list[Tensor]:
-        """The layers asked for, each `[B, T, D]`; the last one as the model gives it out."""
+    def _select(self, output: Any) -> list[Tensor]:
+        """The chosen layers, each `[B, T, D]`; the last layer is the model's final output."""
         if self.chosen == self.layers - 1:
-            return [said.last_hidden_state]
-        layers = [*said.hidden_states[:-1], said.last_hidden_state]
+            return [output.last_hidden_state]
+        layers = [*output.hidden_states[:-1], output.last_hidden_state]
         return layers if self.chosen is None else [layers[self.chosen]]
 
     def _pooled(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -154,6 +158,6 @@ class Encoder(nn.Module):
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once: a random BERT and its tokenizer, which this writes."""
+    """Options for a random BERT and its tokenizer, which this function writes."""
     _tokens.write_tiny(folder / "tiny-bert")
     return {"model": str(folder / "tiny-bert")}

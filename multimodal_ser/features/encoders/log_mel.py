@@ -21,7 +21,7 @@ Seconds = Annotated[float, Field(gt=0)]
 class Encoder(nn.Module):
     """ln(mel power + 1e-10) of Hann windows that lie wholly inside the clip: `[B, T, n_mels]`.
 
-    No window reaches past an edge, so padding cannot change a frame; a clip shorter than one
+    No window reaches past an edge, so padding cannot change a frame. A clip shorter than one
     window is filled up with zeros to one frame.
     """
 
@@ -53,12 +53,12 @@ class Encoder(nn.Module):
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """samples `[B, N]`, lengths `[B]` in samples, 0 where the sound is missing."""
-        samples, lengths = padded([at_rate(one, self.sample_rate) for one in inputs])
+        samples, lengths = padded([at_rate(utterance, self.sample_rate) for utterance in inputs])
         return {"samples": samples, "lengths": lengths}
 
     def forward(self, samples: Tensor, lengths: Tensor) -> Features:
-        short = max(0, self.width - samples.shape[1])
-        samples = nn.functional.pad(samples, (0, short))
+        padding = max(0, self.width - samples.shape[1])
+        samples = nn.functional.pad(samples, (0, padding))
         frames = samples.unfold(1, self.width, self.hop)
         spectrum = torch.fft.rfft(frames * self.taper, n=self.n_fft)
         x = torch.log(spectrum.abs().square() @ self.bands + 1e-10)
@@ -67,5 +67,5 @@ class Encoder(nn.Module):
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once."""
+    """Options that build the encoder at once."""
     return {"n_mels": 24}

@@ -23,14 +23,14 @@ class Encoder(nn.Module):
     """`[B, 1, 512]`: four times convolution, BN, ReLU, max-pool; then the mean over time.
 
     Dai et al., "Very deep convolutional neural networks for raw waveforms", 2016: convolutions of
-    80 samples every 4 → 128, then of 3 → 128, 256, 512, unpadded, and pool 4 after each: 553,984
-    parameters. A step of the last layer sees 1,772 samples, and there is one every 1,024. ReLU
-    comes after the pool here, which gives the same values for a quarter of the work.
+    80 samples every 4 → 128, then of 3 → 128, 256, 512, unpadded, with pool 4 after each. There are
+    553,984 parameters. A step of the last layer covers 1,772 samples, and there is one every 1,024.
+    ReLU comes after the pool here: the values are the same, for a quarter of the work.
 
-    `mfcc` and `log_mel` give `bands` values every 10 ms, which the first convolution takes as
-    channels, 3 frames wide; with pool 2, since frames come a hundred times slower than samples.
-    A step sees 46 frames then. Shorter clips are filled up with zeros to one step.
-    trim: cut off what is that many dB below the loudest part at both ends.
+    `mfcc` and `log_mel` are `bands` values every 10 ms. The first convolution takes them as
+    channels and is 3 frames wide. The pool is 2, since frames are a hundred times slower than
+    samples, and a step covers 46 frames. Shorter clips are filled up with zeros to one step.
+    trim: both ends are cut off where they are this many dB below the loudest part.
     """
 
     modality = "audio"
@@ -57,20 +57,20 @@ class Encoder(nn.Module):
         self.least = 1
         for kernel, stride in reversed(self.shapes):
             self.least = (self.least * self.pool - 1) * stride + kernel
-        layers, given = [], 1 if raw else bands
+        layers, channels = [], 1 if raw else bands
         for width, (kernel, stride) in zip(_WIDTHS, self.shapes, strict=True):
-            layers += [nn.Conv1d(given, width, kernel, stride), nn.BatchNorm1d(width)]
+            layers += [nn.Conv1d(channels, width, kernel, stride), nn.BatchNorm1d(width)]
             layers += [nn.MaxPool1d(self.pool), nn.ReLU()]
-            given = width
+            channels = width
         self.layers = nn.Sequential(*layers)
 
     @staticmethod
     def frames(options: Mapping[str, Any]) -> bool:
-        """Whether x holds frames, not samples."""
+        """Whether x holds frames rather than samples."""
         return options["input"] != "waveform"
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
-        """x `[B, N]` samples or `[B, T, bands]` frames, lengths `[B]`, 0 where it is missing."""
+        """x `[B, N]` samples or `[B, T, bands]` frames; lengths `[B]`, 0 if it is missing."""
         return self.hearing(inputs)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Features:
@@ -83,7 +83,7 @@ class Encoder(nn.Module):
         return Features(pooling.mean(x, steps).unsqueeze(1), present)
 
     def steps(self, lengths: Tensor) -> Tensor:
-        """`[B]`: how many steps of the last layer see nothing but the clip, 1 at least."""
+        """`[B]`: how many steps of the last layer cover no padding; at least 1."""
         lengths = lengths.clamp(min=self.least)
         for kernel, stride in self.shapes:
             lengths = ((lengths - kernel) // stride + 1) // self.pool
@@ -91,5 +91,5 @@ class Encoder(nn.Module):
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once."""
+    """Options that build the encoder at once."""
     return {}

@@ -1,4 +1,4 @@
-"""MFCC, number for number as librosa computes them: the handcrafted baseline."""
+"""MFCC with the same values as those of librosa: the handcrafted baseline."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _PARTS = {"none": 1, "mean": 1, "mean_std": 2, "stats": 2 * len(STATISTICS)}
 class Encoder(nn.Module):
     """`pool: none` `[B, T, n_mfcc]`; `mean` `[B, 1, n_mfcc]`; `mean_std` twice that.
 
-    `pool: stats` describes how each coefficient, and its slope over nine frames, is distributed
-    over the clip: STATISTICS of the coefficients, then those of the slopes, `[B, 1, 10 n_mfcc]`.
-    librosa's defaults (windows of 2048, hop 512, centred, top 80 dB); the mel bands are raised to
-    `n_mfcc` where that asks for more than 128.
+    `pool: stats` describes the distribution of each coefficient, and of its slope over nine frames,
+    over the clip: STATISTICS of the coefficients, then of the slopes, `[B, 1, 10 n_mfcc]`. The
+    defaults are librosa's (windows of 2048, hop 512, centred, top 80 dB). There are 128 mel bands,
+    or `n_mfcc` bands if that is more.
     """
 
     modality = "audio"
@@ -49,23 +49,23 @@ class Encoder(nn.Module):
 
     @staticmethod
     def light(options: Mapping[str, Any]) -> bool:
-        """A small row of each clip alone, so that it may be made while the clip is decoded."""
+        """Whether a clip has one small row, which may be computed while the clip is decoded."""
         return options["pool"] != "none"
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, T, dim]`, lengths `[B]` in frames, 0 where the sound is missing."""
-        rows = [self._one(at_rate(one, self.sample_rate)) for one in inputs]
+        rows = [self._row(at_rate(utterance, self.sample_rate)) for utterance in inputs]
         x, lengths = padded(rows, (self.dim,))
         return {"x": x, "lengths": lengths}
 
     def forward(self, x: Tensor, lengths: Tensor) -> Features:
         return Features(x, mask_of(lengths, x.shape[1]))
 
-    def _one(self, samples: np.ndarray | None) -> np.ndarray | None:
+    def _row(self, samples: np.ndarray | None) -> np.ndarray | None:
         if samples is None:
             return None
         level = decibels(self.mel(samples))
-        if self.pool == "mean":  # the transform is linear, so the mean may come first
+        if self.pool == "mean":  # the transform is linear, so the mean can be taken first
             return level.mean(0, keepdims=True) @ self.cosines
         frames = level @ self.cosines
         if self.pool == "none":
@@ -76,5 +76,5 @@ class Encoder(nn.Module):
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once."""
+    """Options that build the encoder at once."""
     return {"n_mfcc": 13, "pool": "mean_std"}

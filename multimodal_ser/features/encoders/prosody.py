@@ -1,4 +1,4 @@
-"""Pitch, level, brightness, pauses and speaking rate: how something is said, in plain units."""
+"""Prosody in plain units: pitch, level, brightness, pauses and speaking rate."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Hertz = Annotated[float, Field(gt=0)]
 class Encoder(nn.Module):
     """`pool: none`: FRAME_NAMES every 10 ms, `[B, T, 6]`; `stats`: NAMES, `[B, 1, 63]`.
 
-    Pitch by YIN, in semitones above 27.5 Hz, 0 where there is none. A frame is voiced where the
-    difference to itself one period later is below 0.3 of the mean over shorter lags, and the level
-    is within 40 dB of the clip's loudest frame and above −80 dB of full scale. The statistics of
-    frames are over voiced ones, and 0 without any.
-    A pause is 0.1 s or more, more than 30 dB below the loudest frame, between louder ones; a
-    syllable is a peak of the smoothed level that stands out by 2 dB and holds a voiced frame.
+    Pitch is found by YIN, in semitones above 27.5 Hz, and is 0 in unvoiced frames. A frame is
+    voiced where two conditions hold: its difference to itself one period later is below 0.3 of the
+    mean over shorter lags, and its level is within 40 dB of the clip's loudest frame and above
+    −80 dB of full scale. The statistics are over the voiced frames, and 0 if there are none.
+    A pause lasts 0.1 s or more, is more than 30 dB below the loudest frame, and lies between louder
+    frames. A syllable is a peak of the smoothed level in a voiced frame, with a prominence of 2 dB.
     """
 
     modality = "audio"
@@ -54,19 +54,19 @@ class Encoder(nn.Module):
 
     @staticmethod
     def light(options: Mapping[str, Any]) -> bool:
-        """A small row of each clip alone, so that it may be made while the clip is decoded."""
+        """Whether a clip has one small row, which may be computed while the clip is decoded."""
         return options["pool"] == "stats"
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, T, dim]`, lengths `[B]` in frames, 0 where the sound is missing."""
-        rows = [self._one(at_rate(one, self.grid.rate)) for one in inputs]
+        rows = [self._row(at_rate(utterance, self.grid.rate)) for utterance in inputs]
         x, lengths = padded(rows, (self.dim,))
         return {"x": x, "lengths": lengths}
 
     def forward(self, x: Tensor, lengths: Tensor) -> Features:
         return Features(x, mask_of(lengths, x.shape[1]))
 
-    def _one(self, samples: np.ndarray | None) -> np.ndarray | None:
+    def _row(self, samples: np.ndarray | None) -> np.ndarray | None:
         if samples is None:
             return None
         frames = frames_of(samples, self.grid)
@@ -74,5 +74,5 @@ class Encoder(nn.Module):
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once."""
+    """Options that build the encoder at once."""
     return {}

@@ -1,4 +1,4 @@
-"""A light residual network over log-mel frames, made to be trained from scratch on a CPU."""
+"""A small residual network over log-mel frames, to be trained from scratch on a CPU."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _BLOCKS = (1, 1, 1, 2)
 class Encoder(nn.Module):
     """`pool: mean_std` `[B, 1, 10 width]` over time, or `none` `[B, T / 16, 5 width]`.
 
-    The residual network of He et al. 2016, narrow: a 5×5 stem of stride 2, then five basic blocks,
-    three of them of stride 2 in time and frequency, and the mean over frequency. Widths of 24, 48,
-    96 and 120 keep it at 678,456 parameters and, in bfloat16, at 5.5 seconds of one core for
-    a thousand clips of 3 s, forwards and backwards.
-    It is given `n_mels` log-mel bands every 10 ms, each scaled over the clip.
+    This is a narrow form of the residual network of He et al. 2016: a 5×5 stem of stride 2, then
+    five basic blocks, three of them of stride 2 in time and frequency, and the mean over frequency.
+    Widths of 24, 48, 96 and 120 give 678,456 parameters. In bfloat16, a thousand clips of 3 s take
+    5.5 seconds of one core, forwards and backwards.
+    The input is `n_mels` log-mel bands every 10 ms, each scaled over the clip.
     """
 
     modality = "audio"
@@ -56,16 +56,16 @@ class Encoder(nn.Module):
         self.stem = nn.Sequential(
             nn.Conv2d(1, width, 5, 2, 2, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
-        self.blocks, given = nn.ModuleList(), width
-        for stage, (wide, count) in enumerate(zip(widths, _BLOCKS, strict=True)):
-            for at in range(count):
-                self.blocks.append(Block(given, wide, 2 if stage and not at else 1))
-                given = wide
+        self.blocks, channels = nn.ModuleList(), width
+        for stage, (stage_width, count) in enumerate(zip(widths, _BLOCKS, strict=True)):
+            for index in range(count):
+                self.blocks.append(Block(channels, stage_width, 2 if stage and not index else 1))
+                channels = stage_width
         self.drop = nn.Dropout(dropout)
 
     @staticmethod
     def frames(options: Mapping[str, Any]) -> bool:
-        """Whether x holds frames, not samples."""
+        """Whether x holds frames rather than samples."""
         return True
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
@@ -73,12 +73,12 @@ class Encoder(nn.Module):
         return self.hearing(inputs)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Features:
-        kept = None if whole(lengths, x.shape[1]) else lengths
-        x = silenced(x.unsqueeze(1), kept)
-        kept = None if kept is None else halved(kept)
-        x = silenced(self.stem(x).contiguous(memory_format=torch.channels_last), kept)
+        ends = None if whole(lengths, x.shape[1]) else lengths
+        x = silenced(x.unsqueeze(1), ends)
+        ends = None if ends is None else halved(ends)
+        x = silenced(self.stem(x).contiguous(memory_format=torch.channels_last), ends)
         for block in self.blocks:
-            x, kept = block(x, kept)
+            x, ends = block(x, ends)
         x = x.mean(3).transpose(1, 2)
         mask = mask_of(halved(lengths, len(_WIDTHS)), x.shape[1])
         if self.pool == "none":
@@ -88,19 +88,19 @@ class Encoder(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3×3 convolutions beside a short cut; x `[B, C, T, F]`, lengths `[B]` or None: whole."""
+    """Two 3×3 convolutions and a shortcut; x `[B, C, T, F]`, lengths `[B]` (None: no padding)."""
 
-    def __init__(self, given: int, width: int, stride: int) -> None:
+    def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        self.first = nn.Conv2d(given, width, 3, stride, 1, bias=False)
+        self.first = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
         self.first_norm = nn.BatchNorm2d(width)
         self.second = nn.Conv2d(width, width, 3, 1, 1, bias=False)
         self.second_norm = nn.BatchNorm2d(width)
         self.short: nn.Module = nn.Identity()
-        if given != width or stride > 1:
+        if channels != width or stride > 1:
             self.short = nn.Sequential(
-                nn.Conv2d(given, width, 1, stride, bias=False), nn.BatchNorm2d(width)
+                nn.Conv2d(channels, width, 1, stride, bias=False), nn.BatchNorm2d(width)
             )
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -112,5 +112,5 @@ class Block(nn.Module):
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once."""
+    """Options that build the encoder at once."""
     return {"width": 8}

@@ -1,4 +1,4 @@
-"""Pictures of sound for networks: log-mel planes, or the cube of three 512 × 90 spectrograms."""
+"""Spectrograms for networks: log-mel planes, or the cube of three 512 × 90 spectrograms."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ _HOPS = {"log_mel": 0.01, "cube": HOP}  # seconds
 class Encoder(nn.Module):
     """Planes side by side: `log_mel` `[B, T, planes n_mels]`, `cube` `[B, 90, 3 · 512]`.
 
-    `log_mel`: decibels below the clip's loudest band, −80 at least, in windows of 25 ms; with
-    `planes: 3` their slopes over nine frames and the slopes of these.
-    `cube`: edges more than 30 dB below the loudest part are cut off; then power of 512 bins
-    (n_fft 1023), power in 512 mel bands up to 8 kHz, and the same in decibels as above. The hop is
-    that of 512 samples at 22,050 Hz, so 90 frames are 2.09 s: longer clips are cut, shorter ones
-    repeat their last frame. Below 2 kHz some mel bands are narrower than a bin and stay empty.
+    `log_mel`: decibels relative to the clip's loudest band, at least −80, in windows of 25 ms. With
+    `planes: 3`, their slopes over nine frames and the slopes of these slopes follow.
+    `cube`: edges more than 30 dB below the loudest part are cut off first. The planes are the power
+    of 512 bins (n_fft 1023), the power in 512 mel bands up to 8 kHz, and this mel power in decibels
+    as above. The hop is that of 512 samples at 22,050 Hz, so 90 frames are 2.09 s. Longer clips are
+    cut; shorter clips repeat their last frame. Below 2 kHz some mel bands are narrower than a bin
+    and stay empty.
     hop in seconds; None is 0.01 for `log_mel` and 512 / 22050 for `cube`.
     """
 
@@ -65,9 +66,9 @@ class Encoder(nn.Module):
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, T, dim]`, lengths `[B]` in frames, 0 where the sound is missing."""
-        picture = self.cube if self.kind == "cube" else self._log_mel
-        sounds = [at_rate(one, self.sample_rate) for one in inputs]
-        rows = [None if sound is None else picture(sound) for sound in sounds]
+        transform = self.cube if self.kind == "cube" else self._log_mel
+        sounds = [at_rate(utterance, self.sample_rate) for utterance in inputs]
+        rows = [None if sound is None else transform(sound) for sound in sounds]
         x, lengths = padded(rows, (self.dim,))
         return {"x": x, "lengths": lengths}
 
@@ -83,5 +84,5 @@ class Encoder(nn.Module):
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once."""
+    """Options that build the encoder at once."""
     return {"n_mels": 24, "planes": 3}

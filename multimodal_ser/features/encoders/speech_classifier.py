@@ -1,4 +1,4 @@
-"""A speech model that was fine-tuned for emotion, with its own head: what it says of a clip."""
+"""The logits of a speech model that was fine-tuned for emotion and has its own head."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ _DTYPES = {"bf16": torch.bfloat16}
 class Encoder(nn.Module):
     """Logits `[B, 1, K]` of the K labels of an audio-classification checkpoint.
 
-    Beside those of transformers (`…ForSequenceClassification`), checkpoints in the form that Wagner
-    et al. 2023 published are read: the mean over frames → Linear → tanh → Linear, their three
-    numbers in the order arousal, dominance, valence. A clip runs whole; Whisper hears 30 s of it.
+    Two kinds of checkpoints are read. One is that of transformers (`…ForSequenceClassification`).
+    The other is that of Wagner et al. 2023: the mean over frames → Linear → tanh → Linear, with
+    three outputs in the order arousal, dominance, valence. The model reads a clip as a whole;
+    Whisper reads only 30 s of it.
 
-    model, revision: hub name or folder, and branch, tag or commit. more_labels: further ones, which
-    the head must learn. learning: what of it learns besides its head, None: it is frozen.
+    model, revision: hub name or folder, and branch, tag or commit. more_labels: new labels, which
+    the head must learn. learning: the part that learns besides the head; None means all is frozen.
     """
 
     modality = "audio"
@@ -68,12 +69,12 @@ class Encoder(nn.Module):
 
     @staticmethod
     def weights_hash(options: Mapping[str, Any]) -> str:
-        """Of the weights that features come from, wherever they lie."""
+        """The hash of the weights that compute the features, whatever their path."""
         return _weights.of_model(options["model"], options["revision"])
 
     @staticmethod
     def missing(options: Mapping[str, Any]) -> list[str]:
-        """What must be fetched first, with the command that does it."""
+        """Messages about what the user must fetch first, with the command that does it."""
         return _weights.missing(options["model"], options["revision"])
 
     def train(self, mode: bool = True) -> Encoder:
@@ -83,31 +84,33 @@ class Encoder(nn.Module):
         return self
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
-        """values `[B, N, …]`, lengths `[B]` of them, 0 where the sound is missing; frames `[B]`."""
+        """values `[B, N, …]`, lengths `[B]` of values, 0 if the sound is missing; frames `[B]`."""
         rows, places = [], []
-        for one in inputs:
-            samples = at_rate(one, self.rate)
-            whole = [] if samples is None else [(0, self._frames(len(samples)))]
-            places.append(whole)
-            rows.append([] if samples is None else self.front.cut(samples, whole))
+        for utterance in inputs:
+            samples = at_rate(utterance, self.rate)
+            span = [] if samples is None else [(0, self._frames(len(samples)))]
+            places.append(span)
+            rows.append([] if samples is None else self.front.cut(samples, span))
         values, lengths, spans = packed(rows, places)
         return {"values": values[:, 0], "lengths": lengths[:, 0], "frames": spans[:, 0, 1]}
 
     def remarks(self, inputs: Sequence[Input]) -> list[str]:
-        """What was done to a clip that the model could not take as it is."""
-        return [self._remark(one) for one in inputs]
+        """A remark for each clip; it says how a clip was changed to fit the model."""
+        return [self._remark(utterance) for utterance in inputs]
 
     def forward(self, values: Tensor, lengths: Tensor, frames: Tensor) -> Features:
-        here = lengths > 0
+        present = lengths > 0
         x = values.new_zeros(len(values), self.dim)
-        if here.any():
+        if present.any():
             half = _DTYPES.get(self.precision) if not self.learning else None
             with torch.autocast(values.device.type, half, enabled=half is not None):
-                x[here] = self._said(values[here], lengths[here], frames[here]).float()
-        return Features(x.unsqueeze(1), here.unsqueeze(1))
+                x[present] = self._logits(
+                    values[present], lengths[present], frames[present]
+                ).float()
+        return Features(x.unsqueeze(1), present.unsqueeze(1))
 
-    def _said(self, values: Tensor, lengths: Tensor, frames: Tensor) -> Tensor:
-        """`[R, K]` of clips that are there."""
+    def _logits(self, values: Tensor, lengths: Tensor, frames: Tensor) -> Tensor:
+        """The logits `[R, K]` of the R clips whose sound is not missing."""
         if isinstance(self.front, Whisper):
             return self.network(values).logits
         padded = bool((lengths < values.shape[1]).any())
@@ -121,10 +124,10 @@ class Encoder(nn.Module):
     def _frames(self, samples: int) -> int:
         return self.front.frames(max(samples, self.front.least))
 
-    def _remark(self, one: Input) -> str:
-        if one.samples is None or one.rate is None:
+    def _remark(self, utterance: Input) -> str:
+        if utterance.samples is None or utterance.rate is None:
             return ""
-        samples = math.ceil(len(one.samples) * self.rate / one.rate)
+        samples = math.ceil(len(utterance.samples) * self.rate / utterance.rate)
         if samples < self.front.least:
             return "padded to the receptive field"
         chunk = getattr(self.front.extractor, "chunk_length", math.inf)
@@ -132,20 +135,20 @@ class Encoder(nn.Module):
 
 
 def _load(model: str, revision: str | None, config: Any) -> Any:
-    """By the class that the checkpoint was saved from, where transformers has it."""
+    """The network, by the class that the checkpoint was saved from."""
     import transformers
 
-    (named, *_) = config.architectures or [""]
-    if hasattr(transformers, named):
+    (saved, *_) = config.architectures or [""]
+    if hasattr(transformers, saved):
         return load_model(model, revision, config, kind="AutoModelForAudioClassification")
     if config.model_type != "wav2vec2" or getattr(config, "pooling_mode", "mean") != "mean":
-        raise ConfigError(f"'{model}' was saved from a class '{named}' that is not known here")
+        raise ConfigError(f"'{model}' was saved from a class '{saved}' that is not known here")
     return load_model(model, revision, config, kind=_regression())
 
 
 @cache
 def _regression() -> Any:
-    """The class of Wagner et al. 2023, made when it is needed because transformers loads slowly."""
+    """The class of Wagner et al. 2023; it is made when needed, as transformers loads slowly."""
     from transformers import Wav2Vec2Model, Wav2Vec2PreTrainedModel
 
     class Head(nn.Module):
@@ -166,7 +169,7 @@ def _regression() -> Any:
             self.post_init()
 
         def regress(self, values: Tensor, mask: Tensor | None, frames: Tensor) -> Tensor:
-            """The head's answers `[R, K]` of the mean over each clip's frames `[R]`."""
+            """The head's output `[R, K]` for the mean over each clip's frames `[R]`."""
             hidden = self.wav2vec2(values, attention_mask=mask).last_hidden_state
             return self.classifier(mean(hidden, mask_of(frames, hidden.shape[1])))
 
@@ -174,7 +177,7 @@ def _regression() -> Any:
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """A wav2vec 2.0 with a head and random weights, small enough to be written at once."""
+    """Options for a small random wav2vec 2.0 with a head, which this function writes."""
     from transformers import (
         Wav2Vec2Config,
         Wav2Vec2FeatureExtractor,

@@ -1,4 +1,4 @@
-"""A text model that was fine-tuned for emotion, with its own head: what it says of a text."""
+"""The logits of a text model that was fine-tuned for emotion and has its own head."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from multimodal_ser.types import Features, Finetune, Input
 class Encoder(nn.Module):
     """Logits `[B, 1, K]` of the K labels of a text-classification checkpoint.
 
-    model, revision: hub name or folder, and branch, tag or commit. max_length in tokens with the
-    special ones, None: all that the model takes. more_labels: further ones, which the head must
-    learn. learning: what of it learns besides its head, None: it is frozen.
+    model, revision: hub name or folder, and branch, tag or commit. max_length in tokens, special
+    tokens included; None is the model's own limit. more_labels: new labels, which the head must
+    learn. learning: the part that learns besides the head; None means all is frozen.
     """
 
     modality = "text"
@@ -56,12 +56,12 @@ class Encoder(nn.Module):
 
     @staticmethod
     def weights_hash(options: Mapping[str, Any]) -> str:
-        """Of the weights that features come from, wherever they lie."""
+        """The hash of the weights that compute the features, whatever their path."""
         return _weights.of_model(options["model"], options["revision"])
 
     @staticmethod
     def missing(options: Mapping[str, Any]) -> list[str]:
-        """What must be fetched first, with the command that does it."""
+        """Messages about what the user must fetch first, with the command that does it."""
         return _weights.missing(options["model"], options["revision"])
 
     def train(self, mode: bool = True) -> Encoder:
@@ -75,7 +75,7 @@ class Encoder(nn.Module):
         return _tokens.prepared(self.tokenizer, inputs, self.max_length, self.takes)
 
     def remarks(self, inputs: Sequence[Input]) -> list[str]:
-        """Which texts are longer than the model reads."""
+        """A remark for each text; it is not empty where the text is longer than the model reads."""
         if self.max_length is None:
             return [""] * len(inputs)
         return _tokens.truncated(self.tokenizer, _tokens.texts_of(inputs)[0], self.max_length)
@@ -83,16 +83,16 @@ class Encoder(nn.Module):
     def forward(self, present: Tensor, **tokens: Tensor) -> Features:
         lengths, order, parts = tokens["attention_mask"].sum(1).tolist(), [], []
         for rows, longest in _tokens.alike(lengths, present.device):
-            some = {key: one[rows, :longest] for key, one in tokens.items()}
+            group = {key: ids[rows, :longest] for key, ids in tokens.items()}
             half = self.precision == "bf16" and not self.learning
             with torch.autocast(present.device.type, torch.bfloat16, enabled=half):
-                parts.append(self.network(**some).logits.float())
+                parts.append(self.network(**group).logits.float())
             order += rows
         x = torch.cat(parts)[torch.tensor(order, device=present.device).argsort()]
         return Features(x.unsqueeze(1), present.unsqueeze(1))
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """A random BERT with a head for six emotions and its tokenizer, which this writes."""
+    """Options for a random BERT with a head for four emotions, which this function writes."""
     _tokens.write_tiny(folder / "tiny-classifier", labels=("anger", "joy", "neutral", "sadness"))
     return {"model": str(folder / "tiny-classifier")}

@@ -1,4 +1,4 @@
-"""TF-IDF of word and character n-grams, fitted anew on the rows that train in every fold."""
+"""TF-IDF of word and character n-grams, fitted on the training rows of each fold."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 class Encoder(nn.Module):
-    """Words and characters weighted and scaled apart, then side by side.
+    """Word and character n-grams; each kind is weighted and scaled alone, then both are joined.
 
-    words, characters: n-gram ranges, None leaves them out; within_words: character n-grams do not
-    cross word boundaries. max_features keeps the commonest n-grams of each kind; svd projects all
-    to that many dense columns (latent semantic analysis).
+    words, characters: the ranges of n; None leaves this kind out. within_words: character n-grams
+    do not cross word boundaries. max_features keeps the most frequent n-grams of each kind. svd
+    projects all columns to that many dense columns (latent semantic analysis).
     """
 
     modality = "text"
@@ -62,14 +62,14 @@ class Encoder(nn.Module):
 
     @staticmethod
     def columns(options: Mapping[str, Any]) -> int | None:
-        """The most dense columns that these options give, None where only the data can say."""
+        """The largest number of columns of these options; None where it depends on the data."""
         kinds = (options["words"] is not None) + (options["characters"] is not None)
         limit = options["max_features"]
         return options["svd"] or (limit and limit * kinds)
 
     def fit(self, inputs: Sequence[Input]) -> None:
-        """Learn vocabulary, weights and projection from the texts that train."""
-        texts = [one.text for one in inputs if one.text is not None]
+        """Learn vocabulary, weights and projection from the training texts."""
+        texts = [utterance.text for utterance in inputs if utterance.text is not None]
         try:
             parts = [vectorizer.fit_transform(texts) for vectorizer in self.vectorizers]
             counts: Any = sparse.hstack(parts, format="csr")
@@ -84,7 +84,7 @@ class Encoder(nn.Module):
 
     def matrix(self, inputs: Sequence[Input]) -> sparse.csr_array | np.ndarray:
         """`[B, dim]`: sparse, or dense after `svd`; zeros where the text is missing."""
-        texts = [one.text or "" for one in inputs]
+        texts = [utterance.text or "" for utterance in inputs]
         parts = [vectorizer.transform(texts) for vectorizer in self.vectorizers]
         counts = sparse.csr_array(sparse.hstack(parts, format="csr"))
         return counts if self.svd is None else self.svd.transform(counts)
@@ -93,7 +93,7 @@ class Encoder(nn.Module):
         """x `[B, dim]` dense, present `[B]`."""
         matrix = self.matrix(inputs)
         dense = matrix.toarray() if isinstance(matrix, sparse.csr_array) else matrix
-        present = torch.tensor([one.text is not None for one in inputs])
+        present = torch.tensor([utterance.text is not None for utterance in inputs])
         return {"x": torch.from_numpy(dense.astype(np.float32)), "present": present}
 
     def forward(self, x: Tensor, present: Tensor) -> Features:
@@ -105,21 +105,25 @@ class Encoder(nn.Module):
             {term: int(column) for term, column in vectorizer.vocabulary_.items()}
             for vectorizer in self.vectorizers
         ]
-        arrays = {f"idf{at}": one.idf_ for at, one in enumerate(self.vectorizers)}
+        arrays = {
+            f"idf{number}": vectorizer.idf_ for number, vectorizer in enumerate(self.vectorizers)
+        }
         if self.svd is not None:
-            # safetensors writes memory as it lies, so an array in Fortran order would be scrambled
+            # safetensors writes memory as it is, so an array in Fortran order would be scrambled
             arrays["components"] = np.ascontiguousarray(self.svd.components_)
         text = json.dumps(vocabularies, ensure_ascii=False, sort_keys=True)
         return {"vocabulary.json": text.encode(), "weights.safetensors": save(arrays)}
 
     def load_state(self, files: Mapping[str, bytes]) -> None:
-        """As after the `fit` that gave these files."""
+        """Restore what `fit` learned from the files of `state`."""
         arrays = load(files["weights.safetensors"])
         vocabularies = json.loads(files["vocabulary.json"])
-        for at, (one, vocabulary) in enumerate(zip(self.vectorizers, vocabularies, strict=True)):
-            one.vocabulary = vocabulary
-            one._validate_vocabulary()
-            one.idf_ = arrays[f"idf{at}"]
+        for number, (vectorizer, vocabulary) in enumerate(
+            zip(self.vectorizers, vocabularies, strict=True)
+        ):
+            vectorizer.vocabulary = vocabulary
+            vectorizer._validate_vocabulary()
+            vectorizer.idf_ = arrays[f"idf{number}"]
         self.dim = sum(len(vocabulary) for vocabulary in vocabularies)
         if self.svd is not None:
             self.svd.components_ = arrays["components"]
@@ -127,5 +131,5 @@ class Encoder(nn.Module):
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once."""
+    """Options that build the encoder at once."""
     return {"characters": [2, 3], "svd": 3}

@@ -1,4 +1,4 @@
-"""A light VGG over log-mel frames: stacks of small convolutions between pools."""
+"""A small VGG network over log-mel frames: pairs of small convolutions between pools."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ _STAGES = (1, 2, 4, 8)  # channels, times `width`
 class Encoder(nn.Module):
     """`pool: mean_std` `[B, 1, 16 width]` over time, or `none` `[B, T / 16, 8 width]`.
 
-    Simonyan & Zisserman 2015 on spectrograms, as Chatziagapi et al. 2019 use it for emotions, but
-    narrow: four times two 3×3 convolutions with BN and ReLU, then max-pool 2×2 that keeps what is
-    odd at the end. Where they have layers over flat places, the mean over frequency takes clips of
-    any length. It is given `n_mels` log-mel bands every 10 ms, each scaled over the clip.
+    This is a narrow form of the network of Simonyan & Zisserman 2015, on spectrograms, as in
+    Chatziagapi et al. 2019 for emotions: four times two 3×3 convolutions with BN and ReLU, then a
+    2×2 max-pool that keeps an odd step at the end. The papers flatten the result for further
+    layers; the mean over frequency replaces that here, so clips may have any length. The input is
+    `n_mels` log-mel bands every 10 ms, each scaled over the clip.
     """
 
     modality = "audio"
@@ -48,17 +49,17 @@ class Encoder(nn.Module):
         self.rate = sample_rate
         self.hearing = Hearing("log_mel", sample_rate, n_mels)
         self.pool = pool
-        self.layers, given = nn.ModuleList(), 1
+        self.layers, channels = nn.ModuleList(), 1
         for times in _STAGES:
-            self.layers += [_layer(given, times * width), _layer(times * width, times * width)]
-            given = times * width
-        self.dim = given * (1 if pool == "none" else 2)
+            self.layers += [_layer(channels, times * width), _layer(times * width, times * width)]
+            channels = times * width
+        self.dim = channels * (1 if pool == "none" else 2)
         self.shrink = nn.MaxPool2d(2, ceil_mode=True)
         self.drop = nn.Dropout(dropout)
 
     @staticmethod
     def frames(options: Mapping[str, Any]) -> bool:
-        """Whether x holds frames, not samples."""
+        """Whether x holds frames rather than samples."""
         return True
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
@@ -66,12 +67,12 @@ class Encoder(nn.Module):
         return self.hearing(inputs)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Features:
-        kept = None if whole(lengths, x.shape[1]) else lengths
-        x = silenced(x.unsqueeze(1), kept)
-        for at, layer in enumerate(self.layers):
-            x = silenced(layer(x), kept)
-            if at % 2:  # the zeros of the padding are nothing to a maximum of what ReLU gives
-                x, kept = self.shrink(x), None if kept is None else halved(kept)
+        ends = None if whole(lengths, x.shape[1]) else lengths
+        x = silenced(x.unsqueeze(1), ends)
+        for index, layer in enumerate(self.layers):
+            x = silenced(layer(x), ends)
+            if index % 2:  # no value is below 0 after ReLU, so zeros of padding never win
+                x, ends = self.shrink(x), None if ends is None else halved(ends)
         x = x.mean(3).mT
         mask = mask_of(halved(lengths, len(_STAGES)), x.shape[1])
         if self.pool == "none":
@@ -80,11 +81,11 @@ class Encoder(nn.Module):
         return Features(pooled.unsqueeze(1), mask[:, :1])
 
 
-def _layer(given: int, width: int) -> nn.Sequential:
-    convolution = nn.Conv2d(given, width, 3, padding=1, bias=False)
+def _layer(channels: int, width: int) -> nn.Sequential:
+    convolution = nn.Conv2d(channels, width, 3, padding=1, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU())
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once."""
+    """Options that build the encoder at once."""
     return {"width": 4}

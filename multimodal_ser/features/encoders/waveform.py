@@ -1,4 +1,4 @@
-"""The samples themselves, cut into frames, for networks that learn from raw sound."""
+"""Raw samples, cut into frames, for networks that learn from raw sound."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Positive = Annotated[int, Field(gt=0)]
 class Encoder(nn.Module):
     """`[B, T, hop]`: frames of `hop` samples end to end, zeros after the last sample.
 
-    So the frames of a clip, laid flat, are its samples; T stays as short as that of a spectrogram.
+    The flattened frames of a clip are its samples. T is as short as that of a spectrogram.
     """
 
     modality = "audio"
@@ -34,18 +34,18 @@ class Encoder(nn.Module):
 
     def prepare(self, inputs: Sequence[Input]) -> dict[str, Tensor]:
         """x `[B, T, hop]`, lengths `[B]` in frames, 0 where the sound is missing."""
-        sounds = [at_rate(one, self.sample_rate) for one in inputs]
-        rows = [None if sound is None else self._framed(sound) for sound in sounds]
+        sounds = [at_rate(utterance, self.sample_rate) for utterance in inputs]
+        rows = [None if sound is None else self._cut(sound) for sound in sounds]
         x, lengths = padded(rows, (self.dim,))
         return {"x": x, "lengths": lengths}
 
     def forward(self, x: Tensor, lengths: Tensor) -> Features:
         return Features(x, mask_of(lengths, x.shape[1]))
 
-    def _framed(self, samples: np.ndarray) -> np.ndarray:
+    def _cut(self, samples: np.ndarray) -> np.ndarray:
         return np.pad(samples, (0, -len(samples) % self.dim)).reshape(-1, self.dim)
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
-    """Options that build it at once."""
+    """Options that build the encoder at once."""
     return {}
