@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from multimodal_ser.cli._tables import duration, show_table
-from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.runs.dry_run import dry_run
-from multimodal_ser.studies.search.tune import Search, Settings, Study
+
+if TYPE_CHECKING:
+    from multimodal_ser.config.experiment import Experiment
+    from multimodal_ser.studies.search.tune import Search, Settings, Study
 
 
 def cost(experiment: Experiment, settings: Settings) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multimodal_ser.cli._tables import interval, rows_of, show_head, show_table, spread
-from multimodal_ser.evaluation.contrast import Contrast
-from multimodal_ser.studies.comparison import Comparison
-from multimodal_ser.studies.ensembles.ensemble import Ensemble
+
+if TYPE_CHECKING:
+    from multimodal_ser.evaluation.contrast import Contrast
+    from multimodal_ser.studies.comparison import Comparison
+    from multimodal_ser.studies.ensembles.ensemble import Ensemble
 
 
 def show_comparison(study: Comparison) -> None:

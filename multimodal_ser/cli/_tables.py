@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
@@ -14,10 +14,12 @@ from rich.text import Text
 
 from multimodal_ser.report.run.expected import NOT_MEASURED, beside
 from multimodal_ser.runs.doctor import gibibytes
-from multimodal_ser.runs.dry_run import Outlook, Stage
-from multimodal_ser.runs.prepare import Prepared
-from multimodal_ser.runs.run import Run
-from multimodal_ser.studies.score import Scored
+
+if TYPE_CHECKING:
+    from multimodal_ser.runs.dry_run import Outlook, Stage
+    from multimodal_ser.runs.prepare import Prepared
+    from multimodal_ser.runs.run import Run
+    from multimodal_ser.studies.score import Scored
 
 
 def show_run(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""The only file that opens sound."""
+"""The only file that opens sound, or writes it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import math
 import os
 import re
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,11 @@ def _channel(samples: np.ndarray, utterance: Utterance) -> np.ndarray:
             f"{samples.shape[1]} channels (0 first) of {utterance.audio}"
         )
     return np.ascontiguousarray(samples[:, int(utterance.channel)])
+
+
+def wav(samples: np.ndarray, rate: int) -> bytes:
+    """float32 mono in −1 to 1 as 16-bit PCM: a 44-byte header, then the samples."""
+    data = (np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes()
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+    head = struct.pack("<4sI4s", b"RIFF", 36 + len(data), b"WAVE")
+    return head + form + struct.pack("<4sI", b"data", len(data)) + data

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.corpus.relabel import canonical
 from multimodal_ser.types import DataError, listed
+
+if TYPE_CHECKING:
+    from multimodal_ser.corpus.corpus import Corpus
 
 DIMENSIONS = ("valence", "arousal", "dominance")
 POINTS = {

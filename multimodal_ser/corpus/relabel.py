@@ -9,9 +9,12 @@ from __future__ import annotations
 import dataclasses
 import unicodedata
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.types import DataError
+
+if TYPE_CHECKING:
+    from multimodal_ser.corpus.corpus import Corpus
 
 _SYNONYMS = {
     "anger": "anger angry ang enfado enfadado enojo enojado ira rabia",

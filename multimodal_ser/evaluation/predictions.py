@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from multimodal_ser.corpus import label_sets
 from multimodal_ser.corpus.label_sets import THRESHOLD
-from multimodal_ser.corpus.targets import Target
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.types import DataError, listed
+
+if TYPE_CHECKING:
+    from multimodal_ser.corpus.targets import Target
 
 SCORE = "score:"
 

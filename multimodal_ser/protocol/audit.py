@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from multimodal_ser.corpus.clusters import clusters
-from multimodal_ser.corpus.targets import Target
 from multimodal_ser.evaluation.statistics import mean_interval
 from multimodal_ser.protocol import leaks, near_duplicates
-from multimodal_ser.protocol.near_duplicates import Alike
 from multimodal_ser.protocol.probes import NOTHING, gain, guessed, probes, siblings, tie_range
 from multimodal_ser.types import Fold, LeakError
+
+if TYPE_CHECKING:
+    from multimodal_ser.corpus.targets import Target
+    from multimodal_ser.protocol.near_duplicates import Alike
 
 _EXAMPLES = 5
 _ADVICE = {

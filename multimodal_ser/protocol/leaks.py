@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.types import Fold
+if TYPE_CHECKING:
+    from multimodal_ser.types import Fold
 
 _ROLES = ("train", "dev", "test")
 

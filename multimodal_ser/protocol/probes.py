@@ -8,14 +8,16 @@ much was held out for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.corpus.targets import Target
 from multimodal_ser.evaluation import metrics
-from multimodal_ser.types import Fold
+
+if TYPE_CHECKING:
+    from multimodal_ser.corpus.targets import Target
+    from multimodal_ser.types import Fold
 
 Ties = Literal["first seen", "last seen", "first class", "last class"]
 NOTHING = None

@@ -4,7 +4,7 @@ In comes a folder; out come HTML, Markdown, LaTeX and CSV that say the same (`wr
 about runs and studies: `run.collect` reads them, `run.tables` makes the tables, `run.sections` puts
 one section after another, and a new section is a function there; `corpus/` is about the utterances
 (`corpus.page.page`) and `search/` about a search (`search.page.write`). What they share stands
-beside them: `cells.Table`, `figures.svg`, `html.page`, `players.wav`.
+beside them: `cells.Table`, `figures.svg`, `html.page`, `players.clips_of`.
 """
 
 from __future__ import annotations

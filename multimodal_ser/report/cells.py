@@ -1,4 +1,4 @@
-"""A table as plain data: the page, Markdown and LaTeX draw the same cells."""
+"""What a page is made of, as plain data: the page, Markdown and LaTeX draw the same cells."""
 
 from __future__ import annotations
 
@@ -76,3 +76,28 @@ def probability(value: float | None, few: bool = False) -> Cell:
         return Cell(NONE)
     text = "< 0.001" if value < 0.001 else f"{value:.3f}"
     return Cell(text, "few" if few else "", value)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What was said, and its sound as a data URI (empty where there is none)."""
+
+    text: str
+    audio: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """lines, then figures, then tables; `code` (what → text) is folded away; grid: side by side."""
+
+    key: str
+    title: str
+    lines: Sequence[str] = ()
+    figures: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    code: Mapping[str, str] | None = None
+    grid: bool = False
+
+    @property
+    def filled(self) -> bool:
+        return bool(self.lines or self.figures or self.tables or self.code)

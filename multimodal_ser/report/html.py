@@ -9,10 +9,9 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from multimodal_ser.report.cells import NONE, Cell, Table, number, ranged
+from multimodal_ser.report.cells import NONE, Cell, Section, Table, number, ranged
 from multimodal_ser.report.run import findings
 from multimodal_ser.report.run.collect import Report
-from multimodal_ser.report.run.sections import Section
 from multimodal_ser.report.search.findings import verdict
 from multimodal_ser.report.search.reading import Search
 

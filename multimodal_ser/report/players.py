@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
-import struct
 from collections.abc import Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from multimodal_ser.config import read
 from multimodal_ser.corpus import audio
-from multimodal_ser.report.run.collect import Record
-from multimodal_ser.report.run.sections import Clip
+from multimodal_ser.report.cells import Clip
 from multimodal_ser.runs import prepare
 from multimodal_ser.types import MserError, Utterance
+
+if TYPE_CHECKING:
+    from multimodal_ser.report.run.collect import Record
 
 _RATE = 16000
 _LONGEST = 10.0  # seconds; a page is read, not archived
@@ -37,18 +37,10 @@ def clips_of(record: Record, ids: Sequence[str], players: int) -> tuple[dict[str
     }, ""
 
 
-def wav(samples: np.ndarray, rate: int) -> bytes:
-    """float32 mono in −1 to 1 as 16-bit PCM: a 44-byte header, then the samples."""
-    data = (np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes()
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
-    head = struct.pack("<4sI4s", b"RIFF", 36 + len(data), b"WAVE")
-    return head + form + struct.pack("<4sI", b"data", len(data)) + data
-
-
 def _uri(utterance: Utterance) -> str:
     """Empty where the utterance has no sound."""
     if utterance.audio is None:
         return ""
     samples, rate = audio.read(utterance)
     short = audio.resample(samples[: round(_LONGEST * rate)], rate, _RATE)
-    return "data:audio/wav;base64," + base64.b64encode(wav(short, _RATE)).decode()
+    return "data:audio/wav;base64," + base64.b64encode(audio.wav(short, _RATE)).decode()

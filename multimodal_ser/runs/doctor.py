@@ -14,17 +14,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from multimodal_ser.config import registry
-from multimodal_ser.config.experiment import Experiment, Part
 from multimodal_ser.corpus.corpus import About, data_root
 from multimodal_ser.features.extraction import find_device
 from multimodal_ser.features.store import default_root
 from multimodal_ser.parallel import cores
 from multimodal_ser.types import ConfigError, DataError, MissingError, MserError
+
+if TYPE_CHECKING:
+    from multimodal_ser.config.experiment import Experiment, Part
 
 _PACKAGE = "multimodal_ser"
 

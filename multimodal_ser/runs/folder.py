@@ -11,18 +11,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
 
-from multimodal_ser.config.experiment import Experiment
-from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.distributed import world
 from multimodal_ser.files import as_csv, as_json, write_atomically
-from multimodal_ser.runs.prepare import Prepared
-from multimodal_ser.training.rows import TrainingRows
 from multimodal_ser.types import Fold, __version__
+
+if TYPE_CHECKING:
+    from multimodal_ser.config.experiment import Experiment
+    from multimodal_ser.corpus.corpus import Corpus
+    from multimodal_ser.runs.prepare import Prepared
+    from multimodal_ser.training.rows import TrainingRows
 
 _LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "librosa", "soundfile", "soxr")
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.config.experiment import Within
 from multimodal_ser.protocol import splits
-from multimodal_ser.runs.prepare import Prepared
 from multimodal_ser.types import ConfigError, Fold
+
+if TYPE_CHECKING:
+    from multimodal_ser.config.experiment import Within
+    from multimodal_ser.runs.prepare import Prepared
 
 
 def sealed(prepared: Prepared) -> Prepared:

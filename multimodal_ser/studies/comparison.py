@@ -8,14 +8,16 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from multimodal_ser.evaluation import metrics
-from multimodal_ser.evaluation.contrast import Contrast
 from multimodal_ser.runs.folder import RunFolder
-from multimodal_ser.runs.run import Run
+
+if TYPE_CHECKING:
+    from multimodal_ser.evaluation.contrast import Contrast
+    from multimodal_ser.runs.run import Run
 
 TEST = "test"
 

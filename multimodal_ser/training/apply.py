@@ -6,15 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from scipy import sparse
 
-from multimodal_ser.config.method import Encoding, Method
 from multimodal_ser.features.batches import Dataset, Part, Ragged, Scaling, scale_by_speaker
-from multimodal_ser.features.encode import Encoded
 from multimodal_ser.features.extraction import find_device, run_encoder
 from multimodal_ser.features.live import (
     Blanked,
@@ -24,8 +22,12 @@ from multimodal_ser.features.live import (
     Utterances,
     cache_of,
 )
-from multimodal_ser.training.rows import TrainingRows
 from multimodal_ser.types import Input, Predictions
+
+if TYPE_CHECKING:
+    from multimodal_ser.config.method import Encoding, Method
+    from multimodal_ser.features.encode import Encoded
+    from multimodal_ser.training.rows import TrainingRows
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multimodal_ser.features.encode import Encoded, Source
 from multimodal_ser.types import Input, Utterance
+
+if TYPE_CHECKING:
+    from multimodal_ser.features.encode import Encoded, Source
 
 
 @dataclass(frozen=True)

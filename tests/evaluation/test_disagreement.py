@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from multimodal_ser.evaluation.disagreement import cases, summary
+from multimodal_ser.report.cells import Clip
 from multimodal_ser.report.run.disagreement_page import page, verdict
-from multimodal_ser.report.run.sections import Clip
 from multimodal_ser.types import DataError
 
 TRUTH = {"a": "sad", "b": "sad", "c": "joy", "d": "joy", "e": None}

@@ -425,7 +425,7 @@ def test_players_of_a_corpus_that_is_gone_give_the_table_and_the_reason(tmp_path
 
 
 def test_the_wav_header_says_what_follows():
-    from multimodal_ser.report.players import wav
+    from multimodal_ser.corpus.audio import wav
 
     data = wav(np.array([0.0, 1.0, -1.0, 2.0], dtype=np.float32), 16000)
     assert len(data) == 44 + 8

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from multimodal_ser.report.cells import Cell, Table, number
+from multimodal_ser.report.cells import Cell, Section, Table, number
 from multimodal_ser.report.html import render
 from multimodal_ser.report.run import context, findings
-from multimodal_ser.report.run.sections import Section
 
 
 def page(found: Mapping[str, Any]) -> str:

@@ -7,12 +7,11 @@ import numpy as np
 from multimodal_ser.corpus import targets
 from multimodal_ser.corpus.targets import Target
 from multimodal_ser.protocol.probes import probes
-from multimodal_ser.report.cells import Cell, Table, number
+from multimodal_ser.report.cells import Cell, Section, Table, number
 from multimodal_ser.report.corpus import figures, measures
 from multimodal_ser.report.corpus.measures import Ceiling
 from multimodal_ser.report.corpus.view import View
 from multimodal_ser.report.figures import captioned
-from multimodal_ser.report.run.sections import Section
 
 _VOTES = "votes:"
 _NUMBERS = ("arousal", "dominance", "valence")

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.corpus.validation import COLUMNS
-from multimodal_ser.report.cells import Cell, Cells, Table, number
+from multimodal_ser.report.cells import Cell, Cells, Section, Table, number
 from multimodal_ser.report.corpus import measures
 from multimodal_ser.report.corpus.figures import counts_figure, histogram_figure
 from multimodal_ser.report.corpus.measures import MISSING
 from multimodal_ser.report.corpus.view import View
-from multimodal_ser.report.run.sections import Section
 
 _WIDE = 12  # columns that a table of counts may have before it is turned round
 _FILES = 10

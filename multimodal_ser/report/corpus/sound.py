@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from multimodal_ser.corpus import audio
+from multimodal_ser.corpus.audio import wav
 from multimodal_ser.parallel import spread
-from multimodal_ser.report.players import wav
 from multimodal_ser.types import DataError, Utterance, listed
 
 SILENCE = 30.0  # dB below the loudest frame

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.report.cells import NONE, Cell, Cells, Table, number
+from multimodal_ser.report.cells import NONE, Cell, Cells, Section, Table, number
 from multimodal_ser.report.corpus import figures, measures
 from multimodal_ser.report.corpus.figures import histogram_figure
 from multimodal_ser.report.corpus.sound import clips
 from multimodal_ser.report.corpus.view import View
 from multimodal_ser.report.figures import captioned
 from multimodal_ser.report.html import render
-from multimodal_ser.report.run.sections import Section
 
 _EXAMPLES = 8
 _DRAWN = (

@@ -8,9 +8,8 @@ from typing import Any
 import pandas as pd
 
 from multimodal_ser.evaluation.disagreement import CASES, SIDES, summary
-from multimodal_ser.report.cells import NONE, Cell, Cells, Table, number
+from multimodal_ser.report.cells import NONE, Cell, Cells, Clip, Section, Table, number
 from multimodal_ser.report.html import render
-from multimodal_ser.report.run.sections import Clip, Section
 
 
 def page(

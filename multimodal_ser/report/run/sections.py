@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import pandas as pd
 import yaml
 
 from multimodal_ser.report import figures
-from multimodal_ser.report.cells import Cell, Table, number
+from multimodal_ser.report.cells import Cell, Clip, Section, Table, number
 from multimodal_ser.report.run import collect, context, contrasts, ensembles, findings, tables
 from multimodal_ser.report.run.collect import Record, Report
 
 SHOWN_ERRORS = 20
-
-
-@dataclass(frozen=True)
-class Clip:
-    """What was said, and its sound as a data URI (empty where there is none)."""
-
-    text: str
-    audio: str = ""
-
-
-@dataclass(frozen=True)
-class Section:
-    """lines, then figures, then tables; `code` (what → text) is folded away; grid: side by side."""
-
-    key: str
-    title: str
-    lines: Sequence[str] = ()
-    figures: Sequence[str] = ()
-    tables: Sequence[Table] = ()
-    code: Mapping[str, str] | None = None
-    grid: bool = False
-
-    @property
-    def filled(self) -> bool:
-        return bool(self.lines or self.figures or self.tables or self.code)
 
 
 def sections(

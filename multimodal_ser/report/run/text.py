@@ -8,10 +8,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from multimodal_ser.report.cells import Cell, Table
+from multimodal_ser.report.cells import Cell, Section, Table
 from multimodal_ser.report.run import contrasts, findings
 from multimodal_ser.report.run.collect import Record, Report
-from multimodal_ser.report.run.sections import Section
 from multimodal_ser.report.run.tables import small_free
 
 _LATEX = {

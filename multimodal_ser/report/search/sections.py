@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
+from multimodal_ser.report.cells import Section
 from multimodal_ser.report.figures import MOST_LINES, captioned, curves, mean_line
-from multimodal_ser.report.run.sections import Section
 from multimodal_ser.report.search import figures, findings, slices, tables
 from multimodal_ser.report.search.figures import MOST, Limits
 from multimodal_ser.report.search.reading import Search, Study

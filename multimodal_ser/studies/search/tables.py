@@ -8,19 +8,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import pandas as pd
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial
 
-from multimodal_ser.config.experiment import Experiment
-from multimodal_ser.config.search_space import Space
-from multimodal_ser.runs.prepare import Prepared
-from multimodal_ser.studies.search.claims import Claim
-from multimodal_ser.studies.search.studies import Plan
 from multimodal_ser.studies.search.trials import REASON, Bench
+
+if TYPE_CHECKING:
+    from multimodal_ser.config.experiment import Experiment
+    from multimodal_ser.config.search_space import Space
+    from multimodal_ser.runs.prepare import Prepared
+    from multimodal_ser.studies.search.claims import Claim
+    from multimodal_ser.studies.search.studies import Plan
 
 _FEWEST = 2  # different values, without which there is nothing to explain
 _COLUMNS = ("fold", "number", "state", "value", "cost", "seconds", "reason")

@@ -9,17 +9,15 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import optuna
 import pandas as pd
 
 from multimodal_ser.config import registry
-from multimodal_ser.config.experiment import EncoderPart, Experiment
 from multimodal_ser.config.method import Encoding, Method, method_of
 from multimodal_ser.config.read import applied
-from multimodal_ser.config.search_space import Assignment, Space
-from multimodal_ser.corpus.targets import Target
 from multimodal_ser.evaluation import evaluate, metrics
 from multimodal_ser.evaluation.predictions import columns_of
 from multimodal_ser.features.encode import Encoded, Source, source_of
@@ -27,8 +25,13 @@ from multimodal_ser.runs.prepare import Prepared, encode, training_rows_of
 from multimodal_ser.training import fit
 from multimodal_ser.training.apply import predict
 from multimodal_ser.training.balance import filed
-from multimodal_ser.training.rows import TrainingRows
 from multimodal_ser.types import ConfigError, DivergedError, Fold
+
+if TYPE_CHECKING:
+    from multimodal_ser.config.experiment import EncoderPart, Experiment
+    from multimodal_ser.config.search_space import Assignment, Space
+    from multimodal_ser.corpus.targets import Target
+    from multimodal_ser.training.rows import TrainingRows
 
 SLOTS = 10  # reports of one training to the pruner, at most
 REASON = "reason"  # the attribute of a trial that says why it has no value
