@@ -1,4 +1,4 @@
-"""How an encoder comes to its rows: batches of like length, spread over the cores, into a store.
+"""From utterances to rows in a store: batches of like length, spread over the cores.
 
 On a CPU every worker has its own encoder. On an accelerator one encoder runs in this process and
 the workers beside it decode, resample and tokenise a few batches ahead.
@@ -85,18 +85,19 @@ def fill(
 ) -> None:
     """Compute the batches and put their rows into the store, a shard at a time.
 
-    The longest first: too little memory shows at once, and no worker ends with a long one alone.
+    The longest batches come first: too little memory shows at once, and no worker is left alone
+    with a long batch at the end.
     """
     batches = batches[::-1]
     parts = [[utterance for utterance, _ in batch] for batch in batches]
     jobs = [(name, dict(options), store.source, part) for part in parts]
     beside = device.type != "cpu" and registry.find("encoders", name).ACCELERATED
     if beside:
-        found = _beside(jobs, device, workers, label)
+        encoded = _beside(jobs, device, workers, label)
     else:
-        found = spread(_encode_batch, jobs, workers=workers, label=label)
+        encoded = spread(_encode_batch, jobs, workers=workers, label=label)
     writer, guard = ShardWriter(store), _SizeGuard(store.folder, batches)
-    for batch, rows in zip(batches, found, strict=True):
+    for batch, rows in zip(batches, encoded, strict=True):
         guard.see(batch, rows)
         for (_, content), row in zip(batch, rows, strict=True):
             writer.add(content.key, row)
@@ -138,7 +139,7 @@ class _SizeGuard:
         self.said = False
 
     def see(self, batch: Batch, rows: Sequence[Row]) -> None:
-        """After a small share, which are the longest: DataError if the rest cannot be stored."""
+        """After a small share of the inputs: DataError if the rest cannot be stored."""
         if self.said:
             return
         self.seen += len(batch)
@@ -162,16 +163,16 @@ class _SizeGuard:
 
 
 def read_input(utterance: Utterance, modality: str) -> Input:
-    """What an encoder of this modality may see of the utterance."""
+    """The part of an utterance that an encoder of this modality may see."""
     if modality == "text":
         return Input(text=utterance.text, language=utterance.language)
     if utterance.audio is None:
         return Input()
     samples, rate = audio.read(utterance)
-    one = Input(samples=samples, rate=rate)
+    sound = Input(samples=samples, rate=rate)
     if utterance.change is None:
-        return one
-    return augmentation_of(utterance.change.steps).of_input(one, utterance.change.key)
+        return sound
+    return augmentation_of(utterance.change.steps).of_input(sound, utterance.change.key)
 
 
 @lru_cache(maxsize=4)
@@ -191,9 +192,9 @@ def encode_clip(
     encoders: Sequence[tuple[str, Mapping[str, Any]]], samples: np.ndarray, rate: int
 ) -> list[Row]:
     """The row that each encoder makes of one clip."""
-    one = Input(samples=samples, rate=rate)
-    made = [_built(name, json.dumps(options, sort_keys=True)) for name, options in encoders]
-    return [_rows(encoder, [one], [""])[0] for encoder in made]
+    sound = Input(samples=samples, rate=rate)
+    built = [_built(name, json.dumps(options, sort_keys=True)) for name, options in encoders]
+    return [_rows(encoder, [sound], [""])[0] for encoder in built]
 
 
 def _forward(encoder: Any, given: Mapping[str, torch.Tensor]) -> list[np.ndarray]:
@@ -212,7 +213,7 @@ def _encode_batch(
 ) -> list[Row]:
     encoder = _built(name, json.dumps(options, sort_keys=True), source)
     inputs = [read_input(utterance, encoder.modality) for utterance in utterances]
-    return _rows(encoder, inputs, [one.id for one in utterances])
+    return _rows(encoder, inputs, [utterance.id for utterance in utterances])
 
 
 def _rows(encoder: Any, inputs: Sequence[Input], ids: Sequence[str]) -> list[Row]:
@@ -221,7 +222,7 @@ def _rows(encoder: Any, inputs: Sequence[Input], ids: Sequence[str]) -> list[Row
 
 
 def _finite(encoder: Any, ids: Sequence[str], rows: list[np.ndarray]) -> list[np.ndarray]:
-    bad = [one for one, row in zip(ids, rows, strict=True) if not np.isfinite(row).all()]
+    bad = [id_ for id_, row in zip(ids, rows, strict=True) if not np.isfinite(row).all()]
     if bad:
         name = type(encoder).__module__.rpartition(".")[2]
         raise DataError(listed(bad, f"utterances got NaN or infinite features from {name}"))
@@ -238,9 +239,12 @@ def _beside(
     name, options, *_ = jobs[0]
     encoder = registry.build("encoders", name, options).eval().to(device)
     prepared = spread(_prepare_batch, jobs, workers=workers, label=label)
-    for (*_, utterances), (given, remarks) in zip(jobs, prepared, strict=True):
-        tensors = {key: torch.from_numpy(one).to(device) for key, one in given.items()}
-        rows = _finite(encoder, [one.id for one in utterances], _forward(encoder, tensors))
+    for (*_, utterances), (tensors_of_batch, remarks) in zip(jobs, prepared, strict=True):
+        tensors = {
+            key: torch.from_numpy(array).to(device) for key, array in tensors_of_batch.items()
+        }
+        ids = [utterance.id for utterance in utterances]
+        rows = _finite(encoder, ids, _forward(encoder, tensors))
         yield list(zip(rows, remarks, strict=True))
 
 
@@ -249,8 +253,8 @@ def _prepare_batch(
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     encoder = _front(name, json.dumps(options, sort_keys=True), source)
     inputs = [read_input(utterance, encoder.modality) for utterance in utterances]
-    given = {key: one.numpy() for key, one in encoder.prepare(inputs).items()}
-    return given, encoder.remarks(inputs)
+    arrays = {key: tensor.numpy() for key, tensor in encoder.prepare(inputs).items()}
+    return arrays, encoder.remarks(inputs)
 
 
 @lru_cache(maxsize=4)

@@ -1,7 +1,7 @@
 """Encoders that run in every step: their inputs are read, changed at random, prepared, padded.
 
-An encoder that learns runs inside the model, so its part of a batch is what it is called with. A
-frozen one whose inputs are changed anew in each epoch runs here, and its part is features.
+An encoder that learns runs inside the model, so its part of a batch is its inputs (`LiveInputs`). A
+frozen encoder whose inputs change in each epoch runs here, and its part is `LiveFeatures`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Changes:
     seed: int
 
     def key(self, number: int, epoch: int) -> tuple[int, int, int]:
-        """An utterance is changed alike whatever batch, worker or machine it meets."""
+        """The seed of a change: the same in every batch, in every worker and on every machine."""
         return self.seed, epoch, number
 
     def of_batch(self, batch: Batch, epoch: int) -> Batch:
@@ -113,22 +113,22 @@ class LiveFeatures:
         return len(self.inputs)
 
     def batch(self, rows: Tensor, epoch: int = 0) -> Features:
-        given = self.inputs.batch(rows, epoch)
+        tensors = self.inputs.batch(rows, epoch)
         with torch.no_grad():
-            said = self.inputs.encoder(**{key: one.to(self.device) for key, one in given.items()})
-        x, mask = said.x.float().cpu(), said.mask.cpu()
+            output = self.inputs.encoder(**{key: x.to(self.device) for key, x in tensors.items()})
+        x, mask = output.x.float().cpu(), output.mask.cpu()
         if self.scaling is not None:
             centre, spread = self.scaling.centre, self.scaling.spread
             if x.ndim == 4:  # `[B, L, T, D]` by `[L, D]`
                 centre, spread = centre.unsqueeze(1), spread.unsqueeze(1)
             x = (x - centre) / spread
         frames = mask if x.ndim == 3 else mask.unsqueeze(1)
-        found = Features(x.masked_fill(~frames.unsqueeze(-1), 0.0), mask)
+        features = Features(x.masked_fill(~frames.unsqueeze(-1), 0.0), mask)
         changes = self.inputs.changes
         if changes is None or mask.shape[1] == 1:
-            return found
+            return features
         return _blanked(
-            found, self.inputs.encoder.modality, self.inputs.numbers[rows], changes, epoch
+            features, self.inputs.encoder.modality, self.inputs.numbers[rows], changes, epoch
         )
 
 
@@ -172,10 +172,10 @@ class MemoryCache:
 
     def get(self, number: int, make: Callable[[], Any]) -> Any:
         if number not in self.kept:
-            made, used = make(), sum(one.bytes for one in _caches)
-            if used + (size := _bytes(made)) > _room():
-                return made
-            self.kept[number] = made
+            value, used = make(), sum(cache.bytes for cache in _caches)
+            if used + (size := _bytes(value)) > _room():
+                return value
+            self.kept[number] = value
             self.bytes += size
         return self.kept[number]
 
@@ -190,10 +190,10 @@ def _room() -> int:
     return memory // 2 // cores()
 
 
-def _bytes(made: Prepared | Input) -> int:
-    if isinstance(made, Input):
-        return 0 if made.samples is None else made.samples.nbytes
-    return sum(one.nbytes for one in made.values())
+def _bytes(value: Prepared | Input) -> int:
+    if isinstance(value, Input):
+        return 0 if value.samples is None else value.samples.nbytes
+    return sum(tensor.nbytes for tensor in value.values())
 
 
 @dataclass(frozen=True)
@@ -217,11 +217,11 @@ class Utterances:
         return at_rate(read_input(self.all[row], modality), rate)
 
 
-def at_rate(one: Input, rate: int | None) -> Input:
-    """With its sound at `rate` Hz, None: at its own."""
-    if rate is None or one.samples is None or one.rate is None:
-        return one
-    return replace(one, samples=audio.resample(one.samples, one.rate, rate), rate=rate)
+def at_rate(sound: Input, rate: int | None) -> Input:
+    """The input with its sound at `rate` Hz; None: at its own rate."""
+    if rate is None or sound.samples is None or sound.rate is None:
+        return sound
+    return replace(sound, samples=audio.resample(sound.samples, sound.rate, rate), rate=rate)
 
 
 @lru_cache(maxsize=8)
@@ -240,8 +240,8 @@ def _stacked(tensors: Sequence[Tensor]) -> Tensor:
     if len(shapes) == 1:
         return torch.cat(list(tensors))
     rank = max(len(shape) for shape in shapes)
-    tensors = [one.reshape(*one.shape, *[1] * (rank - one.ndim)) for one in tensors]  # missing ones
-    largest = [max(sizes) for sizes in zip(*(one.shape[1:] for one in tensors), strict=True)]
+    tensors = [x.reshape(*x.shape, *[1] * (rank - x.ndim)) for x in tensors]  # missing inputs
+    largest = [max(sizes) for sizes in zip(*(x.shape[1:] for x in tensors), strict=True)]
     whole = tensors[0].new_zeros(len(tensors), *largest)
     for place, tensor in zip(whole, tensors, strict=True):
         place[tuple(slice(size) for size in tensor.shape[1:])] = tensor[0]

@@ -89,9 +89,9 @@ class Store:
 
     def refresh(self) -> None:
         """See what other processes have written; a shard that cannot be opened is removed."""
-        known = set(self._shard_of.values())
+        opened = set(self._shard_of.values())
         for shard in sorted(self.folder.glob("*.safetensors")):
-            if shard not in known:
+            if shard not in opened:
                 keys, remarks = _index(shard, self.look_only)
                 self.remarks |= remarks
                 for key in keys:
@@ -171,11 +171,11 @@ def _index(shard: Path, look_only: bool) -> tuple[list[str], dict[str, str]]:
 
 
 def _keys(metadata: Mapping[str, str] | None) -> tuple[list[str], dict[str, str]]:
-    """ValueError where the index is not one."""
-    found = json.loads((metadata or {}).get("keys", ""))
-    if not (isinstance(found, list) and [type(one) for one in found] == [list, dict]):
+    """The keys and remarks of a shard's index; ValueError where it is no index."""
+    index = json.loads((metadata or {}).get("keys", ""))
+    if not (isinstance(index, list) and [type(part) for part in index] == [list, dict]):
         raise ValueError("no index")
-    return found[0], found[1]
+    return index[0], index[1]
 
 
 def _rows(shard: Path) -> Iterator[tuple[str, np.ndarray]]:

@@ -60,7 +60,10 @@ class TranscriptStore:
 
     def put(self, rows: Mapping[str, Transcript]) -> None:
         """Add the transcripts of a batch, by key."""
-        lines = [json.dumps([key, asdict(one)], ensure_ascii=False) for key, one in rows.items()]
+        lines = [
+            json.dumps([key, asdict(transcript)], ensure_ascii=False)
+            for key, transcript in rows.items()
+        ]
         checked = [f"{zlib.crc32(line.encode()):08x} {line}\n" for line in lines]
         path = self.folder / f"{uuid.uuid4().hex}.jsonl"
         write_atomically(path, "".join(checked).encode())
@@ -76,13 +79,13 @@ def damaged(root: Path) -> list[str]:
 
 def _read(path: Path) -> dict[str, Transcript]:
     """The rows of a file that are whole."""
-    found = {}
+    transcripts = {}
     for row in path.read_bytes().split(b"\n"):
         checksum, _, line = row.partition(b" ")
         if line and checksum == b"%08x" % zlib.crc32(line):
             key, plain = json.loads(line)
-            found[key] = Transcript(**plain | {"flags": tuple(plain["flags"])})
-    return found
+            transcripts[key] = Transcript(**plain | {"flags": tuple(plain["flags"])})
+    return transcripts
 
 
 def transcribe(

@@ -41,8 +41,8 @@ class Finding:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """A mistake in the config counts before what is missing."""
-    return min((one.code for one in findings if one.code), default=0)
+    """The lowest exit code: a mistake in the config counts before what is missing."""
+    return min((finding.code for finding in findings if finding.code), default=0)
 
 
 def machine() -> list[Finding]:
@@ -84,7 +84,7 @@ def extras() -> list[Finding]:
 
 
 def _extra(name: str) -> str:
-    lacking = [one for one in _required(name) if _version(one) is None]
+    lacking = [library for library in _required(name) if _version(library) is None]
     if not lacking:
         return "installed"
     what = "" if len(lacking) == len(_required(name)) else f" ({', '.join(lacking)})"
@@ -97,13 +97,13 @@ def _required(extra: str | None) -> list[str]:
         lines = requires(_PACKAGE) or []
     except PackageNotFoundError:
         return []
-    found = []
+    libraries = []
     for line in lines:
         wanted, _, marker = line.partition(";")
         for_extra = re.search(r"extra\s*==\s*['\"]([\w.-]+)['\"]", marker)
         if (for_extra and for_extra[1]) == extra:
-            found.append(re.split(r"[^\w.-]", wanted.strip(), maxsplit=1)[0])
-    return found
+            libraries.append(re.split(r"[^\w.-]", wanted.strip(), maxsplit=1)[0])
+    return libraries
 
 
 def _version(library: str) -> str | None:
@@ -118,11 +118,11 @@ def places(cache: Path | None = None) -> list[Finding]:
     root, data = cache or default_root(), data_root("")
     used = sum(size_of(path) for path in root.rglob("*"))
     variable = os.environ.get("MSER_DATA")
-    said = f"MSER_DATA={variable}" if variable else "MSER_DATA is not set"
+    setting = f"MSER_DATA={variable}" if variable else "MSER_DATA is not set"
     state = "" if data.is_dir() else "is no folder: only the bundled corpus can be loaded "
     return [
         Finding("cache", f"{root} holds {gibibytes(used)}, {gibibytes(free(root))} are free"),
-        Finding("data", f"{data} {state}({said})"),
+        Finding("data", f"{data} {state}({setting})"),
     ]
 
 
@@ -146,25 +146,25 @@ def gibibytes(size: float) -> str:
 
 def needs(experiment: Experiment) -> list[Finding]:
     """The corpora, weights, recogniser and device that a config names, each there or missing."""
-    found = [_corpus(part) for part in experiment.corpus]
+    findings = [_corpus(part) for part in experiment.corpus]
     for key, part in experiment.encoders.items():
-        found += _component("encoders", f"encoders.{key}", part)
+        findings += _component("encoders", f"encoders.{key}", part)
         if part.trainable == "lora" and _version("peft") is None:
             way = "trainable: lora needs peft: pip install 'multimodal_ser[peft]'"
-            found.append(Finding(f"encoders.{key}", way, MissingError.exit_code))
+            findings.append(Finding(f"encoders.{key}", way, MissingError.exit_code))
     if experiment.asr is not None and experiment.text_source != "reference":
-        found += _component("asr", "asr", experiment.asr)
+        findings += _component("asr", "asr", experiment.asr)
     try:
-        found.append(Finding("device", find_device(experiment.device).type))
+        findings.append(Finding("device", find_device(experiment.device).type))
     except ConfigError as error:
-        found.append(Finding("device", str(error), error.exit_code))
-    return found
+        findings.append(Finding("device", str(error), error.exit_code))
+    return findings
 
 
 def _corpus(part: Part) -> Finding:
-    """Loaded as a run would load it, which opens no sound but the headers of doubtful files.
+    """Whether a corpus can be loaded. No sound is opened but the headers of doubtful files.
 
-    What cannot be loaded is missing, whatever is wrong with it, and its home is named.
+    A corpus that cannot be loaded counts as missing, whatever is wrong, and its home is named.
     """
     what = f"corpus {part.name}"
     try:
@@ -172,16 +172,18 @@ def _corpus(part: Part) -> Finding:
     except (DataError, MissingError) as error:
         about = getattr(registry.module("datasets", part.name), "ABOUT", None)
         home = about.home if isinstance(about, About) else ""
-        told = "://" not in home or home in str(error)
+        home_is_named = "://" not in home or home in str(error)
         return Finding(
-            what, f"{error}" if told else f"{error}\nIt is at {home}", MissingError.exit_code
+            what,
+            f"{error}" if home_is_named else f"{error}\nIt is at {home}",
+            MissingError.exit_code,
         )
     dropped = "".join(f", {count} dropped: {why}" for why, count in corpus.dropped.items())
     return Finding(what, f"{len(corpus)} utterances under {corpus.root}{dropped}")
 
 
 def _component(kind: str, what: str, part: Part) -> list[Finding]:
-    """What a component says is missing; one that says nothing of it needs nothing."""
+    """What is missing for a component, by its own account."""
     try:
         lacking = missing(kind, part.name, part.options)
     except MserError as error:

@@ -133,7 +133,7 @@ def _decoding(prepared: Prepared, site: _Site) -> list[Stage]:
 
 
 def _encodings(prepared: Prepared, site: _Site) -> dict[str, _Estimate]:
-    """Of every frozen encoder; those that are fitted or learn are a part of training."""
+    """The stage of every frozen encoder; those that are fitted or learn are a part of training."""
     utterances = prepared.corpus.utterances()
     estimated = {}
     for key, encoding in prepared.method.cached.items():
@@ -155,7 +155,7 @@ def _training_rows(prepared: Prepared, encodings: Mapping[str, _Estimate]) -> Tr
     unknown = sorted(key for key, estimate in encodings.items() if estimate.shape is None)
     if unknown:
         return f"not known without {', '.join(unknown)}"
-    encoded = {key: one.encoded for key, one in encodings.items() if one.encoded}
+    encoded = {key: estimate.encoded for key, estimate in encodings.items() if estimate.encoded}
     return training_rows_of(prepared, encoded)
 
 
@@ -163,15 +163,17 @@ def _estimate(
     key: str,
     encoding: Encoding,
     utterances: Sequence[Utterance],
-    held: Sequence[Content | None],
+    contents_of_rows: Sequence[Content | None],
     site: _Site,
 ) -> _Estimate:
-    """MissingError without its weights, which would be looked for elsewhere."""
+    """What is left to encode, timed on a few inputs; MissingError without its weights."""
     if lacking := missing("encoders", encoding.name, encoding.options):
         raise MissingError(lacking[0])
     stored, layer = stored_form(encoding.name, encoding.options)
     store = Store(site.root, recipe := recipe_of(encoding.name, stored), look_only=True)
-    batches = plan(registry.find("encoders", encoding.name), utterances, held, site.place)
+    batches = plan(
+        registry.find("encoders", encoding.name), utterances, contents_of_rows, site.place
+    )
     pairs = [pair for batch in batches for pair in batch]
     new = [pair for pair in pairs if pair[1].key not in store]
     light = is_light(encoding.name, encoding.options) and any(
@@ -186,12 +188,14 @@ def _estimate(
         seconds, _ = cost.of(len(computed), length_of(computed), site.workers)
         _, size = cost.of(len(new), length_of(new), site.workers)
     else:
-        kept = store.get([content.key for _, content in chosen])
-        rows = [kept[content.key] for _, content in chosen]
+        stored_rows = store.get([content.key for _, content in chosen])
+        rows = [stored_rows[content.key] for _, content in chosen]
     remark = site.remark if computed else ""
     stage = Stage(f"encode {key}", len(pairs), len(pairs) - len(new), seconds, size, remark)
-    encoded = Encoded(site.root, recipe, tuple(one.key if one else "" for one in held), layer)
-    lengths = np.array([one.length if one else 0 for one in held])
+    encoded = Encoded(
+        site.root, recipe, tuple(one.key if one else "" for one in contents_of_rows), layer
+    )
+    lengths = np.array([one.length if one else 0 for one in contents_of_rows])
     return _Estimate(stage, encoded, shape_of(encoded, rows, chosen, lengths) if rows else None)
 
 
@@ -202,7 +206,7 @@ def _training(
     site: _Site,
     open_test: bool,
 ) -> Stage:
-    """Of every fold and seed; those of earlier seeds in the same folder are counted, too."""
+    """The stage that trains every fold and seed, earlier seeds of the same folder among them."""
     folder, folds = RunFolder.of(prepared), prepared.folds
     seeds = folder.with_earlier_seeds(prepared.experiment).seeds
     earlier = sorted({*seeds} - {*prepared.experiment.seeds})
@@ -255,7 +259,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a run of the experiment has before it. free: bytes on the disk of the cache."""
+    """What a run of the experiment would do. free: free bytes on the disk of the cache."""
 
     experiment: Experiment
     corpus: Corpus
@@ -267,15 +271,15 @@ class Outlook:
 
     @property
     def seconds(self) -> float:
-        """Of all stages that could be estimated."""
-        return sum(one.seconds or 0.0 for one in self.stages)
+        """The sum over the stages that could be estimated."""
+        return sum(stage.seconds or 0.0 for stage in self.stages)
 
     @property
     def bytes(self) -> float:
-        """Of all stages that could be estimated."""
-        return sum(one.bytes or 0.0 for one in self.stages)
+        """The sum over the stages that could be estimated."""
+        return sum(stage.bytes or 0.0 for stage in self.stages)
 
     @property
     def whole(self) -> bool:
-        """Every stage could be estimated."""
-        return all(one.seconds is not None for one in self.stages)
+        """Whether every stage could be estimated."""
+        return all(stage.seconds is not None for stage in self.stages)

@@ -54,7 +54,7 @@ class Cost:
     constant: bool = True
 
     def of(self, inputs: int, length: int, workers: int) -> tuple[float, float]:
-        """Seconds and bytes of so many inputs of this length together, spread over workers."""
+        """Seconds and bytes for this many inputs of this total length, spread over workers."""
         if not inputs:
             return 0.0, 0.0
         share = length / max(self.length, 1)
@@ -62,11 +62,11 @@ class Cost:
         return seconds, self.bytes * (inputs / self.inputs if self.constant else share)
 
 
-def distinct(utterances: Sequence[Utterance], given: Sequence[Content | None]) -> Batch:
+def distinct(utterances: Sequence[Utterance], contents: Sequence[Content | None]) -> Batch:
     """One utterance of each content and language."""
     pairs = {
-        (content.key, one.language): (one, content)
-        for one, content in zip(utterances, given, strict=True)
+        (content.key, utterance.language): (utterance, content)
+        for utterance, content in zip(utterances, contents, strict=True)
         if content
     }
     return [*pairs.values()]
@@ -77,7 +77,7 @@ def length_of(pairs: Batch) -> int:
 
 
 def few(pairs: Batch, count: int) -> Batch:
-    """So many of the inputs at most, spread over their lengths and none at an end."""
+    """At most so many of the inputs, spread over their lengths, without the two ends."""
     ordered = sorted(pairs, key=lambda pair: (pair[1].length, pair[1].key))
     if len(ordered) <= count:
         return ordered
@@ -86,7 +86,7 @@ def few(pairs: Batch, count: int) -> Batch:
 
 @contextmanager
 def like_a_worker() -> Iterator[None]:
-    """One thread, and no hub that could be asked: only what is on this machine is used."""
+    """One thread, and no network: only what is on this machine is used."""
     from huggingface_hub import constants
 
     offline, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
@@ -98,7 +98,7 @@ def like_a_worker() -> Iterator[None]:
 
 
 def of_decoding(chosen: Batch) -> Cost:
-    """Of reading segments and hashing what they hold."""
+    """The cost of reading segments and hashing their samples."""
 
     def decode(utterance: Utterance) -> int:
         samples, rate = audio.read(utterance)
@@ -109,33 +109,33 @@ def of_decoding(chosen: Batch) -> Cost:
 
 
 def of_recogniser(part: Part, chosen: Batch) -> Cost:
-    """Of transcribing segments one by one."""
+    """The cost of transcribing segments one by one."""
     began = time.perf_counter()
     recogniser = registry.build("asr", part.name, part.options)
     ready = time.perf_counter() - began
 
-    def hear(utterance: Utterance) -> int:
-        given = replace(read_input(utterance, "audio"), language=utterance.language)
-        rows = [asdict(one) for one in recogniser.transcribe([given]) if one]
+    def transcribe(utterance: Utterance) -> int:
+        sound = replace(read_input(utterance, "audio"), language=utterance.language)
+        rows = [asdict(transcript) for transcript in recogniser.transcribe([sound]) if transcript]
         return len(json.dumps(rows, ensure_ascii=False).encode()) + _INDEX
 
-    return replace(_timed(chosen, hear), ready=ready)
+    return replace(_timed(chosen, transcribe), ready=ready)
 
 
 def of_encoder(
     name: str, options: Mapping[str, Any], chosen: Batch, *, heard: bool
 ) -> tuple[Cost, list[np.ndarray]]:
-    """Of encoding inputs one by one, and the rows. heard: they were decoded for it already."""
+    """The cost of encoding inputs one by one, and their rows. heard: they are decoded already."""
     began = time.perf_counter()
     encoder = registry.build("encoders", name, options).eval()
     first = read_input(chosen[0][0], encoder.modality)
     run_encoder(encoder, [first])  # also imports what is imported at the first use
     ready = time.perf_counter() - began
-    known = {one.id: read_input(one, encoder.modality) for one, _ in chosen} if heard else {}
+    decoded = {one.id: read_input(one, encoder.modality) for one, _ in chosen} if heard else {}
     rows: list[np.ndarray] = []
 
     def encode(utterance: Utterance) -> int:
-        given = known.get(utterance.id) or read_input(utterance, encoder.modality)
+        given = decoded.get(utterance.id) or read_input(utterance, encoder.modality)
         rows.extend(run_encoder(encoder, [given]))
         return rows[-1].nbytes + _INDEX
 
@@ -175,7 +175,7 @@ class Shape:
 def shape_of(
     encoded: Encoded, rows: Sequence[np.ndarray], chosen: Batch, lengths: np.ndarray
 ) -> Shape:
-    """From the rows of a few inputs to those of all."""
+    """The shape of all rows, judged by those of a few inputs."""
     frames = [len(row) for row in rows]
     if len(set(frames)) == 1 and (len(frames) > 1 or frames[0] == 1):
         return Shape(encoded, rows[0], lengths, None)
@@ -190,7 +190,7 @@ def of_training(
 ) -> tuple[float, float]:
     """Seconds and bytes of one training of a fold, on random features of the right size.
 
-    Of what learns in epochs one is timed, and as many as the config allows are counted.
+    Where a learner trains in epochs, one epoch is timed and multiplied by the epochs of the config.
     """
     rows, share = _rows(whole_rows, fold, shapes)
     with tempfile.TemporaryDirectory() as folder:
@@ -200,7 +200,7 @@ def of_training(
         small = replace(
             whole_rows,
             encoded=encoded,
-            sources={name: _some(one, rows) for name, one in whole_rows.sources.items()},
+            sources={name: _some(source, rows) for name, source in whole_rows.sources.items()},
             utterances=tuple(whole_rows.utterances[row] for row in rows),
             targets={name: truth[rows] for name, truth in whole_rows.targets.items()},
             taught={name: truth[rows] for name, truth in whole_rows.taught.items()},
@@ -221,9 +221,9 @@ def of_training(
 def _rows(
     whole_rows: TrainingRows, fold: Fold, shapes: Mapping[str, Shape]
 ) -> tuple[np.ndarray, float]:
-    """Rows of train and dev, not too many and not too large, and what share of all they are.
+    """A few rows of train and dev, and their share of all rows.
 
-    Every so many of each class, so that the rare ones are there, too.
+    They are taken at equal steps within each class, so that rare classes are among them.
     """
     whole = np.concatenate([fold.train, fold.dev])
     frame = {name: shape.row[:1].nbytes for name, shape in shapes.items()}
@@ -281,5 +281,5 @@ def _fit(method: Method, whole_rows: TrainingRows, fold: Fold) -> tuple[float, i
 
 
 def _size(trained: Trained) -> int:
-    states = [trained.learner.state(), *(one.state() for one in trained.fitted.values())]
+    states = [trained.learner.state(), *(encoder.state() for encoder in trained.fitted.values())]
     return sum(len(data) for files in states for data in files.values())

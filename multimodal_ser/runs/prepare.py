@@ -65,7 +65,7 @@ class Prepared:
 
     @property
     def target(self) -> Target:
-        """The one that decides."""
+        """The target that decides: the first one."""
         return next(iter(self.targets.values()))
 
     @property
@@ -92,7 +92,7 @@ class Prepared:
 
     @property
     def utterances(self) -> list[Utterance]:
-        """Of the corpus, and behind them the copies that `augment` asks for."""
+        """The utterances of the corpus, and behind them the copies that `augment` asks for."""
         return self._extended[0]
 
     def contents(self, modality: str) -> list[Content | None]:
@@ -151,7 +151,7 @@ def prepare(experiment: Experiment, *, encoding: bool = False, look_only: bool =
 
 
 def _audit(prepared: Prepared, alike: Callable[[], near_duplicates.Alike] | None) -> Audit:
-    """alike: gives the texts that are nearly the same, which were sought meanwhile."""
+    """Search the cut corpus for leaks. alike: returns the texts that are nearly the same."""
     sounds = prepared.sounds
     return audit(
         prepared.corpus.table,
@@ -165,18 +165,18 @@ def _audit(prepared: Prepared, alike: Callable[[], near_duplicates.Alike] | None
 
 
 def cut(experiment: Experiment, corpus: Corpus) -> tuple[list[Fold], pd.DataFrame]:
-    """The folds that are run, on the fraction that they train on, and the whole split."""
+    """The folds that are run, thinned to the fraction that they train on, and the whole split."""
     protocol, wanted = experiment.protocol, experiment.folds
     folds = splits.make(corpus.table, protocol.name, protocol.options)
     split = splits.split_table(corpus.table, folds)
-    known = [fold.number for fold in folds]
-    strange = sorted(set(wanted or ()) - set(known))
+    numbers = [fold.number for fold in folds]
+    strange = sorted(set(wanted or ()) - set(numbers))
     if strange:
-        raise ConfigError(f"folds: {strange} are not there; the protocol makes {known}")
-    kept = [fold for fold in folds if wanted is None or fold.number in wanted]
+        raise ConfigError(f"folds: {strange} are not there; the protocol makes {numbers}")
+    chosen = [fold for fold in folds if wanted is None or fold.number in wanted]
     if experiment.refit:
-        kept = [splits.refitted(fold) for fold in kept]
-    return [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in kept], split
+        chosen = [splits.refitted(fold) for fold in chosen]
+    return [splits.thinned(corpus.table, fold, experiment.train_fraction) for fold in chosen], split
 
 
 def _sounds(
@@ -264,8 +264,8 @@ def training_rows_of(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Trai
     Copies stand behind the rows, where they are made already: a look at a run makes none.
     """
     table, targets = prepared.corpus.table, prepared.targets
-    looked = prepared.gate is None
-    contents_of = prepared.own_contents if looked else prepared.contents
+    look_only = prepared.gate is None
+    contents_of = prepared.own_contents if look_only else prepared.contents
     _refuse_bare(table, targets, prepared.folds)
     _refuse_untaught(targets, prepared.folds)
     coded = next((one for one in targets.values() if one.kind == "classes"), prepared.target)
@@ -280,7 +280,7 @@ def training_rows_of(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Trai
         clusters=clusters(table),
         speakers=pd.factorize(table["speaker"])[0].astype(np.int64),
     )
-    copies = 0 if looked else prepared.experiment.augment.copies
+    copies = 0 if look_only else prepared.experiment.augment.copies
     return repeated(rows, prepared.utterances, copies) if copies else rows
 
 
@@ -306,7 +306,7 @@ def _refuse_bare(table: pd.DataFrame, targets: Mapping[str, Target], folds: Sequ
 
 
 def _refuse_untaught(targets: Mapping[str, Target], folds: Sequence[Fold]) -> None:
-    """A target of which the training part of a fold knows nothing cannot be predicted there."""
+    """A target without any value in the training part of a fold cannot be predicted there."""
     for name, target in targets.items():
         bare = [str(fold.number) for fold in folds if not target.known[fold.train].any()]
         if bare:

@@ -51,14 +51,14 @@ class Run:
         first = {self.experiment.first: self.metrics[part]}
         rows = {
             (target, metric): value
-            for target, found in (first | self.metrics[part]["others"]).items()
-            for metric, value in found["metrics"].items()
+            for target, numbers in (first | self.metrics[part]["others"]).items()
+            for metric, value in numbers["metrics"].items()
         }
         table = pd.DataFrame(rows).T[columns].astype(float).rename_axis(["target", "metric"])
         return table if len(self.experiment.outputs) > 1 else table.droplevel("target")
 
     def part(self, name: str, target: str | None = None) -> pd.DataFrame:
-        """The predictions of one part for one target, by default the one that decides."""
+        """The predictions of a part for one target, by default the first."""
         rows = self.predictions
         wanted = target or self.experiment.first
         return rows[(rows["part"] == name) & (rows["target"] == wanted)]
@@ -120,7 +120,7 @@ def _train(
     folder: RunFolder,
     open_test: bool,
 ) -> None:
-    """Every (fold, seed) that is not finished, each in its own one-thread process."""
+    """Train every (fold, seed) that is not finished, each in a one-thread process."""
     jobs, method, features = [], prepared.method, rows.hash()
     for fold in prepared.folds:
         parts = fold.scored(open_test)
@@ -134,8 +134,8 @@ def _train(
 
 
 def _do(jobs: Sequence[tuple[Any, ...]], method: Method, workers: int | None, label: str) -> None:
-    """Spread the trainings over the cores; one after the other where several processes share each,
-    or an accelerator is there for one alone.
+    """Run the trainings: spread over the cores, or one after the other where several processes share
+    each of them or one accelerator serves them all.
     """
     if world().size > 1:
         for job in jobs:
@@ -149,12 +149,12 @@ def _do(jobs: Sequence[tuple[Any, ...]], method: Method, workers: int | None, la
 def _train_final(
     prepared: Prepared, seeds: Sequence[int], rows: TrainingRows, folder: RunFolder
 ) -> None:
-    """On every row with a target, with what the folds chose on dev (the median of the epochs)."""
+    """Train on every row with a target, with what the folds chose on dev."""
     method, learner = prepared.method, prepared.method.learner
     models = [folder.model(fold, seed) for fold in prepared.folds for seed in seeds]
     settled, options = method.learner_class.settled, learner.options
     if settled is not None:
-        options = settled([model_folder.read_files(one / "learner") for one in models], options)
+        options = settled([model_folder.read_files(model / "learner") for model in models], options)
     method = replace(method, learner=Part(name=learner.name, **options))
     has_target = np.any([target.known for target in prepared.targets.values()], axis=0)
     nothing = np.array([], dtype=np.int64)
@@ -163,9 +163,9 @@ def _train_final(
         whole = replace(prepared, folds=[everything])
         with first_then_others():
             rows = training_rows_of(whole, encode(whole))
-    cuts = fit.settled_thresholds(models)
-    chosen = json.dumps([options, cuts], sort_keys=True)
-    rows = replace(rows, thresholds=cuts, chosen=chosen)
+    thresholds = fit.settled_thresholds(models)
+    chosen = json.dumps([options, thresholds], sort_keys=True)
+    rows = replace(rows, thresholds=thresholds, chosen=chosen)
     jobs = [
         (method, rows, everything, seed, folder.final(seed), [])
         for seed in seeds
@@ -210,14 +210,15 @@ def _measure(prepared: Prepared, predictions: pd.DataFrame) -> dict[str, Any]:
 
 
 def _seen(prepared: Prepared, predictions: pd.DataFrame) -> pd.Series:
-    """For each prediction: does train hold another utterance of the same speaker or video?"""
+    """For each prediction, yes or no: is another utterance of its group in the training part?"""
     group = pd.factorize(prepared.corpus.table["group"])[0]
     ids = prepared.corpus.table["id"].to_numpy()
-    known = {
+    in_train = {
         fold.number: set(ids[np.isin(group, group[fold.train][group[fold.train] >= 0])])
         for fold in prepared.folds
     }
     pairs = zip(predictions["fold"], predictions["id"], strict=True)
     return pd.Series(
-        ["yes" if one in known[fold] else "no" for fold, one in pairs], index=predictions.index
+        ["yes" if utterance in in_train[fold] else "no" for fold, utterance in pairs],
+        index=predictions.index,
     )

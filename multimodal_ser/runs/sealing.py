@@ -1,4 +1,4 @@
-"""A corpus without the rows that are tested, for whoever chooses by what is left."""
+"""A corpus without its test rows, for searches that choose by what is left."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def sealed(prepared: Prepared) -> Prepared:
     """What `within` leaves: the rows that one fold trains and selects on, and no others.
 
-    The gate has looked at the whole split before. Nothing that is handed on holds a tested row:
-    neither its text, its sound, its label, nor that it exists.
+    The leak gate has seen the whole split before. The result holds nothing of a test row: not its
+    text, sound or label, nor the fact that it exists.
     """
     within = prepared.experiment.within
     if within is None:
@@ -37,7 +37,7 @@ def sealed(prepared: Prepared) -> Prepared:
         corpus=corpus,
         folds=folds,
         split=splits.split_table(table, folds),
-        targets={name: one.take(rows) for name, one in prepared.targets.items()},
+        targets={name: target.take(rows) for name, target in prepared.targets.items()},
         sounds=None if sounds is None else [sounds[row] for row in rows],
     )
 
@@ -46,8 +46,8 @@ def _fold(folds: Sequence[Fold], number: int) -> Fold:
     for fold in folds:
         if fold.number == number:
             return fold
-    known = [fold.number for fold in folds]
-    raise ConfigError(f"within.fold: {number} is not there; the protocol makes {known}")
+    numbers = [fold.number for fold in folds]
+    raise ConfigError(f"within.fold: {number} is not there; the protocol makes {numbers}")
 
 
 def _folds(table: pd.DataFrame, fold: Fold, rows: np.ndarray, within: Within) -> list[Fold]:
@@ -61,4 +61,4 @@ def _folds(table: pd.DataFrame, fold: Fold, rows: np.ndarray, within: Within) ->
         parts = {name: np.searchsorted(rows, fold.parts[name]) for name in ("train", "dev")}
         return [Fold(fold.number, fold.repeat, parts)]
     cuts = splits.make(table, "kfold", {"folds": within.folds, "dev": False})
-    return [Fold(one.number, 0, {"train": one.train, "dev": one.parts["test"]}) for one in cuts]
+    return [Fold(cut.number, 0, {"train": cut.train, "dev": cut.parts["test"]}) for cut in cuts]

@@ -19,10 +19,10 @@ _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first date of a zip, so that equal answ
 
 
 def check_part(parts: Iterable[str], layout: Submission) -> None:
-    """Before anything is trained: is what the task wants among the parts that will be scored?"""
-    known = sorted(set(parts))
-    if layout.part not in known:
-        there = ", ".join(known)
+    """DataError, before anything is trained, where the part that the task wants is not scored."""
+    parts_there = sorted(set(parts))
+    if layout.part not in parts_there:
+        there = ", ".join(parts_there)
         raise DataError(f"submission: there is no part '{layout.part}' (there is {there})")
 
 
@@ -41,6 +41,6 @@ def pack(predictions: pd.DataFrame, layout: Submission) -> bytes:
 
 
 def answers(rows: pd.DataFrame) -> pd.DataFrame:
-    """id and value of the seed ensemble, of one target's predictions."""
-    found = tables.ensemble(rows)
-    return found.assign(value=tables.answers(found))[["id", "value"]]
+    """id and value of the seed ensemble, from the predictions of one target."""
+    averaged = tables.ensemble(rows)
+    return averaged.assign(value=tables.answers(averaged))[["id", "value"]]

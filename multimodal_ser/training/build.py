@@ -17,7 +17,7 @@ from multimodal_ser.training.model import Model, head
 
 
 def shape_of(method: Method, train: Dataset, present: Mapping[str, bool]) -> dict[str, Any]:
-    """Dims of the encoders, which of them training leaves out at times, which give all layers.
+    """What the model is built for: widths, encoders that may be absent or give all layers.
 
     present: encoder that runs in every step → whether no row that trains lacks what it reads.
     """
@@ -42,9 +42,9 @@ def learning_encoders(method: Method, fitted: Mapping[str, Any]) -> dict[str, An
 
 
 def with_encoders(shape: Mapping[str, Any], encoders: Mapping[str, Any]) -> dict[str, Any]:
-    """The shape with what the encoders that learn will give."""
-    dims = {name: one.dim for name, one in encoders.items()}
-    layers = {name: one.mixed for name, one in encoders.items() if one.mixed}
+    """The shape with the widths and layers of the encoders that learn."""
+    dims = {name: encoder.dim for name, encoder in encoders.items()}
+    layers = {name: encoder.mixed for name, encoder in encoders.items() if encoder.mixed}
     return {**shape, "dims": {**shape["dims"], **dims}, "layers": {**shape["layers"], **layers}}
 
 
@@ -54,9 +54,9 @@ def make_learner(
     encoders: Mapping[str, Any],
     truth: Mapping[str, torch.Tensor] | None = None,
 ) -> Any:
-    """encoders: those that learn, which become a part of the model.
+    """The learner, with its model around the encoders that learn.
 
-    truth: what the rows that train are taught; None: it will be loaded, not trained.
+    truth: target → what the training rows are taught; None: the model will be loaded, not trained.
     """
     name, options = method.learner.name, method.learner.options
     if method.learner_class.WANTS != "batches":
@@ -80,7 +80,7 @@ def make_learner(
 
 
 def _behind(method: Method, shape: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
-    """What stands behind the encoders: the fusion, and a head for each target."""
+    """The modules behind the encoders: the fusion, and a head for each target."""
     own = method.learner_class.heads(method, shape["classes"])
     if own is not None:
         return registry.build("fusion", "join", {}, shape["dims"]), own

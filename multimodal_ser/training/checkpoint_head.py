@@ -1,4 +1,4 @@
-"""What a checkpoint's own labels mean in a task, for models that are scored with their own head."""
+"""The head that a checkpoint brings: what its own labels mean in a task, and its scores."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Classes(nn.Module):
 
     def __init__(self, columns: Sequence[Sequence[int]]) -> None:
         super().__init__()
-        self.columns = [list(one) for one in columns]
+        self.columns = [list(column) for column in columns]
 
     def forward(self, x: Tensor) -> Tensor:
         never = x.new_full(x.shape[:-1], _NEVER)
-        parts = [x[..., one].logsumexp(-1) if one else never for one in self.columns]
+        parts = [x[..., column].logsumexp(-1) if column else never for column in self.columns]
         return torch.stack(parts, dim=-1)
 
 
@@ -45,18 +45,20 @@ class Number(nn.Module):
 
 
 def heads(method: Method, classes: Mapping[str, Sequence[str]]) -> dict[str, nn.Module]:
-    """Target → what turns the checkpoint's logits into those of the task."""
+    """Target → the module that turns the checkpoint's logits into those of the task."""
     named = method.learner.options["labels"]
     meaning = _meaning(_labels(method), named, [*_wanted(classes)])
-    found: dict[str, nn.Module] = {}
+    modules: dict[str, nn.Module] = {}
     for target, names in classes.items():
-        columns = [[at for at, name in enumerate(meaning) if name == one] for one in names]
+        columns = [
+            [place for place, meant in enumerate(meaning) if meant == name] for name in names
+        ]
         if names:
-            found[target] = Classes(columns)
+            modules[target] = Classes(columns)
         else:
             span = method.outputs[target].range or (0.0, 1.0)
-            found[target] = Number(meaning.index(target), *span)
-    return found
+            modules[target] = Number(meaning.index(target), *span)
+    return modules
 
 
 def unknown(method: Method, targets: Mapping[str, Target]) -> list[str]:
@@ -69,13 +71,15 @@ def unknown(method: Method, targets: Mapping[str, Target]) -> list[str]:
     labels, named = _labels(method), method.learner.options["labels"]
     problems = [*_mistakes(labels, named, wanted)]
     meaning = _meaning(labels, named, wanted)
-    absent = [one for one in wanted if one not in meaning]
-    said = f"it says {', '.join(labels)}; the task has {', '.join(wanted)}"
+    absent = [name for name in wanted if name not in meaning]
+    both_lists = f"it says {', '.join(labels)}; the task has {', '.join(wanted)}"
     if not problems and len(absent) == len(wanted):
-        problems.append(f"learner.labels: no label of the checkpoint means anything here ({said})")
-    lost = [one for one in absent if one in targets]
+        problems.append(
+            f"learner.labels: no label of the checkpoint means anything here ({both_lists})"
+        )
+    lost = [name for name in absent if name in targets]
     if not problems and lost:
-        problems.append(f"outputs.{lost[0]}: the checkpoint gives no such number ({said})")
+        problems.append(f"outputs.{lost[0]}: the checkpoint gives no such number ({both_lists})")
     if not problems and absent and _learns(method):
         problems.append(
             f"learner.labels: the checkpoint does not know {', '.join(absent)}; to learn them, "
@@ -89,14 +93,14 @@ def unknown(method: Method, targets: Mapping[str, Target]) -> list[str]:
 def without_unknown(
     method: Method, targets: Mapping[str, Target], folds: Sequence[Fold]
 ) -> list[Fold]:
-    """The folds, with `score_unknown: leave_out` without the rows of classes that are unknown."""
+    """The folds; with `score_unknown: leave_out`, without the rows of unknown classes."""
     absent = unknown(method, targets)
     if not absent or not _left_out(method):
         return list(folds)
-    (target,) = (one for one in targets.values() if one.kind == "classes")
+    (target,) = (target for target in targets.values() if target.kind == "classes")
     codes = [code for code, name in enumerate(target.classes) if name in absent]
     lost = np.isin(target.codes, codes)
-    kept = []
+    without = []
     for fold in folds:
         parts = {name: rows[~lost[rows]] for name, rows in fold.parts.items()}
         bare = [name for name, rows in parts.items() if len(fold.parts[name]) and not len(rows)]
@@ -105,22 +109,22 @@ def without_unknown(
                 f"score_unknown: leave_out leaves nothing of {', '.join(bare)} in fold "
                 f"{fold.number}: the checkpoint knows none of its classes"
             )
-        kept.append(Fold(fold.number, fold.repeat, parts))
-    return kept
+        without.append(Fold(fold.number, fold.repeat, parts))
+    return without
 
 
 def notices(method: Method, targets: Mapping[str, Target]) -> list[str]:
-    """What a reader must know of classes that the checkpoint does not."""
+    """Sentences for the report about the classes that the checkpoint does not know."""
     absent = unknown(method, targets)
     if not absent:
         return []
-    said = f"the checkpoint does not know {', '.join(absent)}"
+    sentence = f"the checkpoint does not know {', '.join(absent)}"
     if not _left_out(method):
         counts = "counts" if len(absent) == 1 else "count"
-        return [f"{said}, which {counts} as an error"]
-    (target,) = (one for one in targets.values() if one.kind == "classes")
-    count = sum(int(target.has(target.classes.index(one)).sum()) for one in absent)
-    return [f"{said}: {count} utterances are left out"]
+        return [f"{sentence}, which {counts} as an error"]
+    (target,) = (target for target in targets.values() if target.kind == "classes")
+    count = sum(int(target.has(target.classes.index(name)).sum()) for name in absent)
+    return [f"{sentence}: {count} utterances are left out"]
 
 
 def unit(values: np.ndarray) -> tuple[float, float]:
@@ -154,11 +158,12 @@ def _wanted(classes: Mapping[str, Sequence[str]]) -> Iterator[str]:
 def _meaning(
     labels: Sequence[str], named: Mapping[str, str], wanted: Sequence[str]
 ) -> list[str | None]:
-    """For each label what it means in the task; a label that the map leaves out means itself,
-    where the task has such a class.
+    """For each label the class of the task that it means, or None.
+
+    A label that the map leaves out means the class of its own name.
     """
-    own = {one.casefold(): one for one in wanted}
-    return [named.get(one, own.get(one.casefold())) for one in labels]
+    own = {name.casefold(): name for name in wanted}
+    return [named.get(name, own.get(name.casefold())) for name in labels]
 
 
 def _mistakes(

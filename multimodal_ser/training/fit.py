@@ -46,22 +46,22 @@ def job(
     folder: Path,
     parts: Sequence[str],
 ) -> None:
-    """Leave a finished model and its scores of the parts in `folder`.
+    """Write a finished model and its scores of the parts into `folder`.
 
-    Where encoders run in every step, an epoch that is done is never done again.
+    Where encoders run in every step, each epoch is written too, and none is trained twice.
     """
     features = training_rows.hash()
-    kept = None
+    checkpoint = None
     if method.in_every_step:
-        kept = Checkpoint(folder, features, writes=world().first)
+        checkpoint = Checkpoint(folder, features, writes=world().first)
     if is_finished(folder, features):
         trained = load(method, folder, place_of(method))
     else:
-        trained = fit(method, training_rows, fold, seed, kept)
+        trained = fit(method, training_rows, fold, seed, checkpoint)
         if world().first:
             write(_contents(method, trained, features), folder, features)
-    if kept is not None:
-        kept.remove()
+    if checkpoint is not None:
+        checkpoint.remove()
     for part in parts:
         scores = predict(method, training_rows, trained, fold.parts[part]).scores
         if world().first:
@@ -69,7 +69,7 @@ def job(
 
 
 def place_of(method: Method) -> torch.device:
-    """Where models are trained: heads on cached features on the CPU, where they are fastest."""
+    """The device for training: heads on cached features are fastest on the CPU."""
     if method.in_every_step:
         return find_device(method.device)
     return torch.device("cpu")
@@ -80,12 +80,13 @@ def fit(
     training_rows: TrainingRows,
     fold: Fold,
     seed: int,
-    kept: Checkpoint | None = None,
+    checkpoint: Checkpoint | None = None,
     watch: Callable[[int, int, float], None] | None = None,
 ) -> Trained:
     """Train on the fold's train part, balanced if the config says so; dev only selects.
 
-    watch: is told of each epoch of a learner that has some; see the gradient loop.
+    checkpoint: where each epoch is written, and from where a stopped training goes on. watch: is
+    called after each epoch of a learner that has epochs; see the gradient loop.
     """
     chosen = fold.train
     if method.balance == "truncate":
@@ -112,21 +113,23 @@ def fit(
     learner = make_learner(method, shape, encoders, train.targets)
     if encoders:
         learner.model.to(place_of(method))
-    further = {"kept": kept, "watch": watch if learner.loop is not None else None}
+    further = {"kept": checkpoint, "watch": watch if learner.loop is not None else None}
     try:
-        learner.fit(train, dev, seed=seed, **{key: one for key, one in further.items() if one})
+        learner.fit(
+            train, dev, seed=seed, **{key: value for key, value in further.items() if value}
+        )
     except DivergedError as error:
-        raise _with_names(error, training_rows, chosen, kept) from None
-    cuts = training_rows.thresholds
-    if not cuts:
-        cuts = thresholds(method.targets("labels"), training_rows.classes, learner, dev)
-    return replace(start, learner=learner, shape=shape, thresholds=cuts)
+        raise _with_names(error, training_rows, chosen, checkpoint) from None
+    decided = training_rows.thresholds
+    if not decided:
+        decided = thresholds(method.targets("labels"), training_rows.classes, learner, dev)
+    return replace(start, learner=learner, shape=shape, thresholds=decided)
 
 
 def _training_data(
     method: Method, training_rows: TrainingRows, start: Trained, chosen: np.ndarray, seed: int
 ) -> tuple[Dataset, dict[str, Any]]:
-    """The rows that train, balanced and changed as the config says, and what they look like."""
+    """The training rows, balanced and augmented, and the shape of the model."""
     teaching = replace(training_rows, targets={**training_rows.targets, **training_rows.taught})
     train = dataset(method, teaching, start, chosen)
     whole = {
@@ -143,12 +146,19 @@ def _training_data(
 
 
 def _with_names(
-    error: DivergedError, training_rows: TrainingRows, chosen: np.ndarray, kept: Checkpoint | None
+    error: DivergedError,
+    training_rows: TrainingRows,
+    chosen: np.ndarray,
+    checkpoint: Checkpoint | None,
 ) -> DivergedError:
-    """The error with the utterances that it happened on, and what is left of the training."""
+    """The error with the names of its utterances, and where the last good checkpoint lies."""
     names = [training_rows.utterances[row].id for row in chosen[error.rows]]
-    last = kept.epochs() if kept is not None else 0
-    left = f"\nthe last good checkpoint is of epoch {last}: {kept.path}" if kept and last else ""
+    last = checkpoint.epochs() if checkpoint is not None else 0
+    left = (
+        f"\nthe last good checkpoint is of epoch {last}: {checkpoint.path}"
+        if checkpoint and last
+        else ""
+    )
     return DivergedError(listed(names, f"utterances: {error}") + left, error.rows)
 
 
@@ -181,14 +191,14 @@ def learned_numbers(trained: Trained) -> int:
     """How many numbers a model learns; 0 for classical learners."""
     model = trained.learner.model
     learning = model.parameters() if model is not None else ()
-    return sum(one.numel() for one in learning if one.requires_grad)
+    return sum(parameter.numel() for parameter in learning if parameter.requires_grad)
 
 
 def settled_thresholds(folders: Sequence[Path]) -> dict[str, list[float]]:
     """Target of labels → the mean of what several models chose on dev, for one that has no dev."""
-    found = [json.loads((one / "model.json").read_text("utf-8")) for one in folders]
-    kept = [one.get("thresholds", {}) for one in found]
-    return {name: np.mean([one[name] for one in kept], axis=0).tolist() for name in kept[0]}
+    models = [json.loads((model / "model.json").read_text("utf-8")) for model in folders]
+    chosen = [model.get("thresholds", {}) for model in models]
+    return {name: np.mean([model[name] for model in chosen], axis=0).tolist() for name in chosen[0]}
 
 
 def _base_weights(method: Method) -> dict[str, str]:
@@ -200,10 +210,10 @@ def _base_weights(method: Method) -> dict[str, str]:
     }
 
 
-def _refuse_other_weights(method: Method, known: Mapping[str, str]) -> None:
-    """What was learned of a model in part fits no other one."""
-    for name, found in _base_weights(method).items():
-        if found != known.get(name):
+def _refuse_other_weights(method: Method, hashes: Mapping[str, str]) -> None:
+    """A part that was fine-tuned fits only the weights that it began with."""
+    for name, hash_here in _base_weights(method).items():
+        if hash_here != hashes.get(name):
             model = method.encodings[name].options.get("model")
             raise MissingError(
                 f"encoders.{name} was fine-tuned from other weights than those of '{model}' here; "
