@@ -134,8 +134,10 @@ def _train(
 
 
 def _do(jobs: Sequence[tuple[Any, ...]], method: Method, workers: int | None, label: str) -> None:
-    """Run the trainings: spread over the cores, or one after the other where several processes share
-    each of them or one accelerator serves them all.
+    """Run the trainings, spread over the cores.
+
+    They run one after the other where several processes share each of them, or where one
+    accelerator serves them all.
     """
     if world().size > 1:
         for job in jobs:
