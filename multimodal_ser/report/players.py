@@ -10,9 +10,9 @@ import numpy as np
 
 from multimodal_ser.config import read
 from multimodal_ser.corpus import audio
-from multimodal_ser.report.run.collect import Record
 from multimodal_ser.report.run.sections import Clip
 from multimodal_ser.runs import prepare
+from multimodal_ser.runs.records import Record
 from multimodal_ser.types import MserError, Utterance
 
 _RATE = 16000
