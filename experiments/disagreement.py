@@ -31,7 +31,8 @@ from multimodal_ser.config.read import load
 from multimodal_ser.evaluation.disagreement import CASES, SIDES, SURE, cases, summary
 from multimodal_ser.files import as_csv, write_atomically
 from multimodal_ser.report.players import clips_of
-from multimodal_ser.report.run import collect, disagreement_page
+from multimodal_ser.report.run import disagreement_page
+from multimodal_ser.runs.records import read_run
 from multimodal_ser.runs.run import Run, run
 from multimodal_ser.types import ConfigError, DataError, MserError
 
@@ -93,7 +94,7 @@ def written(
     rows = found[found["case"] == "disagree"]
     clips, why = {}, ""
     if players:
-        clips, why = clips_of(collect.read_run(fused.folder), rows["id"].tolist(), players)
+        clips, why = clips_of(read_run(fused.folder), rows["id"].tolist(), players)
     facts = {
         "corpus": fused.prepared.corpus.about.name,
         "split": fused.prepared.split_hash,

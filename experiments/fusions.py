@@ -31,7 +31,7 @@ from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.config.read import load, with_fusion
 from multimodal_ser.evaluation.metrics import sign
 from multimodal_ser.runs.dry_run import dry_run
-from multimodal_ser.runs.folder import RunFolder
+from multimodal_ser.runs.records import read_run
 from multimodal_ser.studies.compare import Comparison, compare
 from multimodal_ser.types import ConfigError
 
@@ -126,20 +126,20 @@ def fusion_of(found: Comparison, arm: str) -> str:
 def row(found: Comparison, arm: str) -> list[str]:
     """One fusion; concat has no gap to itself."""
     done = found.runs[arm]
-    folder = RunFolder(done.folder)
+    record = read_run(done.folder)
     values = {part: one["metrics"][found.metric] for part, one in done.metrics.items()}
     test = values["test"]
     gap = found.contrasts.get(arm)
     few = " (few clusters)" if gap and gap.few else ""
     return [
         fusion_of(found, arm),
-        f"{folder.parameters() or 0:,}",
+        f"{record.parameters or 0:,}",
         spread(values["dev"]) if "dev" in values else "",
         spread(test),
         f"{test['low']:.3f} to {test['high']:.3f}",
         f"{gap.gap:+.3f} ({gap.low:.3f} to {gap.high:.3f})" if gap else "",
         f"{gap.holm:.3f}{few}" if gap else "",
-        f"{folder.seconds('train'):.0f}",
+        f"{record.seconds('train') or 0:.0f}",
     ]
 
 

@@ -21,6 +21,7 @@ from multimodal_ser.report.run import expected
 from multimodal_ser.runs import doctor
 from multimodal_ser.runs.folder import RunFolder
 from multimodal_ser.runs.prepare import load_corpus
+from multimodal_ser.runs.records import is_run, read_run
 from multimodal_ser.runs.run import Run, run
 
 ROOT = Path(__file__).parents[1]
@@ -169,14 +170,14 @@ def measure(system: System, runs: Path) -> Measured:
     done = run(system.experiment(runs))
     first = done.metrics["test"]
     metric = done.experiment.metrics_of(done.experiment.first)[0]
-    folder = RunFolder(done.folder)
+    record = read_run(done.folder)
     return Measured(
         system=system,
         split=done.prepared.split_hash,
         metric=metric,
         value=first["metrics"][metric],
         seeds=len(done.experiment.seeds),
-        seconds=sum(folder.seconds(stage) for stage in _STAGES),
+        seconds=sum(record.seconds(stage) or 0.0 for stage in _STAGES),
         reported=reported(done),
     )
 
@@ -185,7 +186,7 @@ def is_there(system: System, runs: Path) -> bool:
     """It was run to its end before."""
     experiment = system.experiment(runs)
     folder = RunFolder.of_corpus(experiment, load_corpus(experiment))
-    return (folder.path / "metrics.json").is_file()
+    return is_run(folder.path)
 
 
 def reported(done: Run) -> list[str]:

@@ -28,7 +28,7 @@ from multimodal_ser.features.augmentation import Augmentation
 from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.features.live import Changes, LiveInputs, Utterances
 from multimodal_ser.parallel import one_thread
-from multimodal_ser.runs.folder import RunFolder
+from multimodal_ser.runs.records import read_run
 from multimodal_ser.training.fusion import concat, join
 from multimodal_ser.training.learners._optimizer import Optimizer
 from multimodal_ser.training.learners.neural import Learner
@@ -151,7 +151,7 @@ def _paired(home: Path, workers: int, epochs: int) -> tuple[float, float]:
     }
     began = time.perf_counter()
     folder = run(config).folder
-    return RunFolder(folder).seconds("train"), time.perf_counter() - began
+    return read_run(folder).seconds("train") or 0.0, time.perf_counter() - began
 
 
 def networks(utterances: Sequence[Utterance], times: int = 2) -> Rows:

@@ -7,13 +7,10 @@ the scores of its `predictions.csv` again.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from multimodal_ser.config.method import method_of
 from multimodal_ser.config.read import check
@@ -22,6 +19,7 @@ from multimodal_ser.inference.ensemble import EnsemblePredictor
 from multimodal_ser.inference.predictor import Predictor
 from multimodal_ser.inference.questions import Answer, Question
 from multimodal_ser.parallel import spread
+from multimodal_ser.runs.records import Record, read_plan
 from multimodal_ser.studies.ensembles import manifest
 from multimodal_ser.training import fit
 from multimodal_ser.types import ConfigError
@@ -38,18 +36,25 @@ def load(
     folder = Path(run)
     if manifest.is_ensemble(folder):
         return _ensemble(folder, fold, seed, device)
-    models = _models(folder)
-    seeds = models[_kind(folder, models, fold)]
-    return _run(folder, [seeds[one] for one in _seeds(sorted(seeds), seed)], device)
+    record = _with_models(folder)
+    seeds = record.models[_kind(folder, record.models, fold)]
+    return _predictor_of(record, [seeds[one] for one in _seeds(sorted(seeds), seed)], device)
 
 
-def _run(folder: Path, models: Sequence[Path], device: str) -> Predictor:
-    try:
-        plain = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
-        languages = json.loads((folder / "audit.json").read_text("utf-8"))["languages"]
-    except (OSError, KeyError) as error:
-        raise ConfigError(f"{folder} is no run folder: {error}") from None
-    experiment = check(plain, source=str(folder / "config.yaml"), allow_code=False, ran=True)
+def _with_models(folder: Path) -> Record:
+    """A run that has a model at least; it may have been stopped before there were any numbers."""
+    record = read_plan(folder)
+    if not record.models:
+        raise ConfigError(f"{folder} holds no finished model; `mser run` goes on with it")
+    return record
+
+
+def _predictor_of(record: Record, models: Sequence[Path], device: str) -> Predictor:
+    source = str(record.folder / "config.yaml")
+    experiment = check(record.config, source=source, allow_code=False, ran=True)
+    languages = record.audit.get("languages")
+    if languages is None:
+        raise ConfigError(f"{record.folder} is no run folder: its audit names no languages")
     place = find_device(device)
     method = method_of(experiment)
     trained = [fit.load(method, one, place) for one in models]
@@ -60,20 +65,22 @@ def _run(folder: Path, models: Sequence[Path], device: str) -> Predictor:
 def _ensemble(folder: Path, fold: int | None, seed: int | None, device: str) -> EnsemblePredictor:
     """Models of every row are merged by the mean of what the folds have learned."""
     told = manifest.read(folder)
-    homes = told.homes(folder)
-    found = [_models(home) for home in homes]
+    records = [_with_models(home) for home in told.homes(folder)]
     needed = [set(seat.beside(told.seeds)) for seat in told.members]
     shared = [
         kind
-        for kind in found[0]
-        if all(seeds <= {*one.get(kind, ())} for seeds, one in zip(needed, found, strict=True))
+        for kind in records[0].models
+        if all(
+            seeds <= {*record.models.get(kind, ())}
+            for seeds, record in zip(needed, records, strict=True)
+        )
     ]
     if not shared:
         raise ConfigError(f"{folder}: its members have no models of the same folds and seeds left")
     kind, chosen = _kind(folder, shared, fold), _seeds(told.seeds, seed)
     members = [
-        _run(home, [models[kind][one] for one in seat.beside(chosen)], device)
-        for home, seat, models in zip(homes, told.members, found, strict=True)
+        _predictor_of(record, [record.models[kind][one] for one in seat.beside(chosen)], device)
+        for record, seat in zip(records, told.members, strict=True)
     ]
     fits = {}
     for target, by_fold in told.fits.items():
@@ -118,19 +125,6 @@ def _answer_batch(
 @lru_cache(maxsize=1)
 def _predictor(run: str, which: tuple[tuple[str, Any], ...]) -> Predictor | EnsemblePredictor:
     return load(run, **dict(which))
-
-
-def _models(folder: Path) -> dict[str, dict[int, Path]]:
-    """`final` or the number of a fold → seed → the folder of its model."""
-    if not (folder / "config.yaml").is_file():
-        raise ConfigError(f"{folder} is no run folder: it has no config.yaml")
-    found: dict[str, dict[int, Path]] = {}
-    for path in sorted((folder / "models").glob("*/model.json")):
-        kind, _, number = path.parent.name.rpartition("-")
-        found.setdefault(kind, {})[int(number)] = path.parent
-    if not found:
-        raise ConfigError(f"{folder} holds no finished model; `mser run` goes on with it")
-    return found
 
 
 def _kind(folder: Path, models: Collection[str], fold: int | None) -> str:

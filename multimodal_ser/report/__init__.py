@@ -1,10 +1,10 @@
 """From the folders of runs, studies, searches and corpora to pages.
 
 In comes a folder; out come HTML, Markdown, LaTeX and CSV that say the same (`write`). `run/` is
-about runs and studies: `run.collect` reads them, `run.tables` makes the tables, `run.sections` puts
-one section after another, and a new section is a function there; `corpus/` is about the utterances
-(`corpus.page.page`) and `search/` about a search (`search.page.write`). What they share stands
-beside them: `cells.Table`, `figures.svg`, `html.page`, `players.clips_of`.
+about runs and studies: `run.collect` gathers them, `run.tables` makes the tables, `run.sections`
+puts one section after another, and a new section is a function there; `corpus/` is about the
+utterances (`corpus.page.page`) and `search/` about a search (`search.page.write`). What they share
+stands beside them: `cells.Table`, `figures.svg`, `html.page`, `players.clips_of`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from multimodal_ser.report.run import collect, ensembles, sections, text
 from multimodal_ser.report.run.collect import Report
 from multimodal_ser.report.search import page, reading
 from multimodal_ser.report.search.reading import Search
+from multimodal_ser.runs.records import is_run
 from multimodal_ser.studies.ensembles import manifest
 from multimodal_ser.types import DataError, listed
 
@@ -33,7 +34,7 @@ def write(folder: Path, *, players: int = 0) -> Path:
         folder = folder.resolve()  # the page names the folder
     if reading.is_search(folder):
         return page.write(reading.read(folder))
-    if not collect.is_study(folder) and not collect.is_run(folder):
+    if not collect.is_study(folder) and not is_run(folder):
         return _write_index(folder)
     return _write_report(_read(folder), players)
 

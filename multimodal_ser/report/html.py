@@ -10,7 +10,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from multimodal_ser.report.cells import NONE, Cell, Section, Table, number, ranged
-from multimodal_ser.report.run import findings
+from multimodal_ser.report.run import collect, findings
 from multimodal_ser.report.run.collect import Report
 from multimodal_ser.report.search.findings import verdict
 from multimodal_ser.report.search.reading import Search
@@ -80,7 +80,7 @@ def _run(folder: Path, report: Report) -> list[Cell]:
     encoders = (
         [one.label for one in ensemble.members] if ensemble else [" + ".join(record.encoders)]
     )
-    value = record.found["metrics"][record.metric]
+    value = record.numbers["metrics"][record.metric]
     words = [
         str(record.audit["corpus"]),
         " | ".join(encoders),
@@ -97,7 +97,7 @@ def _run(folder: Path, report: Report) -> list[Cell]:
         ranged(value),
         Cell(record.part),
         Cell(", ".join(record.metrics["leaks allowed"]) or "none"),
-        Cell(record.date),
+        Cell(collect.date(record)),
     ]
 
 

@@ -13,7 +13,7 @@ from multimodal_ser.runs import prepare
 from multimodal_ser.types import MserError, Utterance
 
 if TYPE_CHECKING:
-    from multimodal_ser.report.run.collect import Record
+    from multimodal_ser.runs.records import Record
 
 _RATE = 16000
 _LONGEST = 10.0  # seconds; a page is read, not archived

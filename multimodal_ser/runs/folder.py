@@ -18,6 +18,7 @@ import yaml
 
 from multimodal_ser.distributed import world
 from multimodal_ser.files import as_csv, as_json, write_atomically
+from multimodal_ser.runs.records import is_run, read_config, read_run
 from multimodal_ser.types import Fold, __version__
 
 if TYPE_CHECKING:
@@ -58,10 +59,9 @@ class RunFolder:
 
     def with_earlier_seeds(self, experiment: Experiment) -> Experiment:
         """New seeds join those that the folder already has."""
-        written = self.path / "config.yaml"
-        if not written.exists():
+        if not (self.path / "config.yaml").exists():
             return experiment
-        earlier = yaml.safe_load(written.read_text("utf-8"))["seeds"]
+        earlier = read_config(self.path)["seeds"]
         return experiment.model_copy(update={"seeds": sorted({*experiment.seeds, *earlier})})
 
     def write_plan(self, prepared: Prepared, experiment: Experiment) -> None:
@@ -82,28 +82,15 @@ class RunFolder:
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         self.write(name, as_csv(table).encode())
 
-    def parameters(self) -> int | None:
-        """Of the first model: how many numbers are trained; None for classical learners."""
-        for path in sorted((self.path / "models").glob("*/model.json")):
-            return json.loads(path.read_text("utf-8")).get("parameters")
-        return None
-
-    def seconds(self, stage: str) -> float:
-        """All the time that a stage has taken in this folder."""
-        lines = (self.path / "log.jsonl").read_text("utf-8").splitlines()
-        rows = [json.loads(line) for line in lines]
-        return sum(row["seconds"] for row in rows if row["stage"] == stage)
-
     def write(self, name: str, data: bytes) -> None:
         if self.writes:
             write_atomically(self.path / name, data)
 
     def seen(self) -> dict[str, Any]:
         """Test scores where the group is in train and where not; nothing before there are any."""
-        written = self.path / "metrics.json"
-        if not written.exists():
+        if not is_run(self.path):
             return {}
-        tested = json.loads(written.read_text("utf-8"))["parts"].get("test", {})
+        tested = read_run(self.path).metrics["parts"].get("test", {})
         return tested.get("breakdown", {}).get("group in train", {})
 
     def write_json(self, name: str, what: Any) -> None:

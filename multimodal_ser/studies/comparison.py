@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from multimodal_ser.evaluation import metrics
-from multimodal_ser.runs.folder import RunFolder
+from multimodal_ser.runs.records import read_run
 
 if TYPE_CHECKING:
     from multimodal_ser.evaluation.contrast import Contrast
@@ -74,8 +74,8 @@ class Comparison:
         if arm in self.contrasts:
             found = self.contrasts[arm].plain()
             row |= {key: found[key] for key in ("gap", "low", "high", "p", "holm", "mcnemar")}
-        folder = RunFolder(done.folder)
-        return row | {"parameters": folder.parameters(), "seconds": folder.seconds("train")}
+        record = read_run(done.folder)
+        return row | {"parameters": record.parameters, "seconds": record.seconds("train")}
 
     def breakdown(self, column: str, metric: str | None = None, part: str = TEST) -> pd.DataFrame:
         """One row a value of the column, one column an arm; accuracy, or the first of numbers."""

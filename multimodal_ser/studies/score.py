@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.config.read import load
@@ -18,9 +17,10 @@ from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.corpus.targets import Target, targets_of
 from multimodal_ser.evaluation import evaluate
 from multimodal_ser.evaluation.contrast import Contrast, contrast
-from multimodal_ser.evaluation.predictions import SCORE, read
+from multimodal_ser.evaluation.predictions import SCORE
 from multimodal_ser.protocol import splits
 from multimodal_ser.runs.prepare import load_corpus
+from multimodal_ser.runs.records import read_run
 from multimodal_ser.types import ConfigError, DataError, listed
 
 
@@ -62,9 +62,12 @@ def score(
     split_hash = splits.split_hash(splits.split_table(corpus.table, folds))
     difference = None
     if against is not None:
-        other = _run(against, split_hash)
-        chosen = (other["part"] == part) & (other["target"] == target.name)
-        difference = contrast(rows, other[chosen], experiment.metrics_of(target.name)[0])
+        run = read_run(against)
+        own = run.metrics["split"]
+        if own != split_hash:
+            raise DataError(f"{against} stands on split {own}, the task on {split_hash}")
+        other, metric = run.of(target.name), experiment.metrics_of(target.name)[0]
+        difference = contrast(rows, other[other["part"] == part], metric)
     return Scored(found, split_hash, difference)
 
 
@@ -156,15 +159,3 @@ def _refuse_other_ids(wanted: pd.Series, given: pd.Series, where: str) -> None:
     extra = sorted(set(given) - set(wanted))
     if extra:
         raise DataError(listed(extra, f"{where}ids are not in the test part"))
-
-
-def _run(folder: Path, split_hash: str) -> pd.DataFrame:
-    """A run's predictions, if it stands on the same split."""
-    rows = read(folder)
-    try:
-        other = yaml.safe_load((folder / "metrics.json").read_text("utf-8"))["split"]
-    except OSError:
-        raise DataError(f"{folder} is no finished run (it has no metrics.json)") from None
-    if other != split_hash:
-        raise DataError(f"{folder} stands on split {other}, the task on {split_hash}")
-    return rows

@@ -9,6 +9,7 @@ import soundfile
 import torch
 from safetensors.numpy import load_file, save_file
 
+from multimodal_ser.config import registry
 from multimodal_ser.config.registry import build
 from multimodal_ser.features import extraction
 from multimodal_ser.features.contents import audio_contents, text_content
@@ -73,7 +74,7 @@ def test_a_file_that_fails_does_not_cost_what_was_decoded_before_it(clips, tmp_p
 
 def test_features_that_are_not_finite_are_named_by_encoder_and_utterance(clips, tmp_path):
     contents = audio_contents(clips, tmp_path, workers=1)
-    (batch,) = extraction.plan(None, clips, contents, CPU)
+    (batch,) = extraction.plan(registry.find("encoders", "mfcc"), clips, contents, CPU)
 
     class Broken(torch.nn.Module):
         def prepare(self, inputs):

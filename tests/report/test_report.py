@@ -19,6 +19,7 @@ from multimodal_ser import report, types
 from multimodal_ser.evaluation import evaluate
 from multimodal_ser.report import figures
 from multimodal_ser.report.run import collect, findings, text
+from multimodal_ser.runs.records import read_run
 from multimodal_ser.studies.compare import compare
 from tests.conftest import WORDS, tones_config, write_tones
 
@@ -289,12 +290,12 @@ def test_a_negative_number_stays_a_number():
 def test_classes_keep_the_order_of_the_task(tmp_path):
     """JSON objects are written sorted; the confusion matrix is not."""
     folder = write_run(tmp_path / "run", classes=("zeal", "anger"))
-    record = collect.read_run(folder)
+    record = read_run(folder)
     assert record.classes == ["zeal", "anger"]
     report.write(folder)
     cells = Page(read(folder)).cells
     row = cells.index("zeal", cells.index("zeal") + 1)
-    zeal = record.found["confusion"][0]
+    zeal = record.numbers["confusion"][0]
     shares = [f"{n / sum(zeal):.2f}{n:.1f}".removesuffix(".0") for n in zeal]
     places = [place for place in range(row, len(cells)) if cells[place] == "zeal"]
     assert any(cells[place + 1 : place + 3] == shares for place in places)
@@ -354,7 +355,7 @@ def test_errors_are_the_surest_wrong_ones_of_the_ensemble(tmp_path):
     guess = mean.idxmax(axis=1).str.removeprefix("score:")
     wrong = guess != rows.groupby("id")["truth"].first()
     expected = mean.max(axis=1)[wrong].sort_values(ascending=False)
-    found = collect.mistakes(collect.read_run(folder))
+    found = collect.mistakes(read_run(folder))
     assert list(found["confidence"]) == pytest.approx(list(expected))
     assert set(found["id"]) == set(expected.index)
 
@@ -411,7 +412,7 @@ def test_players_hold_the_sound_and_the_words(study):
     folder = study.runs["audio+hand+text"].folder
     page = Page(report.write(folder, players=2).read_text("utf-8"))
     sounds = [link for link in page.links if link.startswith("data:audio/wav;base64,")]
-    wrong = collect.mistakes(collect.read_run(folder))
+    wrong = collect.mistakes(read_run(folder))
     assert len(sounds) == 2 < len(wrong), "three epochs are too few to learn the tones"
     label, speaker, turn = wrong["id"][0].split("-")[1], *re.findall(r"\d", wrong["id"][0])
     assert f"{WORDS[label]} {speaker} {turn}" in page.cells

@@ -8,8 +8,9 @@ from typing import Any
 from multimodal_ser.evaluation.metrics import sign
 from multimodal_ser.report.cells import NONE, Cell, Cells, Table, interval, number, ranged
 from multimodal_ser.report.run import expected
-from multimodal_ser.report.run.collect import Record, Report
+from multimodal_ser.report.run.collect import Report
 from multimodal_ser.report.run.expected import NOT_MEASURED, Beside
+from multimodal_ser.runs.records import Record
 
 
 def probes(audit: Mapping[str, Any]) -> Table:
@@ -34,7 +35,7 @@ def siblings(audit: Mapping[str, Any]) -> list[Table]:
 def published(report: Report, task: Mapping[str, Any], *, ours: bool) -> Table:
     """Best first, by the metric that decides; values without it come last."""
     known = {name for one in task["published"] for name in one["values"]}
-    names = [name for name in report.first.names if name in known]
+    names = [name for name in report.first.metric_names if name in known]
     rows = [
         [
             Cell(one["system"], one["note"]),
@@ -58,7 +59,7 @@ def published(report: Report, task: Mapping[str, Any], *, ours: bool) -> Table:
 
 
 def _ours(record: Record, names: Sequence[str]) -> Cells:
-    values = [record.found["metrics"][name] for name in names]
+    values = [record.numbers["metrics"][name] for name in names]
     return [Cell(f"{one['mean']:.3f}", interval(one), one["mean"]) for one in values]
 
 

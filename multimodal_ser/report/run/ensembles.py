@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from multimodal_ser.report.cells import Cell, Cells, Table, number
-from multimodal_ser.report.run import collect
 from multimodal_ser.report.run.collect import Report
+from multimodal_ser.runs.records import read_run
 from multimodal_ser.studies.ensembles import manifest
 from multimodal_ser.studies.ensembles.manifest import Manifest
 from multimodal_ser.studies.ensembles.merging import LEARNED
@@ -40,10 +40,10 @@ _OF_STACKING = (
 def read(folder: Path) -> Report:
     """The arms are the ensemble and its members, on the parts that all of them have scored."""
     told = manifest.read(folder)
-    own = collect.read_run(folder)
+    own = read_run(folder)
     arms = {told.arm: own}
     for seat, home in zip(told.members, told.homes(folder), strict=True):
-        member = collect.read_run(home)
+        member = read_run(home)
         parts = {part: member.metrics["parts"][part] for part in own.metrics["parts"]}
         arms[seat.label] = replace(member, metrics={**member.metrics, "parts": parts})
     return Report(folder, arms, told.comparison, told)

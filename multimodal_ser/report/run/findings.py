@@ -11,7 +11,9 @@ from typing import Any
 from multimodal_ser.evaluation.evaluate import FEW_CLUSTERS
 from multimodal_ser.evaluation.metrics import sign
 from multimodal_ser.report.cells import interval, spread
-from multimodal_ser.report.run.collect import Record, Report
+from multimodal_ser.report.run import collect
+from multimodal_ser.report.run.collect import Report
+from multimodal_ser.runs.records import Record
 
 HOW = (
     "The split was cut, hashed and searched for leaks before anything was trained.",
@@ -68,9 +70,9 @@ def verdict(report: Report) -> list[str]:
     if report.comparison is not None:
         return list(report.comparison["verdict"])
     record = report.first
-    several = f"{record.target}: " if record.found["others"] else ""
-    values = {f"{several}{name}": record.found["metrics"][name] for name in record.names}
-    for target, other in record.found["others"].items():
+    several = f"{record.target}: " if record.numbers["others"] else ""
+    values = {f"{several}{name}": record.numbers["metrics"][name] for name in record.metric_names}
+    for target, other in record.numbers["others"].items():
         known = [name for name in record.config["metrics"] if name in other["metrics"]]
         values |= {f"{target}: {name}": other["metrics"][name] for name in known}
     return [
@@ -88,15 +90,15 @@ def facts(report: Report) -> dict[str, str]:
         "corpus": f"{record.audit['corpus']}, {record.audit['utterances']} utterances",
         "arms" if report.comparison else "encoders": ", ".join(report.arms),
         "baseline": report.comparison["baseline"] if report.comparison else "",
-        "scored": f"{record.part}: {record.found['utterances']} utterances, "
-        f"{record.found['clusters']} clusters",
+        "scored": f"{record.part}: {record.numbers['utterances']} utterances, "
+        f"{record.numbers['clusters']} clusters",
         "protocol": f"{record.config['protocol']['name']} ({options})" if options else "",
         "split": record.metrics["split"],
         "seeds": ", ".join(map(str, record.config["seeds"])),
         "learner": record.config.get("learner", {}).get("name", ""),
         "licence": record.audit.get("licence") or "",
         "citation": record.audit.get("citation") or "",
-        "date": max(one.date for one in report.arms.values()),
+        "date": max(map(collect.date, report.arms.values())),
     }
     found["protocol"] = found["protocol"] or record.config["protocol"]["name"]
     return {key: value for key, value in found.items() if value}
@@ -213,19 +215,19 @@ def _of_run(record: Record) -> Iterator[str]:
             yield f"{name}: {count} utterances {remark}"
     if not record.part.startswith("test"):
         yield f"The test part is sealed: all numbers are of {record.part}, where models were chosen"
-    if record.found["unscored"]:
-        yield f"{record.found['unscored']} utterances of {record.part} have no label: not scored"
-    if record.found["clusters"] < FEW_CLUSTERS:
-        count = record.found["clusters"]
+    if record.numbers["unscored"]:
+        yield f"{record.numbers['unscored']} utterances of {record.part} have no label: not scored"
+    if record.numbers["clusters"] < FEW_CLUSTERS:
+        count = record.numbers["clusters"]
         yield f"Few clusters ({count}): intervals and tests mean little; look at each cluster"
 
 
 def _of_arms(report: Report) -> Iterator[str]:
     """Collapses, and arms whose interval reaches what a lookup without a model scores."""
     for arm, record in report.arms.items():
-        for notice in record.found["notices"]:
+        for notice in record.numbers["notices"]:
             yield f"{arm} {notice}"
-        value = record.found["metrics"][record.metric]
+        value = record.numbers["metrics"][record.metric]
         scores = _probes(record)
         better = sign(record.metric)
         best = max(scores, key=lambda name: better * scores[name], default=None)

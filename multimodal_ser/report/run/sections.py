@@ -10,7 +10,8 @@ import yaml
 from multimodal_ser.report import figures
 from multimodal_ser.report.cells import Cell, Clip, Section, Table, number
 from multimodal_ser.report.run import collect, context, contrasts, ensembles, findings, tables
-from multimodal_ser.report.run.collect import Record, Report
+from multimodal_ser.report.run.collect import Report
+from multimodal_ser.runs.records import Record
 
 SHOWN_ERRORS = 20
 

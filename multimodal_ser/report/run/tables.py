@@ -17,16 +17,17 @@ from multimodal_ser.report.cells import (
     ranged,
 )
 from multimodal_ser.report.run import contrasts
-from multimodal_ser.report.run.collect import Record, Report
+from multimodal_ser.report.run.collect import Report
+from multimodal_ser.runs.records import Record
 
 
 def results(report: Report) -> Table:
     """The main table: a row an arm, the probes below."""
-    names = report.first.names
+    names = report.first.metric_names
     header = ["arm"]
     for name in names:
         header += [name, "seed ensemble"]
-    small = any(small_free(arm.found) for arm in report.arms.values())
+    small = any(small_free(arm.numbers) for arm in report.arms.values())
     header += ["macro_f1 without small classes"] if small else []
     header += ["gap", "p", "Holm p"] if report.comparison else []
     rows = [
@@ -43,11 +44,11 @@ def results(report: Report) -> Table:
 def others(report: Report) -> list[Table]:
     """The same for every further target, without tests: the study is about the first."""
     tables = []
-    for target, first in report.first.found["others"].items():
+    for target, first in report.first.numbers["others"].items():
         names = [name for name in report.first.config["metrics"] if name in first["metrics"]]
         rows = []
         for arm, record in report.arms.items():
-            values = record.found["others"][target]["metrics"]
+            values = record.numbers["others"][target]["metrics"]
             rows.append([Cell(arm), *_measured(values, names)])
         header = ["arm", *(one for name in names for one in (name, "seed ensemble"))]
         over = f"{_count(report.first)} on {report.first.part}"
@@ -75,7 +76,7 @@ def classes(report: Report, title: str, what: str) -> list[Table]:
 
 def by_class(record: Record) -> list[tuple[str, Mapping[str, float]]]:
     """Each class with its numbers, in the order of the task."""
-    return [(name, record.found["classes"][name]) for name in record.classes]
+    return [(name, record.numbers["classes"][name]) for name in record.classes]
 
 
 def confusions(report: Report) -> list[Table]:
@@ -84,7 +85,7 @@ def confusions(report: Report) -> list[Table]:
     for arm, record in report.arms.items():
         rows = [
             [Cell(name), *_shares(counts)]
-            for name, counts in zip(record.classes, record.found["confusion"], strict=True)
+            for name, counts in zip(record.classes, record.numbers["confusion"], strict=True)
         ]
         header = ["truth", *record.classes]
         tables.append(Table(f"{arm}, on {record.part}", header, rows))
@@ -94,7 +95,7 @@ def confusions(report: Report) -> list[Table]:
 def breakdowns(report: Report) -> list[Table]:
     """By value of each breakdown column: accuracy an arm, or every metric of a single run."""
     tables = []
-    for column, values in report.first.found["breakdown"].items():
+    for column, values in report.first.numbers["breakdown"].items():
         if report.comparison:
             header = [column, "utterances", *report.arms]
             records = list(report.arms.values())
@@ -103,7 +104,7 @@ def breakdowns(report: Report) -> list[Table]:
                 [
                     Cell(value),
                     number(one["utterances"], "g"),
-                    *(number(r.found["breakdown"][column][value].get(shown)) for r in records),
+                    *(number(r.numbers["breakdown"][column][value].get(shown)) for r in records),
                 ]
                 for value, one in values.items()
             ]
@@ -157,7 +158,7 @@ def small_free(found: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _metrics(record: Record, names: Sequence[str]) -> Cells:
-    return _measured(record.found["metrics"], names)
+    return _measured(record.numbers["metrics"], names)
 
 
 def _measured(values: Mapping[str, Any], names: Sequence[str]) -> Cells:
@@ -170,7 +171,7 @@ def _measured(values: Mapping[str, Any], names: Sequence[str]) -> Cells:
 
 def _extra(report: Report, arm: str, record: Record, small: bool) -> Cells:
     """What follows the metrics in the main table."""
-    cells = [number(small_free(record.found).get("macro_f1"))] if small else []
+    cells = [number(small_free(record.numbers).get("macro_f1"))] if small else []
     if report.comparison:
         cells += _tested(contrasts.of(report).get(arm))
     return [*cells, number(record.parameters, ",d"), number(record.seconds("train"), ".1f")]

@@ -10,8 +10,9 @@ from typing import Any
 
 from multimodal_ser.report.cells import Cell, Section, Table
 from multimodal_ser.report.run import contrasts, findings
-from multimodal_ser.report.run.collect import Record, Report
+from multimodal_ser.report.run.collect import Report
 from multimodal_ser.report.run.tables import small_free
+from multimodal_ser.runs.records import Record
 
 _LATEX = {
     "\\": r"\textbackslash{}",

@@ -26,6 +26,7 @@ from multimodal_ser.evaluation.contrast import Contrast, contrast, corrected
 from multimodal_ser.evaluation.predictions import read
 from multimodal_ser.parallel import one_thread
 from multimodal_ser.runs.folder import RunFolder, surroundings
+from multimodal_ser.runs.records import read_run
 from multimodal_ser.runs.submission import pack
 from multimodal_ser.studies.ensembles import joining, manifest, members
 from multimodal_ser.studies.ensembles.manifest import Manifest, Seat
@@ -89,7 +90,7 @@ def ensemble(
     _check_asked(paths, how, name)
     runs = members.read(paths)
     members.refuse_unlike(runs)
-    card = members.card(runs, name or str(runs[0].config["name"]))
+    card = members.card(runs, name or str(runs[0].record.config["name"]))
     parts = members.parts_of(runs)
     _refuse_unfit(how, runs, parts)
     folder = RunFolder(_place(runs, how, card["name"]))
@@ -97,10 +98,11 @@ def ensemble(
     if not _is_done(folder.path, plan):
         with folder.stage("merge"), one_thread():
             _make(runs, plan, card, folder)
-    numbers = json.loads((folder.path / "metrics.json").read_text("utf-8"))
-    arms = {plan.arm: numbers["parts"]} | {one.label: one.metrics["parts"] for one in runs}
-    told, rows = manifest.read(folder.path), read(folder.path)
-    return Ensemble(folder.path, told, rows, arms, numbers["split"], numbers["leaks allowed"])
+    merged, written = read_run(folder.path), manifest.read(folder.path)
+    arms = {plan.arm: merged.metrics["parts"]}
+    arms |= {member.label: member.record.metrics["parts"] for member in runs}
+    split_hash, stamps = merged.metrics["split"], merged.metrics["leaks allowed"]
+    return Ensemble(folder.path, written, merged.predictions, arms, split_hash, stamps)
 
 
 def _make(
@@ -119,7 +121,7 @@ def _make(
     folder.write(
         "config.yaml", yaml.safe_dump(dict(card), sort_keys=False, allow_unicode=True).encode()
     )
-    folder.write("split.csv", (runs[0].folder / "split.csv").read_bytes())
+    folder.write("split.csv", (runs[0].record.folder / "split.csv").read_bytes())
     folder.write_json("audit.json", audit)
     folder.write_json("environment.json", surroundings("cpu"))
     folder.write_table("predictions.csv", pd.concat(found).sort_values(order, ignore_index=True))
@@ -132,7 +134,7 @@ def _make(
     compared = _compared(runs, plan, first, measured)
     whole = plan.model_copy(update={"fits": fits, "comparison": compared})
     folder.write_json(manifest.FILE, whole.model_dump(mode="json", exclude_defaults=True))
-    allowed = members.union(one.metrics["leaks allowed"] for one in runs)
+    allowed = members.union(member.record.metrics["leaks allowed"] for member in runs)
     numbers = {"split": audit["split"], "leaks allowed": allowed, "parts": measured}
     folder.write_json("metrics.json", numbers)
 
@@ -146,10 +148,9 @@ def _compared(
     if "dev" not in measured:
         why = "there are no labels on dev to choose the best member by, so none is tested against"
         return found | {"detectable": None, "verdict": [why, *closed]}
-    sign = metrics.sign(metric)
-    best = max(runs, key=lambda one: sign * one.metrics["parts"]["dev"]["metrics"][metric]["mean"])
+    best = max(runs, key=lambda run: run.record.on_dev(metric))
     part = next((part for part in sorted(measured) if part.startswith("test")), "dev")
-    other = best.of(str(rows["target"].iloc[0]))
+    other = best.record.of(str(rows["target"].iloc[0]))
     gap = contrast(rows[rows["part"] == part], other[other["part"] == part], metric)
     return found | {
         "baseline": best.label,
@@ -162,8 +163,8 @@ def _compared(
 
 def _sealed(runs: Sequence[Member], parts: Sequence[str]) -> Iterator[str]:
     """What is not scored because some members have kept it closed."""
-    for part in members.union(one.parts for one in runs):
-        closed = [one.label for one in runs if part not in one.parts]
+    for part in members.union(run.record.parts for run in runs):
+        closed = [run.label for run in runs if part not in run.record.parts]
         if part not in parts:
             yield f"{part} is left out, because {', '.join(closed)} did not open it"
 
@@ -181,7 +182,7 @@ def _check_asked(folders: Sequence[Path], how: str, name: str | None) -> None:
 
 def _refuse_unfit(how: str, runs: Sequence[Member], parts: Sequence[str]) -> None:
     """Numbers have no votes; nothing is learned without dev, or where it has too few clusters."""
-    numbers = [name for name, kind in runs[0].targets.items() if kind == "numbers"]
+    numbers = [name for name, kind in runs[0].record.targets.items() if kind == "numbers"]
     if numbers and how not in _OF_NUMBERS:
         allowed = ", ".join(_OF_NUMBERS)
         raise ConfigError(f"--how {how}: {', '.join(numbers)} is a number; take one of {allowed}")
@@ -193,9 +194,10 @@ def _refuse_unfit(how: str, runs: Sequence[Member], parts: Sequence[str]) -> Non
             f"--how {how} is learned on dev, and these runs have none: take one of {rules}, or run "
             "them with a dev part"
         )
-    told = runs[0].predictions[lambda rows: (rows["part"] == "dev") & rows["truth"].notna()]
-    counts = told.groupby(["target", "fold"])["cluster"].nunique()
-    places = [(target, fold) for target in runs[0].targets for fold in runs[0].folds]
+    first = runs[0].record
+    labelled = first.predictions[lambda rows: (rows["part"] == "dev") & rows["truth"].notna()]
+    counts = labelled.groupby(["target", "fold"])["cluster"].nunique()
+    places = [(target, fold) for target in first.targets for fold in first.folds]
     few = [f"{one[0]}, fold {one[1]}" for one in places if counts.get(one, 0) < 2]
     if few:
         raise DataError(
@@ -210,8 +212,8 @@ def _refuse_unfit(how: str, runs: Sequence[Member], parts: Sequence[str]) -> Non
 
 def _place(runs: Sequence[Member], how: str, name: str) -> Path:
     """`<runs>/<name>/<fingerprint>`, in the folder of runs that the first member lies in."""
-    told = json.dumps([how, [one.fingerprint for one in runs], __version__])
-    above = Path(os.path.normpath(runs[0].folder / ".." / ".."))
+    told = json.dumps([how, [run.record.fingerprint for run in runs], __version__])
+    above = Path(os.path.normpath(runs[0].record.folder / ".." / ".."))
     return above / name / hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
@@ -220,22 +222,22 @@ def _plan(
 ) -> Manifest:
     seats = [
         Seat(
-            label=one.label,
-            path=Path(os.path.relpath(one.folder.resolve(), folder.resolve())).as_posix(),
-            fingerprint=one.fingerprint,
-            predictions=manifest.digest(one.folder),
-            seeds=one.seeds,
+            label=label,
+            path=Path(os.path.relpath(record.folder.resolve(), folder.resolve())).as_posix(),
+            fingerprint=record.fingerprint,
+            predictions=manifest.digest(record.folder),
+            seeds=record.seeds,
         )
-        for one in runs
+        for label, record in ((run.label, run.record) for run in runs)
     ]
-    decides = next(iter(runs[0].targets.values()))
+    decides = runs[0].record.kind
     return Manifest(
         name=card["name"],
         how=how,
         seeds=card["seeds"],
         parts=[*parts],
         metrics=[one for one in card["metrics"] if metrics.kind(one) == decides],
-        classes=runs[0].classes,
+        classes=runs[0].record.classes_by_target,
         members=seats,
     )
 

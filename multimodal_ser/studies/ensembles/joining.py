@@ -11,6 +11,7 @@ import pandas as pd
 from multimodal_ser.corpus.label_sets import THRESHOLD
 from multimodal_ser.evaluation import predictions
 from multimodal_ser.evaluation.predictions import SCORE, answers, kind_of
+from multimodal_ser.runs.records import Record
 from multimodal_ser.studies.ensembles.members import Member
 from multimodal_ser.studies.ensembles.merging import LEARNED, Fit, Said, cross_fitted, fit, merged
 from multimodal_ser.types import DataError, listed
@@ -34,10 +35,10 @@ def join(
     members: Sequence[Member], target: str, parts: Sequence[str], seeds: Sequence[int]
 ) -> Joined:
     """Fold with fold and seed with seed, sorted by part, fold, seed and id."""
-    tables = [_rows(one, target, parts, seeds) for one in members]
+    tables = [_rows(member.record, target, parts, seeds) for member in members]
     for member, table in zip(members[1:], tables[1:], strict=True):
         _refuse_other_rows(members[0].label, tables[0], member.label, table)
-    classes, kind = members[0].classes[target], kind_of(tables[0])
+    classes, kind = members[0].record.classes_by_target[target], kind_of(tables[0])
     scores = _columns(tables, [SCORE + name for name in classes] or ["value"])
     for member, of_member in zip(members, scores, strict=True):
         lost = tables[0]["id"][~np.isfinite(of_member).all(axis=1)]
@@ -107,10 +108,10 @@ def _columns(tables: Sequence[pd.DataFrame], names: Sequence[str]) -> np.ndarray
     return np.stack([table[[*names]].to_numpy(dtype=float) for table in tables])
 
 
-def _rows(member: Member, target: str, parts: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
-    rows = member.of(target)
+def _rows(record: Record, target: str, parts: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
+    rows = record.of(target)
     rows = rows[rows["part"].isin(parts)]
-    if len(member.seeds) == 1:
+    if len(record.seeds) == 1:
         rows = pd.concat([rows.assign(seed=seed) for seed in seeds])
     return rows.sort_values(_KEYS, ignore_index=True)
 
