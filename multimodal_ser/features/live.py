@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import numpy as np
@@ -18,11 +18,13 @@ import torch
 from torch import Tensor
 
 from multimodal_ser.corpus import audio
-from multimodal_ser.features.augmentation import Augmentation
-from multimodal_ser.features.batches import Batch, Ragged, Scaling
 from multimodal_ser.features.extraction import read_input
 from multimodal_ser.parallel import cores
 from multimodal_ser.types import Features, Input, Utterance
+
+if TYPE_CHECKING:
+    from multimodal_ser.features.augmentation import Augmentation
+    from multimodal_ser.features.batches import Batch, Ragged, Scaling
 
 Prepared = dict[str, Tensor]
 

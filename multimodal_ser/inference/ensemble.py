@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from multimodal_ser.config.experiment import Part
-from multimodal_ser.inference.predictor import Predictor
 from multimodal_ser.inference.questions import Answer, Question, answered, as_table, questions
 from multimodal_ser.studies.ensembles.merging import RULE, Fit, Said, merged, thresholds
+
+if TYPE_CHECKING:
+    from multimodal_ser.config.experiment import Part
+    from multimodal_ser.inference.predictor import Predictor
 
 
 class EnsemblePredictor:

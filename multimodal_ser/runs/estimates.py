@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from multimodal_ser.config import registry
 from multimodal_ser.config.experiment import Part
-from multimodal_ser.config.method import Method
 from multimodal_ser.corpus import audio
 from multimodal_ser.features.contents import Content
 from multimodal_ser.features.encode import Encoded, Source
@@ -27,8 +26,11 @@ from multimodal_ser.features.store import Store
 from multimodal_ser.parallel import one_thread
 from multimodal_ser.training import fit
 from multimodal_ser.training.apply import Trained, dataset
-from multimodal_ser.training.rows import TrainingRows
-from multimodal_ser.types import Fold, Utterance
+
+if TYPE_CHECKING:
+    from multimodal_ser.config.method import Method
+    from multimodal_ser.training.rows import TrainingRows
+    from multimodal_ser.types import Fold, Utterance
 
 _INDEX = 48  # bytes that a store keeps of a row beside its numbers: its key and its length
 _ROWS, _BYTES = 2000, 2**27  # of random features that a model is trained on at most

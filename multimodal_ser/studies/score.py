@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from multimodal_ser.config.experiment import Experiment
 from multimodal_ser.config.read import load
 from multimodal_ser.corpus import label_sets
 from multimodal_ser.corpus.clusters import cluster_names
-from multimodal_ser.corpus.corpus import Corpus
 from multimodal_ser.corpus.targets import Target, targets_of
 from multimodal_ser.evaluation import evaluate
 from multimodal_ser.evaluation.contrast import Contrast, contrast
@@ -22,6 +20,10 @@ from multimodal_ser.protocol import splits
 from multimodal_ser.runs.prepare import load_corpus
 from multimodal_ser.runs.records import read_run
 from multimodal_ser.types import ConfigError, DataError, listed
+
+if TYPE_CHECKING:
+    from multimodal_ser.config.experiment import Experiment
+    from multimodal_ser.corpus.corpus import Corpus
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from multimodal_ser.config import registry
+from multimodal_ser.config.contracts import completed
 from multimodal_ser.config.registry import build
 from multimodal_ser.features import extraction
 from multimodal_ser.features.contents import audio_contents, text_content
@@ -85,7 +86,9 @@ def test_features_that_are_not_finite_are_named_by_encoder_and_utterance(clips, 
 
     inputs = [extraction.read_input(one, "audio") for one, _ in batch]
     with pytest.raises(DataError, match=r"5 utterances got NaN or infinite features from"):
-        extraction._rows(Broken(), inputs, [one.id for one, _ in batch])
+        extraction._rows(
+            completed("encoders", "broken", Broken)(), inputs, [one.id for one, _ in batch]
+        )
 
 
 def test_an_encoder_beside_its_loaders_gives_the_rows_and_remarks_of_the_workers(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,10 @@ from multimodal_ser.evaluation import predictions
 from multimodal_ser.evaluation.predictions import SCORE
 from multimodal_ser.files import json_of
 from multimodal_ser.runs.records import Record, is_run, read_run
-from multimodal_ser.studies.ensembles.manifest import Manifest
 from multimodal_ser.types import DataError, listed
+
+if TYPE_CHECKING:
+    from multimodal_ser.studies.ensembles.manifest import Manifest
 
 STUDY = "comparison.json"
 

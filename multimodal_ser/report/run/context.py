@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multimodal_ser.evaluation.metrics import sign
 from multimodal_ser.report.cells import NONE, Cell, Cells, Table, interval, number, ranged
 from multimodal_ser.report.run import expected
-from multimodal_ser.report.run.collect import Report
 from multimodal_ser.report.run.expected import NOT_MEASURED, Beside
-from multimodal_ser.runs.records import Record
+
+if TYPE_CHECKING:
+    from multimodal_ser.report.run.collect import Report
+    from multimodal_ser.runs.records import Record
 
 
 def probes(audit: Mapping[str, Any]) -> Table:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multimodal_ser.report.cells import Cell, Table, number, probability
-from multimodal_ser.report.run.collect import Report
+
+if TYPE_CHECKING:
+    from multimodal_ser.report.run.collect import Report
 
 _TESTS = ("p", "holm", "mcnemar")
 

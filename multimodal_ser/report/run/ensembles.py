@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from multimodal_ser.report.cells import Cell, Cells, Table, number
 from multimodal_ser.report.run.collect import Report
 from multimodal_ser.runs.records import read_run
 from multimodal_ser.studies.ensembles import manifest
-from multimodal_ser.studies.ensembles.manifest import Manifest
 from multimodal_ser.studies.ensembles.merging import LEARNED
+
+if TYPE_CHECKING:
+    from multimodal_ser.studies.ensembles.manifest import Manifest
 
 _HOW = {
     "mean": "The scores are the mean of the members' scores.",

@@ -6,14 +6,16 @@ import json
 import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multimodal_ser.evaluation.evaluate import FEW_CLUSTERS
 from multimodal_ser.evaluation.metrics import sign
 from multimodal_ser.report.cells import interval, spread
 from multimodal_ser.report.run import collect
-from multimodal_ser.report.run.collect import Report
-from multimodal_ser.runs.records import Record
+
+if TYPE_CHECKING:
+    from multimodal_ser.report.run.collect import Report
+    from multimodal_ser.runs.records import Record
 
 HOW = (
     "The split was cut, hashed and searched for leaks before anything was trained.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import yaml
@@ -10,8 +11,10 @@ import yaml
 from multimodal_ser.report import figures
 from multimodal_ser.report.cells import Cell, Clip, Section, Table, number
 from multimodal_ser.report.run import collect, context, contrasts, ensembles, findings, tables
-from multimodal_ser.report.run.collect import Report
-from multimodal_ser.runs.records import Record
+
+if TYPE_CHECKING:
+    from multimodal_ser.report.run.collect import Report
+    from multimodal_ser.runs.records import Record
 
 SHOWN_ERRORS = 20
 

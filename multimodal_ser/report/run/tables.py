@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multimodal_ser.evaluation.evaluate import FEW_CLUSTERS
 from multimodal_ser.report.cells import (
@@ -17,8 +17,10 @@ from multimodal_ser.report.cells import (
     ranged,
 )
 from multimodal_ser.report.run import contrasts
-from multimodal_ser.report.run.collect import Report
-from multimodal_ser.runs.records import Record
+
+if TYPE_CHECKING:
+    from multimodal_ser.report.run.collect import Report
+    from multimodal_ser.runs.records import Record
 
 
 def results(report: Report) -> Table:

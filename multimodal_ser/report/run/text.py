@@ -6,13 +6,15 @@ import csv as comma
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from multimodal_ser.report.cells import Cell, Section, Table
 from multimodal_ser.report.run import contrasts, findings
-from multimodal_ser.report.run.collect import Report
 from multimodal_ser.report.run.tables import small_free
-from multimodal_ser.runs.records import Record
+
+if TYPE_CHECKING:
+    from multimodal_ser.report.cells import Cell, Section, Table
+    from multimodal_ser.report.run.collect import Report
+    from multimodal_ser.runs.records import Record
 
 _LATEX = {
     "\\": r"\textbackslash{}",

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
@@ -30,9 +30,11 @@ from multimodal_ser.runs.records import read_run
 from multimodal_ser.runs.submission import pack
 from multimodal_ser.studies.ensembles import joining, manifest, members
 from multimodal_ser.studies.ensembles.manifest import Manifest, Seat
-from multimodal_ser.studies.ensembles.members import Member
 from multimodal_ser.studies.ensembles.merging import HOW, LEARNED
 from multimodal_ser.types import ConfigError, DataError, __version__, listed, nearest
+
+if TYPE_CHECKING:
+    from multimodal_ser.studies.ensembles.members import Member
 
 _NUMBERS = ("predictions.csv", "metrics.json")
 _OF_NUMBERS = ("mean", "weights", "stacking")

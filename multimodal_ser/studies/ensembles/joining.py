@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,12 @@ import pandas as pd
 from multimodal_ser.corpus.label_sets import THRESHOLD
 from multimodal_ser.evaluation import predictions
 from multimodal_ser.evaluation.predictions import SCORE, answers, kind_of
-from multimodal_ser.runs.records import Record
-from multimodal_ser.studies.ensembles.members import Member
 from multimodal_ser.studies.ensembles.merging import LEARNED, Fit, Said, cross_fitted, fit, merged
 from multimodal_ser.types import DataError, listed
+
+if TYPE_CHECKING:
+    from multimodal_ser.runs.records import Record
+    from multimodal_ser.studies.ensembles.members import Member
 
 Fits = dict[int, dict[int, Fit]]
 _KEYS = ["part", "repeat", "fold", "seed", "id"]
