@@ -1,4 +1,4 @@
-"""An ensemble as a function: every member judges, and their scores are merged as they once were."""
+"""An ensemble as a function: every member judges, and the scores are merged as in its folder."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class EnsemblePredictor:
         self.classes = classes
         self.thresholds = {
             target: np.mean(
-                [thresholds(how, cuts, one) for cuts, one in self._cuts_and_fits(target)], axis=0
+                [thresholds(how, decided, fit) for decided, fit in self._cuts_and_fits(target)],
+                axis=0,
             )
             for target in members[0].thresholds
         }
@@ -51,30 +52,32 @@ class EnsemblePredictor:
 
     @property
     def transductive(self) -> bool:
-        """A member scales a speaker's clips by each other."""
-        return any(one.transductive for one in self.members)
+        """Whether a member scales a speaker's clips by each other."""
+        return any(member.transductive for member in self.members)
 
-    def answers(self, asked: Sequence[Question], *, abstain: float = 0.0) -> list[Answer]:
-        """In order; what one member cannot judge has no answer, and spoils no other."""
-        heard, said = zip(*self._judged(asked), strict=True)
-        together = [_together(several) for several in zip(*heard, strict=True)]
-        kept = []
-        for answers, of_models in zip(heard, said, strict=True):
+    def answers(self, questions_asked: Sequence[Question], *, abstain: float = 0.0) -> list[Answer]:
+        """The answers in order; a question that a member cannot judge has an error instead."""
+        answers_of_members, scores_of_members = zip(*self._judged(questions_asked), strict=True)
+        together = [_together(several) for several in zip(*answers_of_members, strict=True)]
+        scores_of_whole = []
+        for answers, of_models in zip(answers_of_members, scores_of_members, strict=True):
             own = [
-                all_of.error is None
-                for one, all_of in zip(answers, together, strict=True)
-                if one.error is None
+                whole.error is None
+                for answer, whole in zip(answers, together, strict=True)
+                if answer.error is None
             ]
-            kept.append([{target: rows[own] for target, rows in one.items()} for one in of_models])
+            scores_of_whole.append(
+                [{target: rows[own] for target, rows in scores.items()} for scores in of_models]
+            )
         scores = {}
-        if any(one.error is None for one in together):
-            scores = {target: self._merged(target, kept) for target in self.classes}
+        if any(answer.error is None for answer in together):
+            scores = {target: self._merged(target, scores_of_whole) for target in self.classes}
         return answered(together, scores, self.classes, self.thresholds, abstain)
 
     def _judged(
         self, asked: Sequence[Question]
     ) -> Iterator[tuple[list[Answer], list[dict[str, np.ndarray]]]]:
-        """What each member makes of it. Those that have the same recogniser hear with it once."""
+        """Each member's judgement. Members with the same recogniser share its transcripts."""
         spoken: list[tuple[Part, list[Answer]]] = []
         for member in self.members:
             part, listens = member.experiment.asr, "text" in member.experiment.modalities
@@ -88,23 +91,25 @@ class EnsemblePredictor:
             yield answers, scores
 
     def _merged(
-        self, target: str, said: Sequence[Sequence[Mapping[str, np.ndarray]]]
+        self, target: str, scores_of_members: Sequence[Sequence[Mapping[str, np.ndarray]]]
     ) -> np.ndarray:
-        """`[N, C]`: merged seed by seed, the mean over them. said: by member and model."""
-        kind, found = self._kind(target), []
+        """`[N, C]`: the scores merged within each seed, then their mean over the seeds."""
+        kind, merged_scores = self._kind(target), []
         for seed in range(self.seeds):
             scores = np.stack(
                 [
                     _in_order(
                         _of_seed(models, seed)[target], member.classes[target], self.classes[target]
                     )
-                    for models, member in zip(said, self.members, strict=True)
+                    for models, member in zip(scores_of_members, self.members, strict=True)
                 ]
             )
-            cuts = self._cuts(target, seed)[:, None] if kind == "labels" else None
-            of_kind = Said(kind, scores, cuts)
-            found += [merged(self.how, of_kind, one)[0] for one in self._fits(target, seed)]
-        return np.mean(found, axis=0)
+            decided = self._cuts(target, seed)[:, None] if kind == "labels" else None
+            opinions = Said(kind, scores, decided)
+            merged_scores += [
+                merged(self.how, opinions, fit)[0] for fit in self._fits(target, seed)
+            ]
+        return np.mean(merged_scores, axis=0)
 
     def _kind(self, target: str) -> str:
         if not self.classes[target]:
@@ -116,8 +121,8 @@ class EnsemblePredictor:
 
     def _cuts_and_fits(self, target: str) -> Iterator[tuple[np.ndarray, Fit]]:
         for seed in range(self.seeds):
-            for one in self._fits(target, seed):
-                yield self._cuts(target, seed), one
+            for fit in self._fits(target, seed):
+                yield self._cuts(target, seed), fit
 
     def _cuts(self, target: str, seed: int) -> np.ndarray:
         """`[M, C]`: the thresholds of the members' models of one seed."""
@@ -129,7 +134,7 @@ class EnsemblePredictor:
 
 
 def _of_seed(models: Sequence[Any], seed: int) -> Any:
-    """A single one stands for every seed."""
+    """The scores of the model of a seed; a single model stands for every seed."""
     return models[seed] if len(models) > 1 else models[0]
 
 
@@ -139,20 +144,20 @@ def _in_order(values: np.ndarray, names: Sequence[str], wanted: Sequence[str]) -
     return values[..., places] if places else values
 
 
-def _with_words(asked: Question, answer: Answer) -> Question:
-    """The question as it was heard, if it was heard."""
-    heard = answer.transcript is not None and answer.text is not None
-    return replace(asked, text=answer.text) if heard else asked
+def _with_words(question: Question, answer: Answer) -> Question:
+    """The question with the text of the recogniser, where there is one."""
+    is_transcribed = answer.transcript is not None and answer.text is not None
+    return replace(question, text=answer.text) if is_transcribed else question
 
 
-def _together(several: Sequence[Answer]) -> Answer:
-    """One answer without values: the first error there is, and the words that somebody has read."""
-    wrong = next((one for one in several if one.error is not None), None)
-    if wrong is not None:
-        return wrong
-    first = next((one for one in several if one.text_source is not None), several[0])
+def _together(answers: Sequence[Answer]) -> Answer:
+    """One answer without values: the first error, else the text that some member has read."""
+    failed = next((answer for answer in answers if answer.error is not None), None)
+    if failed is not None:
+        return failed
+    first = next((answer for answer in answers if answer.text_source is not None), answers[0])
     seconds: dict[str, float] = {}
-    for one in several:
-        for stage, spent in one.seconds.items():
+    for answer in answers:
+        for stage, spent in answer.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + spent
     return replace(first, seconds=seconds)

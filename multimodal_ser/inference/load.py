@@ -38,7 +38,7 @@ def load(
         return _ensemble(folder, fold, seed, device)
     record = _with_models(folder)
     seeds = record.models[_kind(folder, record.models, fold)]
-    return _predictor_of(record, [seeds[one] for one in _seeds(sorted(seeds), seed)], device)
+    return _predictor_of(record, [seeds[number] for number in _seeds(sorted(seeds), seed)], device)
 
 
 def _with_models(folder: Path) -> Record:
@@ -57,16 +57,16 @@ def _predictor_of(record: Record, models: Sequence[Path], device: str) -> Predic
         raise ConfigError(f"{record.folder} is no run folder: its audit names no languages")
     place = find_device(device)
     method = method_of(experiment)
-    trained = [fit.load(method, one, place) for one in models]
+    trained = [fit.load(method, model, place) for model in models]
     language = languages[0] if len(languages) == 1 else None
     return Predictor(experiment, trained, language=language, device=place)
 
 
 def _ensemble(folder: Path, fold: int | None, seed: int | None, device: str) -> EnsemblePredictor:
     """Models of every row are merged by the mean of what the folds have learned."""
-    told = manifest.read(folder)
-    records = [_with_models(home) for home in told.homes(folder)]
-    needed = [set(seat.beside(told.seeds)) for seat in told.members]
+    ensemble_manifest = manifest.read(folder)
+    records = [_with_models(home) for home in ensemble_manifest.homes(folder)]
+    needed = [set(seat.beside(ensemble_manifest.seeds)) for seat in ensemble_manifest.members]
     shared = [
         kind
         for kind in records[0].models
@@ -77,16 +77,24 @@ def _ensemble(folder: Path, fold: int | None, seed: int | None, device: str) -> 
     ]
     if not shared:
         raise ConfigError(f"{folder}: its members have no models of the same folds and seeds left")
-    kind, chosen = _kind(folder, shared, fold), _seeds(told.seeds, seed)
+    kind, chosen = _kind(folder, shared, fold), _seeds(ensemble_manifest.seeds, seed)
     members = [
-        _predictor_of(record, [record.models[kind][one] for one in seat.beside(chosen)], device)
-        for record, seat in zip(records, told.members, strict=True)
+        _predictor_of(
+            record, [record.models[kind][number] for number in seat.beside(chosen)], device
+        )
+        for record, seat in zip(records, ensemble_manifest.members, strict=True)
     ]
     fits = {}
-    for target, by_fold in told.fits.items():
+    for target, by_fold in ensemble_manifest.fits.items():
         learned = by_fold.values() if kind == "final" else [by_fold[int(kind)]]
-        fits[target] = [[by_seed[one] for by_seed in learned] for one in chosen]
-    return EnsemblePredictor(told.how, members, seeds=len(chosen), classes=told.classes, fits=fits)
+        fits[target] = [[by_seed[number] for by_seed in learned] for number in chosen]
+    return EnsemblePredictor(
+        ensemble_manifest.how,
+        members,
+        seeds=len(chosen),
+        classes=ensemble_manifest.classes,
+        fits=fits,
+    )
 
 
 def stream(
@@ -140,7 +148,7 @@ def _kind(folder: Path, models: Collection[str], fold: int | None) -> str:
     return str(fold) if fold is not None else "final" if "final" in models else str(folds[0])
 
 
-def _seeds(known: Sequence[int], seed: int | None) -> list[int]:
-    if seed is not None and seed not in known:
-        raise ConfigError(f"seed {seed} is not there: {', '.join(map(str, known))}")
-    return [one for one in known if seed in (None, one)]
+def _seeds(seeds: Sequence[int], seed: int | None) -> list[int]:
+    if seed is not None and seed not in seeds:
+        raise ConfigError(f"seed {seed} is not there: {', '.join(map(str, seeds))}")
+    return [number for number in seeds if seed in (None, number)]

@@ -35,7 +35,7 @@ from multimodal_ser.types import (
 
 
 class Predictor:
-    """Calls give a table; `answers` gives the same one by one, with what went wrong."""
+    """Call it for a table of answers, or use `answers` for each answer with its error."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Predictor:
         self.device = device
         self.classes: Mapping[str, Sequence[str]] = (models[0].shape or {})["classes"]
         self.thresholds = {
-            target: np.mean([one.thresholds[target] for one in models], axis=0)
+            target: np.mean([model.thresholds[target] for model in models], axis=0)
             for target in experiment.targets("labels")
         }
         self.method = method_of(experiment)
@@ -67,83 +67,95 @@ class Predictor:
         """
         return as_table(self.answers(questions(what, rate=rate, text=text)))
 
-    def answers(self, asked: Sequence[Question], *, abstain: float = 0.0) -> list[Answer]:
-        """In order; a question that cannot be answered spoils no other. abstain: name no class and
-        no label whose probability is lower.
-        """
-        heard, said = self.judge(asked)
-        targets = said[0] if said else ()
-        scores = {target: np.mean([one[target] for one in said], axis=0) for target in targets}
-        return answered(heard, scores, self.classes, self.thresholds, abstain)
+    def answers(self, questions_asked: Sequence[Question], *, abstain: float = 0.0) -> list[Answer]:
+        """The answers, in the order of the questions; one that fails does not affect another.
 
-    def judge(self, asked: Sequence[Question]) -> tuple[list[Answer], list[dict[str, np.ndarray]]]:
-        """Answers without values yet, and what each model says of those that have no error: target
-        → scores `[N, C]`; nothing where all have one.
+        abstain: no class or label is named whose probability is lower.
+        """
+        answers, scores_of_models = self.judge(questions_asked)
+        targets = scores_of_models[0] if scores_of_models else ()
+        scores = {
+            target: np.mean([scores[target] for scores in scores_of_models], axis=0)
+            for target in targets
+        }
+        return answered(answers, scores, self.classes, self.thresholds, abstain)
+
+    def judge(
+        self, questions_asked: Sequence[Question]
+    ) -> tuple[list[Answer], list[dict[str, np.ndarray]]]:
+        """Answers without values, and for each model the scores of the answers without an error.
+
+        Scores: target → `[N, C]`; the list is empty where every answer has an error.
         """
         stages: dict[str, float] = {}
         with _timed(stages, "read"):
-            heard = [self._input(one) for one in asked]
-        inputs = [one if isinstance(one, Input) else Input() for one in heard]
+            sounds = [self._input(question) for question in questions_asked]
+        inputs = [sound if isinstance(sound, Input) else Input() for sound in sounds]
         with _timed(stages, "transcribe"):
-            words = self._transcripts(inputs)
-        inputs = [_with_text(one, found) for one, found in zip(inputs, words, strict=True)]
+            transcripts = self._transcripts(inputs)
+        inputs = [_with_text(*pair) for pair in zip(inputs, transcripts, strict=True)]
         faults = [
-            one if isinstance(one, MserError) else self._lacking(known, found)
-            for one, known, found in zip(heard, inputs, words, strict=True)
+            sound if isinstance(sound, MserError) else self._lacking(judged, transcript)
+            for sound, judged, transcript in zip(sounds, inputs, transcripts, strict=True)
         ]
-        good = [place for place, fault in enumerate(faults) if fault is None]
-        said = self._scores([inputs[place] for place in good], [asked[p] for p in good], stages)
-        seconds = {stage: value / max(len(asked), 1) for stage, value in stages.items()}
+        answerable = [place for place, fault in enumerate(faults) if fault is None]
+        scores_of_models = self._scores(
+            [inputs[place] for place in answerable],
+            [questions_asked[place] for place in answerable],
+            stages,
+        )
+        seconds = {stage: value / max(len(questions_asked), 1) for stage, value in stages.items()}
         answers = [
-            Answer(one.source, error=fault) for one, fault in zip(asked, faults, strict=True)
+            Answer(question.source, error=fault)
+            for question, fault in zip(questions_asked, faults, strict=True)
         ]
-        for place in good:
-            transcript = words[place]
+        for place in answerable:
+            transcript = transcripts[place]
             answers[place] = Answer(
-                asked[place].source,
+                questions_asked[place].source,
                 text=inputs[place].text,
-                text_source=self._source(asked[place], transcript),
+                text_source=self._source(questions_asked[place], transcript),
                 transcript=transcript if isinstance(transcript, Transcript) else None,
                 seconds=seconds,
             )
-        return answers, said
+        return answers, scores_of_models
 
-    def _input(self, asked: Question) -> Input | MserError:
-        """What the models may see of it."""
-        language = asked.language or self.language
+    def _input(self, question: Question) -> Input | MserError:
+        """The part of a question that the models may see, or why it cannot be read."""
+        language = question.language or self.language
         try:
-            if isinstance(asked.sound, tuple):
-                samples, rate = asked.sound
+            if isinstance(question.sound, tuple):
+                samples, rate = question.sound
                 sound = Input(_checked_samples(samples), rate)
             else:
-                sound = read_input(asked.sound, "audio") if asked.sound else Input()
+                sound = read_input(question.sound, "audio") if question.sound else Input()
         except DataError as error:
             return error
-        return Input(sound.samples, sound.rate, text=asked.text, language=language)
+        return Input(sound.samples, sound.rate, text=question.text, language=language)
 
     def _transcripts(self, inputs: Sequence[Input]) -> list[Transcript | MserError | None]:
-        """What the run's recogniser hears where sound has no text, or why there is none."""
-        found: list[Transcript | MserError | None] = [None] * len(inputs)
+        """The transcript of each sound without a text, or why there is none."""
+        transcripts: list[Transcript | MserError | None] = [None] * len(inputs)
         places = [
             place
-            for place, one in enumerate(inputs)
-            if one.text is None and one.samples is not None
+            for place, sound in enumerate(inputs)
+            if sound.text is None and sound.samples is not None
         ]
         if not places or self.experiment.asr is None or "text" not in self.experiment.modalities:
-            return found
+            return transcripts
         try:
             recognizer = self._recognizer
         except (ConfigError, MissingError) as error:
             return [error if place in places else None for place in range(len(inputs))]
-        for place, said in zip(
+        for place, transcript in zip(
             places, recognizer.transcribe([inputs[place] for place in places]), strict=True
         ):
-            found[place] = said
-        return found
+            transcripts[place] = transcript
+        return transcripts
 
     @property
     def transductive(self) -> bool:
-        """A speaker's clips are scaled by each other, so all of them must be asked at once."""
+        """Whether a speaker's clips are scaled by each other, so that all must be asked at once."""
         return bool(self.experiment.transductive)
 
     @cached_property
@@ -152,38 +164,41 @@ class Predictor:
         assert part is not None
         return registry.build("asr", part.name, part.options).to(self.device)
 
-    def _lacking(self, one: Input, said: Transcript | MserError | None) -> MserError | None:
-        """Why a question cannot be answered: it lacks what the models cannot do without."""
+    def _lacking(
+        self, judged: Input, transcript: Transcript | MserError | None
+    ) -> MserError | None:
+        """Why a question cannot be answered: an input is missing that the models need."""
         read = self.experiment.modalities
-        has = {"audio": one.samples is not None, "text": one.text is not None}
+        has = {"audio": judged.samples is not None, "text": judged.text is not None}
         if not any(has[modality] for modality in read):
             return MissingError(f"there is no {' and no '.join(sorted(read))} to judge")
         for modality in sorted(read):
             if not has[modality] and not self._can_do_without(modality):
-                return MissingError(self._wanting(modality, said))
+                return MissingError(self._wanting(modality, transcript))
         return None
 
-    def _wanting(self, modality: str, said: Transcript | MserError | None) -> str:
-        asked = f"the model reads {modality} and has never been trained without it; "
+    def _wanting(self, modality: str, transcript: Transcript | MserError | None) -> str:
+        reason = f"the model reads {modality} and has never been trained without it; "
         if modality == "audio":
-            return f"{asked}give sound"
-        if isinstance(said, MserError):
-            return f"{asked}give a text, or the recogniser of the run: {said}"
-        if said is not None:
-            return f"{asked}and nobody speaks in this sound ({'; '.join(said.flags)})"
-        return f"{asked}give a text (the run names no recogniser to write one: asr)"
+            return f"{reason}give sound"
+        if isinstance(transcript, MserError):
+            return f"{reason}give a text, or the recogniser of the run: {transcript}"
+        if transcript is not None:
+            return f"{reason}and nobody speaks in this sound ({'; '.join(transcript.flags)})"
+        return f"{reason}give a text (the run names no recogniser to write one: asr)"
 
     def _can_do_without(self, modality: str) -> bool:
         encodings = self.method.encodings.items()
         names = [name for name, encoding in encodings if encoding.modality == modality]
-        nets = [one.learner.model for one in self.models]
+        networks = [model.learner.model for model in self.models]
         return all(
-            net is not None and (net.merge is not None or all(name in net.absent for name in names))
-            for net in nets
+            network is not None
+            and (network.merge is not None or all(name in network.absent for name in names))
+            for network in networks
         )
 
     def _scores(
-        self, inputs: Sequence[Input], asked: Sequence[Question], stages: dict[str, float]
+        self, inputs: Sequence[Input], questions_asked: Sequence[Question], stages: dict[str, float]
     ) -> list[dict[str, np.ndarray]]:
         """Target → scores `[N, C]`, of each model."""
         if not inputs:
@@ -193,12 +208,12 @@ class Predictor:
             with _timed(stages, f"encode {name}"):
                 parts[name] = self._ragged(name, frozen.rows(inputs))
                 if frozen.encoding.normalize == "speaker":
-                    parts[name] = scale_by_speaker(parts[name], _speakers(name, asked))
+                    parts[name] = scale_by_speaker(parts[name], _speakers(name, questions_asked))
         with _timed(stages, "decide"), one_thread():
             return [self._score(model, parts, inputs) for model in self.models]
 
     def _ragged(self, name: str, rows: Sequence[np.ndarray | None]) -> Ragged:
-        """Of its right width also where all are missing."""
+        """The rows as one part, which has its width even where every row is missing."""
         if any(row is not None for row in rows):
             return Ragged.of(rows)
         shape = self.models[0].shape or {}
@@ -216,19 +231,19 @@ class Predictor:
         learning = {name: _live_inputs(one, inputs) for name, one in model.encoders.items()}
         widths = {target: max(1, len(classes)) for target, classes in self.classes.items()}
         unknown = {target: torch.zeros(len(inputs), width) for target, width in widths.items()}
-        known = {**parts, **fitted, **learning}
-        data = apply.join(model, known, unknown, np.arange(len(inputs)))
+        all_parts = {**parts, **fitted, **learning}
+        data = apply.join(model, all_parts, unknown, np.arange(len(inputs)))
         return apply.score(model, data)
 
-    def _source(self, asked: Question, said: Transcript | MserError | None) -> str | None:
-        """Whose words the answer was read from."""
+    def _source(self, question: Question, transcript: Transcript | MserError | None) -> str | None:
+        """Where the text of the answer comes from: it was given, or a recogniser wrote it."""
         if "text" not in self.experiment.modalities:
             return None
-        if asked.text is not None:
+        if question.text is not None:
             return "given"
         part = self.experiment.asr
-        heard = isinstance(said, Transcript) and said.text is not None
-        return called(part.name, part.options) if part and heard else None
+        is_transcribed = isinstance(transcript, Transcript) and transcript.text is not None
+        return called(part.name, part.options) if part and is_transcribed else None
 
 
 class _Frozen:
@@ -256,18 +271,18 @@ class _Frozen:
 
 
 def _live_inputs(encoder: Any, inputs: Sequence[Input]) -> LiveInputs:
-    """What an encoder that has learned is called with."""
+    """The inputs of an encoder that has learned."""
     rate = encoder.rate
     return LiveInputs(encoder, lambda row: at_rate(inputs[row], rate), np.arange(len(inputs)))
 
 
-def _with_text(one: Input, said: Transcript | MserError | None) -> Input:
-    return replace(one, text=said.text) if isinstance(said, Transcript) else one
+def _with_text(sound: Input, transcript: Transcript | MserError | None) -> Input:
+    return replace(sound, text=transcript.text) if isinstance(transcript, Transcript) else sound
 
 
-def _speakers(name: str, asked: Sequence[Question]) -> np.ndarray:
+def _speakers(name: str, questions_asked: Sequence[Question]) -> np.ndarray:
     """`[N]` codes; ConfigError where a speaker is not named."""
-    named = [one.speaker for one in asked]
+    named = [question.speaker for question in questions_asked]
     if None in named:
         raise ConfigError(
             f"encoders.{name} is scaled by each speaker's own clips: give a table that names the "
@@ -277,10 +292,10 @@ def _speakers(name: str, asked: Sequence[Question]) -> np.ndarray:
 
 
 def _checked_samples(samples: np.ndarray) -> np.ndarray:
-    found = np.asarray(samples, dtype=np.float32)
-    if found.ndim != 1 or not len(found) or not np.isfinite(found).all():
-        raise DataError(f"samples are finite numbers [N] of one channel, not {found.shape}")
-    return found
+    array = np.asarray(samples, dtype=np.float32)
+    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
+        raise DataError(f"samples are finite numbers [N] of one channel, not {array.shape}")
+    return array
 
 
 @contextmanager

@@ -50,22 +50,22 @@ class Answer:
     error: MserError | None = None
 
     def plain(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        found = asdict(self)
-        del found["error"]
-        return found
+        """The answer as JSON holds it."""
+        content = asdict(self)
+        del content["error"]
+        return content
 
     def row(self) -> dict[str, Any]:
-        """As one row of a table, where labels are one cell, as in `predictions.csv`."""
+        """The answer as a row of a table; labels are one cell, as in `predictions.csv`."""
         if self.error is not None:
             return {"source": self.source, "error": str(self.error)}
         single = len(self.scores) == 1
         scores = {
             f"{_SCORE}{name}" if single else f"{_SCORE}{target}:{name}": value
-            for target, found in self.scores.items()
-            for name, value in found.items()
+            for target, by_name in self.scores.items()
+            for name, value in by_name.items()
         }
-        said = self.transcript
+        transcript = self.transcript
         return {
             "source": self.source,
             **{
@@ -75,43 +75,43 @@ class Answer:
             **scores,
             "text": self.text,
             "text_source": self.text_source,
-            "flags": "; ".join(said.flags) if said else "",
+            "flags": "; ".join(transcript.flags) if transcript else "",
             **{f"seconds:{stage}": value for stage, value in self.seconds.items()},
         }
 
 
 def answered(
-    heard: Sequence[Answer],
+    answers: Sequence[Answer],
     scores: Mapping[str, np.ndarray],
     classes: Mapping[str, Sequence[str]],
     thresholds: Mapping[str, np.ndarray],
     abstain: float,
 ) -> list[Answer]:
-    """With what the scores mean: target → `[N, C]`, a row an answer that has no error.
+    """The answers with the values that their scores mean.
 
-    thresholds: of targets of labels, `[C]`. abstain: no class and no label that is less probable is
-    named.
+    scores: target → `[N, C]`, a row for each answer without an error. thresholds: target of labels
+    → `[C]`. abstain: no class or label is named whose probability is lower.
     """
-    found, rows = [], iter(range(len(heard)))
-    for one in heard:
-        if one.error is None:
+    complete, rows = [], iter(range(len(answers)))
+    for answer in answers:
+        if answer.error is None:
             row = next(rows)
             values = {target: several[row] for target, several in scores.items()}
-            one = _with_values(one, values, classes, thresholds, abstain)
-        found.append(one)
-    return found
+            answer = _with_values(answer, values, classes, thresholds, abstain)
+        complete.append(answer)
+    return complete
 
 
 def _with_values(
-    heard: Answer,
-    found: Mapping[str, np.ndarray],
+    answer: Answer,
+    scores_of_targets: Mapping[str, np.ndarray],
     classes: Mapping[str, Sequence[str]],
     thresholds: Mapping[str, np.ndarray],
     abstain: float,
 ) -> Answer:
     values: dict[str, str | list[str] | float | None] = {}
     scores = {}
-    for target, row in found.items():
+    for target, row in scores_of_targets.items():
         names = classes[target]
         if not names:
             values[target] = float(row[0])
@@ -122,15 +122,15 @@ def _with_values(
             values[target] = [name for name, is_in in zip(names, named, strict=True) if is_in]
             continue
         values[target] = names[int(row.argmax())] if row.max() >= abstain else None
-    return replace(heard, values=values, scores=scores)
+    return replace(answer, values=values, scores=scores)
 
 
 def as_table(answers: Sequence[Answer]) -> pd.DataFrame:
     """A row a question; the first error is raised."""
-    failed = [one.error for one in answers if one.error is not None]
+    failed = [answer.error for answer in answers if answer.error is not None]
     if failed:
         raise failed[0]
-    return pd.DataFrame([one.row() for one in answers])
+    return pd.DataFrame([answer.row() for answer in answers])
 
 
 def questions(what: Any, *, rate: int | None = None, text: str | None = None) -> list[Question]:
@@ -138,12 +138,14 @@ def questions(what: Any, *, rate: int | None = None, text: str | None = None) ->
 
     text: of a single recording.
     """
-    found = list(_each(what, rate))
+    questions_asked = list(_each(what, rate))
     if text is None:
-        return found
-    if len(found) != 1:
-        raise ConfigError(f"one text for {len(found)} recordings; give a table with a column text")
-    return [Question(found[0].source, found[0].sound, text)]
+        return questions_asked
+    if len(questions_asked) != 1:
+        raise ConfigError(
+            f"one text for {len(questions_asked)} recordings; give a table with a column text"
+        )
+    return [Question(questions_asked[0].source, questions_asked[0].sound, text)]
 
 
 def of_path(path: Path) -> Iterator[Question]:
@@ -169,12 +171,12 @@ def _each(what: Any, rate: int | None) -> Iterator[Question]:
             raise DataError(f"{path}: no such file or folder")
         yield from of_path(path)
     else:
-        for one in what:
-            yield from _each(one, rate)
+        for item in what:
+            yield from _each(item, rate)
 
 
 def _sounds(folder: Path) -> Iterator[Path]:
-    """Below a folder, in sorted order, a folder's names in memory at a time."""
+    """The sound files below a folder, sorted; the names of one folder at a time are in memory."""
     for here, folders, files in os.walk(folder):
         folders.sort()
         for name in sorted(files):
@@ -192,19 +194,19 @@ def _of_table(table: pd.DataFrame, root: Path) -> Iterator[Question]:
         names = ", ".join(map(str, table.columns))
         raise DataError(f"a table of questions has a column audio or text; this has {names}")
     for number, row in enumerate(table.to_dict("records")):
-        known = {str(key): value for key, value in row.items() if pd.notna(value)}
-        path = root / str(known["audio"]) if "audio" in known else None
-        name = str(known.get("id", path or f"row {number}"))
-        end = _seconds(name, "end", known["end"]) if "end" in known else None
-        start = _seconds(name, "start", known.get("start", 0))
-        channel = str(known.get("channel", "mix"))
-        text = str(known["text"]).strip() if "text" in known else ""
+        cells = {str(key): value for key, value in row.items() if pd.notna(value)}
+        path = root / str(cells["audio"]) if "audio" in cells else None
+        name = str(cells.get("id", path or f"row {number}"))
+        end = _seconds(name, "end", cells["end"]) if "end" in cells else None
+        start = _seconds(name, "start", cells.get("start", 0))
+        channel = str(cells.get("channel", "mix"))
+        text = str(cells["text"]).strip() if "text" in cells else ""
         yield Question(
             name,
             Utterance(name, path, channel, start, end) if path else None,
             text or None,
-            known.get("language"),
-            known.get("speaker"),
+            cells.get("language"),
+            cells.get("speaker"),
         )
 
 

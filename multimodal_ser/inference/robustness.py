@@ -1,4 +1,4 @@
-"""A finished run judges its test part again, with something changed that should not matter."""
+"""A finished run judges its test part again, with a change of the text that should not matter."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Moves:
 
 
 def retold(done: Run, change: Callable[[str], str]) -> pd.DataFrame:
-    """The predictions of the test part for the target that decides, from changed texts.
+    """The predictions of the test part for the first target, from changed texts.
 
-    Each model judges what it was tested on. Sound is heard as it was; an utterance that has no text
-    and cannot be judged without keeps its scores.
+    Each model judges the rows that it was tested on. The sound stays as it was. An utterance that
+    has no text and cannot be judged without one keeps its scores.
     """
     target = done.experiment.first
     if done.experiment.outputs[target].kind != "classes":
@@ -43,16 +43,18 @@ def retold(done: Run, change: Callable[[str], str]) -> pd.DataFrame:
     if "text" not in done.experiment.modalities:
         raise ConfigError("encoders: none reads text, so nothing would change")
     rows = done.part("test")
-    asked = _questions(done, change)
+    questions_by_id = _questions(done, change)
     models = sorted(set(zip(rows["fold"], rows["seed"], strict=True)))
-    found = [_judged(done, rows, asked, int(fold), int(seed)) for fold, seed in models]
-    judged = pd.concat(found).sort_index()
+    answers_of_models = [
+        _judged(done, rows, questions_by_id, int(fold), int(seed)) for fold, seed in models
+    ]
+    judged = pd.concat(answers_of_models).sort_index()
     return judged.assign(value=answers(judged))
 
 
 def moves(before: pd.DataFrame, after: pd.DataFrame) -> Moves:
-    """Of two prediction tables of classes with the same utterances and seeds."""
-    before, after = (one.sort_values(["repeat", "seed", "id"]) for one in (before, after))
+    """How two tables of predictions of classes differ; they have the same utterances and seeds."""
+    before, after = (table.sort_values(["repeat", "seed", "id"]) for table in (before, after))
     won, wins = codes(before)[1], codes(after)[1]
     columns = [SCORE + name for name in classes_of(before)]
     every = range(len(won))
@@ -61,39 +63,39 @@ def moves(before: pd.DataFrame, after: pd.DataFrame) -> Moves:
 
 
 def _questions(done: Run, change: Callable[[str], str]) -> dict[str, Question]:
-    """Id → what is asked; the sound only where an encoder hears it."""
+    """Id → question, with the sound only where an encoder reads it."""
     table = done.prepared.corpus.table
     speakers = dict(zip(table["id"], table["speaker"].astype(object), strict=True))
-    heard = "audio" in done.experiment.modalities
+    reads_sound = "audio" in done.experiment.modalities
     return {
-        one.id: Question(
-            one.id,
-            one if heard and one.audio else None,
-            None if one.text is None else change(one.text),
-            one.language,
-            speakers[one.id] if pd.notna(speakers[one.id]) else None,
+        utterance.id: Question(
+            utterance.id,
+            utterance if reads_sound and utterance.audio else None,
+            None if utterance.text is None else change(utterance.text),
+            utterance.language,
+            speakers[utterance.id] if pd.notna(speakers[utterance.id]) else None,
         )
-        for one in done.prepared.corpus.utterances()
+        for utterance in done.prepared.corpus.utterances()
     }
 
 
 def _judged(
-    done: Run, rows: pd.DataFrame, asked: dict[str, Question], fold: int, seed: int
+    done: Run, rows: pd.DataFrame, questions_by_id: dict[str, Question], fold: int, seed: int
 ) -> pd.DataFrame:
     """The rows of one model with the scores that it gives now."""
     rows = rows[(rows["fold"] == fold) & (rows["seed"] == seed)].copy()
-    chosen = [asked[name] for name in rows["id"]]
+    chosen = [questions_by_id[name] for name in rows["id"]]
     batches = [chosen[start : start + _BATCH] for start in range(0, len(chosen), _BATCH)]
     how = {"workers": done.experiment.workers, "device": done.experiment.device}
-    given = chain.from_iterable(stream(done.folder, batches, fold=fold, seed=seed, **how))
+    answers_given = chain.from_iterable(stream(done.folder, batches, fold=fold, seed=seed, **how))
     scores = {}
-    for row, question, answer in zip(rows.index, chosen, given, strict=True):
+    for row, question, answer in zip(rows.index, chosen, answers_given, strict=True):
         if answer.error is None:
             scores[row] = answer.scores[done.experiment.first]
         elif question.text is not None or not isinstance(answer.error, MissingError):
             raise answer.error
-    told = pd.DataFrame.from_dict(scores, orient="index").add_prefix(SCORE)
-    rows.loc[told.index, list(told.columns)] = told
+    changed = pd.DataFrame.from_dict(scores, orient="index").add_prefix(SCORE)
+    rows.loc[changed.index, list(changed.columns)] = changed
     return rows
 
 

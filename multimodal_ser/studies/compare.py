@@ -49,10 +49,10 @@ def compare(
     arms = _arms(experiment, modalities, fusions, fractions, sources)
     if baseline not in (BEST_DEV, *arms):
         raise ConfigError(f"--baseline: no arm '{baseline}' (arms: {', '.join(arms)})")
-    runs = {arm: run(one) for arm, one in arms.items()}
+    runs = {arm: run(small) for arm, small in arms.items()}
     _refuse_unlabelled(runs.values())
     largest = max(done.experiment.train_fraction for done in runs.values())
-    tested = {arm: one for arm, one in runs.items() if one.experiment.train_fraction == largest}
+    tested = {arm: done for arm, done in runs.items() if done.experiment.train_fraction == largest}
     metric = experiment.metrics_of(experiment.first)[0]
     chosen = _best_on_dev(tested, metric) if baseline == BEST_DEV else baseline
     contrasts = _against(chosen, tested, metric, margin)
@@ -94,8 +94,8 @@ def _arms(
             name += f" ({source})" if source else ""
             chosen = with_fusion(experiment, fusion) if fusion else experiment
             changed = {"train_fraction": fraction} | ({"text_source": source} if source else {})
-            made = subset(chosen, encoders).model_copy(update=changed)
-            arms[name] = made if _is_same(made, experiment) else _unexpected(made)
+            small = subset(chosen, encoders).model_copy(update=changed)
+            arms[name] = small if _is_same(small, experiment) else _unexpected(small)
     return arms
 
 
@@ -129,18 +129,18 @@ def _changes(
         for source in sources[1:]:
             if arm.endswith(f" ({source})"):
                 pairs[arm] = f"{arm.removesuffix(f' ({source})')} ({sources[0]})"
-    found = {
+    contrasts = {
         arm: contrast(runs[arm].part(TEST), runs[first].part(TEST), metric)
         for arm, first in pairs.items()
     }
-    return {arm: {pairs[arm]: one} for arm, one in corrected(found).items()}
+    return {arm: {pairs[arm]: changed} for arm, changed in corrected(contrasts).items()}
 
 
 def _subsets(encoders: list[str], modalities: Sequence[str] | str | None) -> list[tuple[str, ...]]:
     """The sets of encoders that are asked for, each in the order of the config."""
     if modalities == "all":
         sizes = range(1, len(encoders) + 1)
-        return [one for size in sizes for one in itertools.combinations(encoders, size)]
+        return [subset for size in sizes for subset in itertools.combinations(encoders, size)]
     asked = [modalities] if isinstance(modalities, str) else modalities
     wanted = [arm.split("+") for arm in asked or [*encoders, "+".join(encoders)]]
     for arm in wanted:
@@ -153,8 +153,8 @@ def _subsets(encoders: list[str], modalities: Sequence[str] | str | None) -> lis
 
 def _best_on_dev(runs: Mapping[str, Run], metric: str) -> str:
     """The single encoder with the best dev value (of all arms, if none is single)."""
-    single = {arm: one for arm, one in runs.items() if len(one.experiment.encoders) == 1} or runs
-    if any("dev" not in one.metrics for one in single.values()):
+    single = {arm: done for arm, done in runs.items() if len(done.experiment.encoders) == 1} or runs
+    if any("dev" not in done.metrics for done in single.values()):
         raise ConfigError(
             "the split has no dev part to choose a baseline on: name one (--baseline)"
         )
@@ -173,15 +173,19 @@ def side_by_side(
     configs: of one split. references: of other utterances, against which every config is held
     without pairs. margin: how far apart two scores may be that count as equivalent.
     """
-    own, others = ([as_experiment(one) for one in some] for some in (configs, references))
-    names = [one.name for one in (*own, *others)]
+    own, others = (
+        [as_experiment(experiment) for experiment in group] for group in (configs, references)
+    )
+    names = [experiment.name for experiment in (*own, *others)]
     if len(set(names)) < len(names):
         raise ConfigError(f"configs that are compared need names of their own: {sorted(names)}")
     chosen = baseline or own[0].name
     if chosen not in names[: len(own)]:
         raise ConfigError(f"--baseline: no config is named '{chosen}' ({', '.join(names)})")
     metric = _metric(own, others)
-    runs, beyond = ({one.name: run(one) for one in some} for some in (own, others))
+    runs, beyond = (
+        {experiment.name: run(experiment) for experiment in group} for group in (own, others)
+    )
     _refuse_other_splits(runs)
     _refuse_unlabelled([*runs.values(), *beyond.values()])
     contrasts = _against(chosen, runs, metric, margin)
@@ -239,9 +243,9 @@ def _written(study: Comparison) -> Comparison:
 def _metric(own: Sequence[Experiment], others: Sequence[Experiment]) -> str:
     """The first of the first config, which all must have."""
     metric = own[0].metrics_of(own[0].first)[0]
-    for one in (*own[1:], *others):
-        if metric not in one.metrics_of(one.first):
-            raise ConfigError(f"{one.name}: its first target is not scored by {metric}, as the "
+    for experiment in (*own[1:], *others):
+        if metric not in experiment.metrics_of(experiment.first):
+            raise ConfigError(f"{experiment.name}: its first target is not scored by {metric}, as the "
                               f"first config's is; add it to metrics")  # fmt: skip
     return metric
 
@@ -249,8 +253,8 @@ def _metric(own: Sequence[Experiment], others: Sequence[Experiment]) -> str:
 def _refuse_other_splits(runs: Mapping[str, Any]) -> None:
     hashes = {name: done.prepared.split_hash for name, done in runs.items()}
     if len(set(hashes.values())) > 1:
-        said = ", ".join(f"{name} {one}" for name, one in hashes.items())
+        listing = ", ".join(f"{name} {split}" for name, split in hashes.items())
         raise DataError(
-            f"the configs cut their corpora differently ({said}); give another corpus as a "
+            f"the configs cut their corpora differently ({listing}); give another corpus as a "
             "reference (--reference)"
         )
