@@ -245,8 +245,10 @@ def _metric(own: Sequence[Experiment], others: Sequence[Experiment]) -> str:
     metric = own[0].metrics_of(own[0].first)[0]
     for experiment in (*own[1:], *others):
         if metric not in experiment.metrics_of(experiment.first):
-            raise ConfigError(f"{experiment.name}: its first target is not scored by {metric}, as the "
-                              f"first config's is; add it to metrics")  # fmt: skip
+            raise ConfigError(
+                f"{experiment.name}: its first target is not scored by {metric}, as the first "
+                "config's is; add it to metrics"
+            )
     return metric
 
 

@@ -47,8 +47,8 @@ def test_each_row_of_training_is_two_times():
 
 def test_crops_are_cut_anew_in_each_epoch_and_fill_a_batch_of_one_length(monkeypatch):
     monkeypatch.setattr(training, "SECONDS", 0.5)  # shorter than any clip, whatever the corpus
-    calls = training.Crops(clips(4)).calls
-    first, other = (calls.batch(torch.arange(4), epoch)["x"] for epoch in (0, 1))
+    inputs = training.Crops(clips(4)).inputs
+    first, other = (inputs.batch(torch.arange(4), epoch)["x"] for epoch in (0, 1))
     assert first.shape == other.shape == (4, training.RATE // 2)
     assert not torch.equal(first, other)
 

@@ -11,14 +11,12 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from multimodal_ser.studies.ensembles.merging import Fit
 from multimodal_ser.types import DataError, listed
-
-if TYPE_CHECKING:
-    from multimodal_ser.studies.ensembles.merging import Fit
 
 FILE = "ensemble.json"
 
