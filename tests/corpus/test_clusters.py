@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal_ser.corpus.clusters import cluster_names, clusters
+from multimodal_ser.corpus.clusters import cluster_names, clusters, deal
 
 
 def people(pairs):
@@ -80,3 +80,24 @@ def test_a_cluster_is_named_after_its_first_speaker_else_group_else_id():
 def test_a_speaker_and_a_video_of_one_name_are_counted_apart():
     table = people([("001", "v"), (None, "001")])
     assert len(set(cluster_names(table))) == 2
+
+
+def test_a_part_that_wants_little_is_dealt_a_cluster_all_the_same():
+    """Two clusters of five rows, of which the second part wants one: it gets five."""
+    cluster = np.repeat([0, 1], 5)
+    dealt = deal(cluster, np.zeros(10, int), np.array([0.9, 0.1]), seed=0)
+    assert sorted(dealt.tolist()) == [0] * 5 + [1] * 5
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.integers(1, 20), min_size=3, max_size=8),
+    st.lists(st.integers(1, 50), min_size=2, max_size=3),
+    st.integers(0, 9),
+)
+def test_every_part_with_a_share_is_dealt_whole_clusters_and_none_goes_without(sizes, wish, seed):
+    cluster = np.repeat(np.arange(len(sizes)), sizes)
+    shares = np.array([0, *wish]) / sum(wish)
+    dealt = deal(cluster, np.arange(len(cluster)) % 2, shares, seed)
+    assert set(dealt.tolist()) == set(range(1, len(shares)))
+    assert len(set(zip(cluster.tolist(), dealt.tolist(), strict=True))) == len(sizes)

@@ -128,6 +128,14 @@ def test_what_was_not_scored_alike_is_not_compared(change, message):
         contrast(rows, change(rows), "accuracy")
 
 
+def test_tables_of_other_classes_are_not_compared_even_if_nobody_said_the_one_more():
+    rows = guesses(lambda _: 4)
+    more = rows.assign(**{"score:calm": 0.0})
+    for first, second in ((rows, more), (more, rows)):
+        with pytest.raises(DataError, match="the two were not scored on the same classes"):
+            contrast(first, second, "accuracy")
+
+
 def test_rows_without_truth_are_left_out_of_both():
     one, other = guesses(lambda _: 4), guesses(lambda _: 2)
     blank = np.arange(len(one)) % 5 == 4

@@ -189,6 +189,23 @@ def test_a_metric_says_what_it_scores():
     assert {metrics.kind(name) for name in metrics.NUMBER_METRICS} == {"numbers"}
 
 
+@pytest.mark.parametrize(
+    ("scores", "truth", "expected"),
+    [
+        ([0.1, 0.7], [0, 1], 0.5),  # as good as midway, at 0.4
+        ([0.3, 0.9], [0, 1], 0.5),  # as good as midway, at 0.6
+        ([0.1, 0.7], [0, 0], 0.5),  # never true
+        # F1 is 2/3 for the first alone and for all four, that is from 0.575 and from 0.2 on
+        ([0.6, 0.55, 0.52, 0.4], [1, 0, 0, 1], 0.575),
+        # and here from 0.8 and from 0.225 on
+        ([0.9, 0.7, 0.6, 0.45], [1, 0, 0, 1], 0.225),
+    ],
+)
+def test_of_thresholds_with_equal_f1_the_one_nearest_to_a_half_is_taken(scores, truth, expected):
+    found = metrics.best_thresholds(np.array([truth], float).T, np.array([scores]).T)
+    np.testing.assert_allclose(found, [expected], rtol=0, atol=1e-12)
+
+
 def test_only_a_listed_metric_is_found():
     assert metrics.find("uar") is metrics.uar
     assert {name for name in metrics.names() if metrics.sign(name) < 0} == {"mse"}

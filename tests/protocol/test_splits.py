@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multimodal_ser.protocol import splits
 from multimodal_ser.protocol.splits import find, make, names, split_hash, split_table
 from multimodal_ser.types import ConfigError, DataError, MserError
 
@@ -100,6 +101,18 @@ def test_no_speaker_and_no_group_is_on_two_sides(table, name, options):
         assert straddling(table, fold) == []
 
 
+@pytest.mark.parametrize("name", DISJOINT)
+@pytest.mark.parametrize("shared", ["speaker", "group"])
+def test_parts_that_share_a_speaker_or_group_are_refused_whoever_cut_them(
+    monkeypatch, name, shared
+):
+    table = utterances(**{shared: [*"abca"]})
+    cut = {"train": np.array([0, 1]), "dev": np.array([2]), "test": np.array([3])}
+    monkeypatch.setitem(splits.PROTOCOLS, name, lambda table: [dict(cut)])
+    with pytest.raises(DataError, match="fold 0: test shares speakers or rows with another part"):
+        make(table, name, {})
+
+
 @pytest.mark.parametrize("name", ["holdout", "kfold", "random"])
 def test_every_row_is_in_exactly_one_part_of_a_fold(table, name):
     for fold in make(table, name, {}):
@@ -175,6 +188,13 @@ def test_disjoint_takes_the_shared_clusters_out_of_train_and_nothing_else(table)
     assert fold.train.tolist() == list(range(8, 32))
     assert fold.dev.tolist() == list(range(32, 40))
     assert fold.tests["test"].tolist() == [0, *range(40, 48)]
+
+
+def test_disjoint_takes_the_speakers_of_a_shipped_dev_part_out_of_train():
+    shipped = ["train"] * 4 + ["dev", "test"]
+    (fold,) = make(utterances(speaker=[*"aabbbc"], split=shipped), "disjoint", {})
+    assert fold.train.tolist() == [0, 1]
+    assert fold.dev.tolist() == [4]
 
 
 def test_disjoint_cleans_dev_of_the_speakers_of_any_test_part():

@@ -64,7 +64,15 @@ class Page(HTMLParser):
             self.cells[-1] += data
 
 
-def write_run(folder, *, classes=("joy", "calm"), clusters=12, name="hand", parts=("dev", "test")):
+def write_run(
+    folder,
+    *,
+    classes=("joy", "calm"),
+    clusters=12,
+    name="hand",
+    parts=("dev", "test"),
+    normalize="none",
+):
     """A run folder with every file that a report reads but models, of made-up predictions."""
     generator = np.random.default_rng(len(classes))
     frames = []
@@ -105,7 +113,7 @@ def write_run(folder, *, classes=("joy", "calm"), clusters=12, name="hand", part
         "name": name,
         "corpus": [{"name": "manifest", "root": "nowhere", "path": "none.csv"}],
         "protocol": {"name": "kfold", "folds": 3},
-        "encoders": {"audio": {"name": "log_mel"}},
+        "encoders": {"audio": {"name": "log_mel", "normalize": normalize}},
         "outputs": {"label": {"kind": "classes"}},
         "learner": {"name": "svm"},
         "seeds": [0, 1],
@@ -251,6 +259,21 @@ def test_class_names_and_ids_come_out_as_text(tmp_path):
     table = [row for row in csv.DictReader(read(folder, "csv").splitlines()) if row["class"]]
     assert {row["class"] for row in table} == {BAD[0], "'=cmd()", *BAD[2:]}
     assert not [cell for row in table for cell in row.values() if cell.startswith(("=", "@"))]
+
+
+@pytest.mark.parametrize(
+    ("normalize", "stamped"), [("speaker", True), ("standard", False), ("none", False)]
+)
+@pytest.mark.parametrize("kind", ["html", "md", "tex"])
+def test_a_run_that_scales_each_speaker_by_their_own_clips_is_called_transductive(
+    tmp_path, normalize, stamped, kind
+):
+    folder = write_run(tmp_path / "run", normalize=normalize)
+    report.write(folder)
+    stamp = "Transductive: audio scaled by each speaker's own unlabelled clips"
+    source = read(folder, kind)
+    shown = "".join(Page(source).words) if kind == "html" else source
+    assert (stamp in shown) == stamped
 
 
 def test_every_row_of_a_markdown_table_has_the_same_columns(tmp_path):

@@ -207,6 +207,54 @@ def test_the_learning_rate_of_a_step(schedule, step, share):
     assert schedule.share(step, 100, 0) == pytest.approx(share)
 
 
+def by_hand(learner, data, rates, longest=math.inf):
+    """The weights after a plain gradient step on all rows at each rate, with clipping."""
+    model = learner.model
+    batch = data.batch(torch.arange(ROWS))
+    for rate in rates:
+        model.zero_grad()
+        torch.nn.functional.cross_entropy(
+            model(batch.features)["label"], batch.targets["label"]
+        ).backward()
+        length = math.sqrt(sum(float(one.grad.square().sum()) for one in model.parameters()))
+        with torch.no_grad():
+            for one in model.parameters():
+                one -= rate * min(1.0, longest / length) * one.grad
+    return model.state_dict(), length
+
+
+def stepped(**optimizer):
+    """The weights after four steps on all rows."""
+    learner = learner_of("cross_entropy", name="sgd", **optimizer)
+    learner.loop.batch_size = ROWS
+    learner.fit(data_of("cross_entropy"), None, seed=0)
+    return learner.model.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "shares"),
+    [
+        (Schedule(), [1, 1, 1, 1]),
+        (Schedule("linear"), [1, 3 / 4, 2 / 4, 1 / 4]),
+        (Schedule("linear", warmup=0.5), [1 / 3, 2 / 3, 1, 1 / 2]),
+        (Schedule("inverse", rate=1.0), [1, 1 / 2, 1 / 3, 1 / 4]),
+    ],
+    ids=["constant", "linear", "warmup", "inverse"],
+)
+def test_the_first_step_is_at_the_first_rate_of_the_schedule_and_so_on(schedule, shares):
+    fresh, data = learner_of("cross_entropy"), data_of("cross_entropy")
+    expected, _ = by_hand(fresh, data, [0.01 * share for share in shares])
+    assert_alike(expected, stepped(clip=None, schedule=schedule))
+
+
+@pytest.mark.parametrize("longest", [0.01, 100.0])
+def test_a_gradient_is_cut_to_the_clip_where_it_is_longer_and_else_left_alone(longest):
+    fresh, data = learner_of("cross_entropy"), data_of("cross_entropy")
+    expected, length = by_hand(fresh, data, [0.01] * 4, longest)
+    assert 0.02 < length < 50, "one clip is shorter, the other longer"
+    assert_alike(expected, stepped(clip=longest))
+
+
 def test_a_plateau_lowers_the_rate_after_so_many_epochs_without_gain():
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.2)
     rates = Rates(optimizer, Schedule("plateau", factor=0.9, patience=2), 100)
