@@ -76,11 +76,8 @@ def close(found, wanted):
 
 
 @each_encoder
-def test_an_encoder_is_built_in_under_a_second_and_says_what_it_is(name, tmp_path):
-    make_encoder(name, tmp_path)  # imports what it needs
-    began = time.perf_counter()
+def test_an_encoder_says_what_it_is(name, tmp_path):
     encoder, _ = make_encoder(name, tmp_path)
-    assert time.perf_counter() - began < 1
     assert encoder.modality in ("audio", "text")
     assert encoder.VERSION >= 1
     assert all(version(library) for library in encoder.VALUE_LIBRARIES)
@@ -538,11 +535,8 @@ def heard(transcripts):
 
 
 @each_recognizer
-def test_a_recogniser_is_built_in_under_a_second_and_says_what_it_is(name, tmp_path):
-    make_recognizer(name, tmp_path)  # imports what it needs
-    began = time.perf_counter()
+def test_a_recogniser_says_what_it_is(name, tmp_path):
     recognizer = make_recognizer(name, tmp_path)
-    assert time.perf_counter() - began < 1
     assert recognizer.VERSION >= 1
     assert all(version(library) for library in recognizer.VALUE_LIBRARIES)
     assert recognizer.RATE > 0
@@ -626,11 +620,8 @@ def augmented(augment, thing, seed=0):
 
 
 @each_augment
-def test_an_augmentation_is_built_in_under_a_second_and_says_where_it_acts(name, tmp_path):
-    make_augment(name, tmp_path)  # imports what it needs
-    began = time.perf_counter()
+def test_an_augmentation_says_where_it_acts(name, tmp_path):
     augment = make_augment(name, tmp_path)
-    assert time.perf_counter() - began < 1
     assert augment.modality in ("audio", "text", None)
     assert augment.STAGE in ("input", "frames", "batch")
     assert augment.modality is not None or augment.STAGE != "input"
@@ -707,3 +698,21 @@ def test_an_augmentation_takes_a_single_sample_silence_and_a_single_mark(name, t
             assert len(found.samples) > 0
             assert np.isfinite(found.samples).all()
             assert bool(found.text.strip()) == bool(text.strip())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (make, name)
+        for make, kind in (
+            (make_encoder, "encoders"), (make_recognizer, "asr"), (make_augment, "augment")
+        )
+        for name in names(kind)
+    ],
+)  # fmt: skip
+def test_a_component_is_built_in_under_a_second(make, name, tmp_path):
+    make(name, tmp_path)  # imports what it needs
+    began = time.perf_counter()
+    make(name, tmp_path)
+    assert time.perf_counter() - began < 1

@@ -122,6 +122,7 @@ def test_five_thousand_draws_are_those_of_one_stream_however_they_are_blocked():
     np.testing.assert_array_equal(drawn, drawn_counts(6, 5000, seed=1))
 
 
+@pytest.mark.slow
 def test_a_thousand_resamples_of_a_thousand_utterances_take_a_tenth_of_a_second():
     generator = np.random.default_rng(0)
     truth, guess = generator.integers(0, 6, (2, 1000))

@@ -143,6 +143,7 @@ def test_an_empty_transcript_is_all_deletions():
     assert word_errors.rate(word_errors.tally("tres", "¿?", "characters")) == 1
 
 
+@pytest.mark.slow
 def test_a_thousand_characters_are_compared_at_once():
     """7 ms on the machine it was written on; the limit leaves room for a slow and busy one."""
     letters = np.random.default_rng(0).integers(ord("a"), ord("z") + 1, (2, 1000))

@@ -1,6 +1,5 @@
 """The study on the bundled corpus finds what was planted in it, and nothing where nothing is."""
 
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -107,14 +106,12 @@ def test_fusion_with_shuffled_audio_does_not_beat_the_text(shuffled):
         assert found.p >= 0.05
 
 
-def test_a_second_time_computes_no_feature_and_takes_half_a_minute_at_most(study, runs_dir):
+def test_a_second_time_computes_no_feature(study, runs_dir):
     stores = {
         encoded: encoded.stat().st_mtime_ns
         for done in study.runs.values()
         for encoded in done.folder.rglob("model.json")
     }
-    began = time.monotonic()
     again = compare(load(CONFIG, [f"runs_dir={runs_dir}"]))
-    assert time.monotonic() - began <= 30
     assert again.table().equals(study.table())
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stores.items())

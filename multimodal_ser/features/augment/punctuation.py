@@ -15,7 +15,9 @@ from multimodal_ser.types import Input
 
 Kind = Literal["dropped", "exchanged"]
 
-MARK = re.compile(r"(?:\.{2,}|[.,;:!?…»”\")\]])(?!\w)|(?<!\w)[¿¡«“\"(\[]")
+_CLOSING, _OPENING = r".,;:!?…»”\")\]", r"¿¡«“\"(\["
+MARK = re.compile(rf"(?:\.{{2,}}|[{_CLOSING}])(?![{_CLOSING}{_OPENING}]*\w)|(?<!\w)[{_OPENING}]")
+"""A mark that nobody says; one with letters on both sides, as in 3.5, belongs to its word."""
 _EXCHANGED = {".": ",", ",": "."}
 
 
