@@ -56,8 +56,12 @@ def _show_study(study: Study, found: Search) -> None:
     )
     shares = told["importances"]
     rows = [
-        [one.name, f"{best['values'][one.key]}", f"{shares.get(one.name, math.nan):.2f}"]
-        for one in study.bench.space.parameters
-        if one.name in study.chosen.params
+        [
+            parameter.name,
+            f"{best['values'][parameter.key]}",
+            f"{shares.get(parameter.name, math.nan):.2f}",
+        ]
+        for parameter in study.bench.space.parameters
+        if parameter.name in study.chosen.params
     ]
     show_table("what was searched", ["", "best", "importance"], rows)

@@ -78,8 +78,8 @@ def _show_pairs(study: Comparison) -> None:
     """An arm against itself with other words, and against runs on other utterances."""
     changed = [
         [arm, other, *_gap(found)]
-        for arm, one in study.changes.items()
-        for other, found in one.items()
+        for arm, change in study.changes.items()
+        for other, found in change.items()
     ]
     header = ["arm", "against", "gap", "95 %", "p"]
     if changed:
@@ -107,7 +107,9 @@ def _show_pairs(study: Comparison) -> None:
 
 def _show_clusters(study: Comparison) -> None:
     """Every cluster by itself, where there are few."""
-    shown = {arm: one.by_cluster for arm, one in study.contrasts.items() if one.by_cluster}
+    shown = {
+        arm: contrast.by_cluster for arm, contrast in study.contrasts.items() if contrast.by_cluster
+    }
     if shown:
         clusters = next(iter(shown.values()))
         rows = [[name, *(f"{one[name]:+.3f}" for one in shown.values())] for name in clusters]

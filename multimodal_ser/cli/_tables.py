@@ -153,7 +153,7 @@ def show_outlook(outlook: Outlook) -> None:
     print(f"folds: {len(outlook.folds)}, seeds: {', '.join(map(str, seeds))}")
     for reason, count in corpus.dropped.items():
         print(f"! {count} rows would be dropped: {reason}")
-    rows = [_stage(one) for one in outlook.stages]
+    rows = [_stage(stage) for stage in outlook.stages]
     title = f"what a run would do (workers: {outlook.workers})"
     show_table(title, ["stage", "in all", "done", "to do", "time, about", "disk, about"], rows)
     for stage in outlook.stages:

@@ -53,7 +53,7 @@ def doctor(
 def _show(title: str, findings: Iterable[Finding]) -> None:
     """A line each, those that are missing marked, longer messages indented."""
     print(f"{title}:")
-    for one in findings:
-        mark = "!" if one.code else " "
-        detail = one.detail.replace("\n", "\n" + " " * 27)
-        print(f"{mark} {one.what:24} {detail}")
+    for finding in findings:
+        mark = "!" if finding.code else " "
+        detail = finding.detail.replace("\n", "\n" + " " * 27)
+        print(f"{mark} {finding.what:24} {detail}")

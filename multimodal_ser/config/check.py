@@ -102,7 +102,7 @@ def _of_learning(experiment: Experiment) -> Iterator[str]:
     yield from _of_learner(experiment, learner)
     yield from _of_fusion(experiment, learner)
     select = experiment.learner.options.get("select")
-    kinds = {one.kind for one in experiment.outputs.values()}
+    kinds = {output.kind for output in experiment.outputs.values()}
     if select not in (None, "loss") and metrics.kind(select) not in kinds:
         yield f"learner.select: no output is of the kind that '{select}' scores"
     known = dict.fromkeys(("audio", "text"), False)

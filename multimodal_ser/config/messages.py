@@ -59,20 +59,24 @@ def _below(schema: dict[str, Any], steps: Sequence[str]) -> dict[str, Any]:
         named = found.get("properties", {}).get(step)
         others = [*found.get("patternProperties", {}).values()]
         others += [found.get("additionalProperties"), found.get("items")]
-        inner = named or next((one for one in others if isinstance(one, dict)), {})
+        inner = named or next((section for section in others if isinstance(section, dict)), {})
         places = [inner, *inner.get("anyOf", [])]
-        reference = next((one["$ref"] for one in places if "$ref" in one), "").rpartition("/")[2]
+        reference = next((place["$ref"] for place in places if "$ref" in place), "").rpartition(
+            "/"
+        )[2]
         found = schema.get("$defs", {}).get(reference, inner)
     return found
 
 
 def _paths(schema: dict[str, Any]) -> list[str]:
     """The dotted keys that a JSON schema allows, two levels deep."""
-    found: list[str] = []
+    paths: list[str] = []
     for key, value in schema.get("properties", {}).items():
-        found.append(key)
+        paths.append(key)
         places = [value, *value.get("anyOf", [])]  # a section that may be absent is one of several
-        reference = next((one["$ref"] for one in places if "$ref" in one), "").rpartition("/")[2]
+        reference = next((place["$ref"] for place in places if "$ref" in place), "").rpartition(
+            "/"
+        )[2]
         inner = schema.get("$defs", {}).get(reference, {})
-        found += [f"{key}.{name}" for name in inner.get("properties", {})]
-    return found
+        paths += [f"{key}.{name}" for name in inner.get("properties", {})]
+    return paths

@@ -42,7 +42,9 @@ class _Corner:
 
 def own(experiment: Experiment) -> dict[str, Any]:
     """What the components of a config say of themselves, as a section `search:`."""
-    parts = {f"encoders.{name}": ("encoders", one) for name, one in experiment.encoders.items()}
+    parts = {
+        f"encoders.{name}": ("encoders", encoder) for name, encoder in experiment.encoders.items()
+    }
     parts |= {"fusion": ("fusion", experiment.fusion), "learner": ("learners", experiment.learner)}
     found: dict[str, Any] = {}
     for place, (kind, part) in parts.items():
@@ -64,7 +66,9 @@ def examine(
     problems += [f"search.{name}: {what}" for name, what in strange.items()]
     space = _without(space, strange)
     corners = [_right_part(corner, attempt) for corner in space.corners()]
-    space = replace(space, parameters=tuple(_typed(one, corners) for one in space.parameters))
+    space = replace(
+        space, parameters=tuple(_typed(parameter, corners) for parameter in space.parameters)
+    )
     for corner in corners:
         problems += [*corner.problems, *_of_features(space, experiment, corner)]
     problems += _of_steps(space)
@@ -74,15 +78,15 @@ def examine(
 def _unknown(space: Space, experiment: Experiment) -> Iterator[tuple[str, str]]:
     """Name → what is wrong, of each that has no place in the config."""
     known = dict(places(experiment.resolved() | {"search": {}}))
-    for one in space.parameters:
-        key = component_of(one.key) or one.key
-        if one.when is None and not _is_there(key, known):
-            yield one.name, f"unknown key{nearest_path(key, list(known))}"
+    for parameter in space.parameters:
+        key = component_of(parameter.key) or parameter.key
+        if parameter.when is None and not _is_there(key, known):
+            yield parameter.name, f"unknown key{nearest_path(key, list(known))}"
 
 
 def _without(space: Space, names: Mapping[str, Any]) -> Space:
     """Nor with what depends on them."""
-    kept = [one for one in space.parameters if one.name not in names]
+    kept = [parameter for parameter in space.parameters if parameter.name not in names]
     kept = [one for one in kept if one.when is None or one.when[0] not in names]
     return replace(space, parameters=tuple(kept))
 
@@ -159,10 +163,14 @@ def _typed(parameter: Parameter, corners: list[_Corner]) -> Parameter:
 
 
 def _of_steps(space: Space) -> Iterator[str]:
-    for one in space.parameters:
-        step = one.domain.step if isinstance(one.domain, Range) and one.domain.whole else None
+    for parameter in space.parameters:
+        step = (
+            parameter.domain.step
+            if isinstance(parameter.domain, Range) and parameter.domain.whole
+            else None
+        )
         if step is not None and step != int(step):
-            yield f"search.{one.name}: step must be whole, as what it leads to (given {step})"
+            yield f"search.{parameter.name}: step must be whole, as what it leads to (given {step})"
 
 
 def _of_features(space: Space, base: Experiment, corner: _Corner) -> Iterator[str]:
@@ -170,7 +178,11 @@ def _of_features(space: Space, base: Experiment, corner: _Corner) -> Iterator[st
     experiment = corner.experiment
     if experiment is None:
         return
-    endless = [one for one in space.parameters if one.domain.continuous and corner.has(one)]
+    endless = [
+        parameter
+        for parameter in space.parameters
+        if parameter.domain.continuous and corner.has(parameter)
+    ]
     for name in method_of(experiment).cached:
         for one in endless:
             if one.key.startswith(f"encoders.{name}.") and ".finetune." not in one.key:

@@ -66,10 +66,10 @@ class Space:
     def _assigned(self, value_of: Callable[[Parameter], Any]) -> Assignment:
         chosen: dict[str, Any] = {}
         found: Assignment = {}
-        for one in self.parameters:
-            if one.when is None or chosen.get(one.when[0]) == one.when[1]:
-                chosen[one.name] = found[one.key] = value_of(one)
-                found |= self._beside(one, found[one.key])
+        for parameter in self.parameters:
+            if parameter.when is None or chosen.get(parameter.when[0]) == parameter.when[1]:
+                chosen[parameter.name] = found[parameter.key] = value_of(parameter)
+                found |= self._beside(parameter, found[parameter.key])
         return found
 
     def _beside(self, parameter: Parameter, value: Any) -> Mapping[str, Any]:
@@ -88,7 +88,7 @@ class Space:
 
     def _joined(self, tried: Callable[[Domain], Sequence[Any]], join: Join) -> list[Assignment]:
         """The assignments of each parameter with those that depend on it, joined."""
-        alone = [one for one in self.parameters if one.when is None]
+        alone = [parameter for parameter in self.parameters if parameter.when is None]
         return join([self._below(one, tried, join) for one in alone])
 
     def _below(
@@ -105,7 +105,7 @@ class Space:
     def plain(self) -> dict[str, Any]:
         """For JSON; `of_plain` is the way back."""
         return {
-            "parameters": [one.plain() for one in self.parameters],
+            "parameters": [parameter.plain() for parameter in self.parameters],
             "fixed": {name: dict(values) for name, values in self.fixed.items()},
         }
 
@@ -124,7 +124,7 @@ class Space:
         ]
 
     def _said(self) -> dict[str, str]:
-        said = {one.name: str(one) for one in self.parameters}
+        said = {parameter.name: str(parameter) for parameter in self.parameters}
         return said | {
             name: f"sets {json.dumps(values, sort_keys=True)}"
             for name, values in self.fixed.items()

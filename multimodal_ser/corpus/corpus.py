@@ -60,7 +60,7 @@ class Corpus:
     def utterances(self) -> list[Utterance]:
         """Where each row's sound and text lie."""
         columns = (self.table[name] for name in ["id", *_SOUND, "text", "language"])
-        cells = [one.astype(object).where(one.notna(), None).tolist() for one in columns]
+        cells = [column.astype(object).where(column.notna(), None).tolist() for column in columns]
         paths = {path: self.root / path for path in set(cells[1]) - {None}}
         return [
             Utterance(row, paths.get(audio), channel or "mix", start or 0.0, end, text, language)
@@ -127,18 +127,18 @@ def join(corpora: Sequence[Corpus]) -> Corpus:
         raise DataError(f"these corpora contain one another and cannot be joined: {spaces}")
     abouts = [corpus.about for corpus in corpora]
     names = [
-        one.name
-        if not [other.name for other in abouts[:place]].count(one.name)
-        else f"{one.name}{place}"
-        for place, one in enumerate(abouts)
+        about.name
+        if not [other.name for other in abouts[:place]].count(about.name)
+        else f"{about.name}{place}"
+        for place, about in enumerate(abouts)
     ]
     about = About(
-        name="+".join(one.name for one in abouts),
-        licence="; ".join(f"{one.name}: {one.licence}" for one in abouts),
-        citation="; ".join(one.citation for one in abouts),
-        home="; ".join(one.home for one in abouts),
+        name="+".join(about.name for about in abouts),
+        licence="; ".join(f"{about.name}: {about.licence}" for about in abouts),
+        citation="; ".join(about.citation for about in abouts),
+        home="; ".join(about.home for about in abouts),
         namespace="+".join(spaces),
-        notice=" ".join(one.notice for one in abouts if one.notice),
+        notice=" ".join(about.notice for about in abouts if about.notice),
     )
     dropped = {
         f"{corpus.about.name}: {why}": count

@@ -120,9 +120,9 @@ def _distinct(labels: Sequence[str]) -> np.ndarray:
     points = to_space(labels)
     first: dict[str, str] = {}
     same = [
-        f"{first[_word(one)]} and {one}"
-        for one in labels
-        if first.setdefault(_word(one), one) != one
+        f"{first[_word(label)]} and {label}"
+        for label in labels
+        if first.setdefault(_word(label), label) != label
     ]
     if same:
         raise DataError(listed(same, "labels are one point; merge them (labels.rename)"))
@@ -133,10 +133,10 @@ def _placed(values: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
     low, high = scale
     if not low < high:
         raise DataError(f"a scale rises (given {low:g} to {high:g})")
-    found = 2 * (np.asarray(values, dtype=np.float64) - low) / (high - low) - 1
-    if (np.abs(found) > _BESIDE).any():
+    array = 2 * (np.asarray(values, dtype=np.float64) - low) / (high - low) - 1
+    if (np.abs(array) > _BESIDE).any():
         least, most = np.nanmin(values), np.nanmax(values)
         raise DataError(
             f"ratings from {least:g} to {most:g} are not on a scale from {low:g} to {high:g}"
         )
-    return found
+    return array

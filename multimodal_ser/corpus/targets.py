@@ -147,7 +147,7 @@ def _sets(name: str, spec: TargetSpec, corpus: Corpus) -> tuple[np.ndarray, Sequ
     odd = label_sets.strangers(cells, allowed, mark)
     if len(odd):
         ids = corpus.table["id"][odd.index]
-        rows = [f"{one}: '{cell}'" for one, cell in zip(ids, odd, strict=True)]
+        rows = [f"{name}: '{cell}'" for name, cell in zip(ids, odd, strict=True)]
         what = f"cells of '{column}' are no labels among {', '.join(allowed)} (outputs.{name})"
         raise DataError(listed(rows, what))
     if len(classes) < 2:
@@ -161,7 +161,7 @@ def _flags(name: str, values: pd.Series, corpus: Corpus) -> np.ndarray:
     odd = values[values.notna() & flags.isna()]
     if len(odd):
         ids = corpus.table["id"][odd.index]
-        rows = [f"{one}: {value!r}" for one, value in zip(ids, odd, strict=True)]
+        rows = [f"{name}: {value!r}" for name, value in zip(ids, odd, strict=True)]
         raise DataError(listed(rows, f"values of '{values.name}' are not 0 or 1 (outputs.{name})"))
     return flags.to_numpy()
 
@@ -185,7 +185,7 @@ def _numbers(name: str, values: pd.Series, corpus: Corpus) -> pd.Series:
     odd = values[~np.isfinite(numbers) & values.notna()]
     if len(odd):
         ids = corpus.table["id"][odd.index]
-        rows = [f"{one}: {value!r}" for one, value in zip(ids, odd, strict=True)]
+        rows = [f"{name}: {value!r}" for name, value in zip(ids, odd, strict=True)]
         raise DataError(listed(rows, f"values of '{values.name}' are no numbers (outputs.{name})"))
     if numbers.isna().all():
         raise DataError(f"outputs.{name}: the column '{values.name}' of the corpus is empty")
@@ -202,16 +202,18 @@ def _cut(numbers: pd.Series, edges: Sequence[float], classes: Sequence[str]) -> 
 def _own_classes(column: str, values: pd.Series, corpus: Corpus) -> list[str]:
     """The corpus's own list of labels; those of another column in sorted order."""
     if column == "label":
-        found = list(corpus.labels)
+        classes = list(corpus.labels)
     elif is_numeric_dtype(values):
         raise DataError(
             f"the column '{column}' holds numbers: take kind: numbers, or cut it with edges"
         )
     else:
-        found = sorted(values.dropna().astype("str").unique())
-    if len(found) < 2:
-        raise DataError(f"a corpus needs two classes or more to learn from; '{column}' has {found}")
-    return found
+        classes = sorted(values.dropna().astype("str").unique())
+    if len(classes) < 2:
+        raise DataError(
+            f"a corpus needs two classes or more to learn from; '{column}' has {classes}"
+        )
+    return classes
 
 
 def _check_labels(values: pd.Series, classes: Sequence[str], corpus: Corpus) -> None:
@@ -219,7 +221,7 @@ def _check_labels(values: pd.Series, classes: Sequence[str], corpus: Corpus) -> 
     odd = values[values.notna() & ~values.isin(list(classes))]
     if len(odd):
         ids = corpus.table["id"][odd.index]
-        rows = [f"{one}: '{label}'" for one, label in zip(ids, odd, strict=True)]
+        rows = [f"{name}: '{label}'" for name, label in zip(ids, odd, strict=True)]
         raise DataError(listed(rows, f"labels are not among {', '.join(classes)}"))
 
 

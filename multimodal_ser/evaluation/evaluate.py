@@ -54,10 +54,10 @@ def tallies(predictions: pd.DataFrame) -> np.ndarray:
         for rows in predictions.groupby(["repeat", "seed"], sort=True).indices.values()
     ]
     width = {"classes": classes * classes, "labels": 2 + 3 * classes, "numbers": 6}[kind]
-    found = np.zeros((len(counts), int(cluster.max(initial=-1)) + 1, width))
-    for place, count in zip(found, counts, strict=True):
+    array = np.zeros((len(counts), int(cluster.max(initial=-1)) + 1, width))
+    for place, count in zip(array, counts, strict=True):
         place[: len(count)] = count
-    return found
+    return array
 
 
 def _tallier(

@@ -72,9 +72,9 @@ def truth(predictions: pd.DataFrame) -> np.ndarray:
         return numbers(predictions)[0][:, None]
     if kind == "labels":
         return sets(predictions)[0]
-    found = codes(predictions)[0]
+    array = codes(predictions)[0]
     return np.where(
-        found[:, None] < 0, np.nan, found[:, None] == np.arange(len(classes_of(predictions)))
+        array[:, None] < 0, np.nan, array[:, None] == np.arange(len(classes_of(predictions)))
     )
 
 

@@ -170,7 +170,7 @@ class Batch:
             else {key: change(one) for key, one in given.items()}
             for name, given in self.features.items()
         }
-        targets = {name: change(one) for name, one in self.targets.items()}
+        targets = {name: change(target) for name, target in self.targets.items()}
         weights = None if self.weights is None else change(self.weights)
         return Batch(features, targets, weights, change(self.rows))
 

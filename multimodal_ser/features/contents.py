@@ -97,8 +97,8 @@ def recalled(utterances: Sequence[Utterance], root: Path) -> list[Content | None
     states = [_state(utterance) for utterance in utterances]
     memory = _remembered(root)
     new = {
-        state: one
-        for state, one in zip(states, utterances, strict=True)
+        state: utterance
+        for state, utterance in zip(states, utterances, strict=True)
         if state and state not in memory
     }
     asked = [*new][:: -(-len(new) // _HEADERS) or 1]
@@ -120,9 +120,9 @@ def verify_contents(root: Path) -> list[str]:
     remembered = _remembered(root)
     utterances = {state: _from_state(state) for state in remembered}
     current = {
-        state: one
-        for state, one in utterances.items()
-        if one.audio is not None and one.audio.is_file() and _state(one) == state
+        state: utterance
+        for state, utterance in utterances.items()
+        if utterance.audio is not None and utterance.audio.is_file() and _state(utterance) == state
     }
     found = _decoded([*current.values()], [*current], set(current), None)
     return [state for state, content in found if content != remembered[state]]
@@ -164,7 +164,9 @@ def _decoded(
 ) -> Iterator[tuple[str, Content]]:
     """State and content of each segment wanted; at the end DataError lists those that failed."""
     distinct = {
-        state: one for state, one in zip(states, utterances, strict=True) if state in wanted
+        state: utterance
+        for state, utterance in zip(states, utterances, strict=True)
+        if state in wanted
     }
     pairs = list(distinct.items())
     blocks = [pairs[first : first + 32] for first in range(0, len(pairs), 32)]

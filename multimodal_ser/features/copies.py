@@ -36,10 +36,10 @@ def extended(
     hash of the files that the steps read. sounds: of the corpus, None where nothing reads sound.
     """
     heard: list[Content | None] = list(sounds or [None] * len(utterances))
-    everything = [*utterances], [*heard], [text_content(one) for one in utterances]
+    everything = [*utterances], [*heard], [text_content(utterance) for utterance in utterances]
     trained = np.unique(np.concatenate([fold.train for fold in folds])).tolist()
     for copy in range(copies):
-        block = [Utterance(one.id) for one in utterances]
+        block = [Utterance(utterance.id) for utterance in utterances]
         sound: list[Content | None] = [None] * len(utterances)
         for row in trained:
             block[row], sound[row] = _copy(utterances[row], heard[row], (steps, files), copy)

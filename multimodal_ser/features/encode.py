@@ -151,7 +151,7 @@ class OnDecode:
         self.encoders = [
             (name, dict(options)) for name, options in encoders if is_light(name, options)
         ]
-        self.writers = [ShardWriter(Store(root, recipe_of(*one))) for one in self.encoders]
+        self.writers = [ShardWriter(Store(root, recipe_of(*encoder))) for encoder in self.encoders]
 
     @property
     def encode_clip(self) -> Callable[[np.ndarray, int], list[Row]]:

@@ -162,16 +162,20 @@ def _hear(
     name: str, options: Mapping[str, Any], weights: str, utterances: Sequence[Utterance]
 ) -> list[Transcript | None]:
     recognizer = _recognizer(name, json.dumps(options, sort_keys=True), weights)
-    return recognizer.transcribe([_input(one) for one in utterances])
+    return recognizer.transcribe([_input(utterance) for utterance in utterances])
 
 
 def _sound(utterances: Sequence[Utterance], rate: int) -> list[Input]:
-    inputs = [_input(one) for one in utterances]
+    inputs = [_input(utterance) for utterance in utterances]
     return [
-        Input(audio.resample(one.samples, one.rate, rate), rate, language=one.language)
-        if one.samples is not None and one.rate is not None
-        else one
-        for one in inputs
+        Input(
+            audio.resample(utterance.samples, utterance.rate, rate),
+            rate,
+            language=utterance.language,
+        )
+        if utterance.samples is not None and utterance.rate is not None
+        else utterance
+        for utterance in inputs
     ]
 
 
@@ -208,7 +212,9 @@ def transcribed(
     """
     name, options = part
     rows = to_hear(corpus, source)
-    chosen = [one for one, wanted in zip(corpus.utterances(), rows, strict=True) if wanted]
+    chosen = [
+        utterance for utterance, wanted in zip(corpus.utterances(), rows, strict=True) if wanted
+    ]
     contents = audio_contents(chosen, root, workers=workers)
     said = transcribe(name, options, chosen, contents, root, device=device, workers=workers)
     written = _table(corpus.table[rows], said, name, options)
@@ -240,7 +246,9 @@ def remembered(
 ) -> tuple[list[Utterance], list[Content | None], list[Transcript | None]]:
     """The utterances of some rows, their sounds and texts, as far as the caches know them."""
     name, options = part
-    utterances = [one for one, wanted in zip(corpus.utterances(), rows, strict=True) if wanted]
+    utterances = [
+        utterance for utterance, wanted in zip(corpus.utterances(), rows, strict=True) if wanted
+    ]
     sounds = known_sounds(utterances, root)
     if registry.find("asr", name).missing(options):
         return utterances, sounds, [None] * len(utterances)
@@ -273,12 +281,12 @@ def _table(
 ) -> pd.DataFrame:
     """One row a transcript: what joins the corpus by `id`, then how it came about."""
     heard = [one is not None for one in said]
-    found = pd.DataFrame([asdict(one) for one in said if one], columns=_COLUMNS)
-    found.insert(0, "id", rows["id"].to_numpy()[heard])
-    found.insert(2, "text_source", called(name, options))
-    found["flags"] = pd.array(["; ".join(flags) for flags in found["flags"]], dtype="str")
+    table = pd.DataFrame([asdict(one) for one in said if one], columns=_COLUMNS)
+    table.insert(0, "id", rows["id"].to_numpy()[heard])
+    table.insert(2, "text_source", called(name, options))
+    table["flags"] = pd.array(["; ".join(flags) for flags in table["flags"]], dtype="str")
     recipe = recipe_of(name, options, kind="asr")
-    return found.assign(
+    return table.assign(
         reference=rows["text"].to_numpy()[heard],
         engine=name,
         model=str(options.get("model", "")),
@@ -317,7 +325,7 @@ class _Progress:
 
     def see(self, transcripts: Sequence[Transcript]) -> None:
         self.done += len(transcripts)
-        self.seconds += sum(one.seconds for one in transcripts)
+        self.seconds += sum(transcript.seconds for transcript in transcripts)
         now = time.monotonic()
         if sys.stderr.isatty():
             print(f"\r{self._line(now)}\033[K", end="", file=sys.stderr, flush=True)

@@ -228,7 +228,7 @@ class Predictor:
             for name, encoder in model.fitted.items()
             if name not in model.encoders
         }
-        learning = {name: _live_inputs(one, inputs) for name, one in model.encoders.items()}
+        learning = {name: _live_inputs(encoder, inputs) for name, encoder in model.encoders.items()}
         widths = {target: max(1, len(classes)) for target, classes in self.classes.items()}
         unknown = {target: torch.zeros(len(inputs), width) for target, width in widths.items()}
         all_parts = {**parts, **fitted, **learning}

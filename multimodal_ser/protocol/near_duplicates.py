@@ -46,11 +46,11 @@ def near_duplicates(texts: pd.Series, *, threshold: float = 0.6) -> np.ndarray:
     size = np.bincount(owner)
     least = np.ceil(threshold * size - 1e-9).astype(np.int64)  # 0.07 * 100 is 7.000000000000001
     met, text = _meetings(owner, shingle, size, size - least + 1)
-    found = np.zeros(0, dtype=np.int64)
+    array = np.zeros(0, dtype=np.int64)
     for pairs in _candidates(met, text, size, least):
         new = pairs[_jaccard(*np.divmod(pairs, len(rows)), shingle, size) >= threshold]
-        found = _distinct(np.concatenate([found, new]))
-    return rows[np.stack(np.divmod(found, len(rows)), axis=1)]
+        array = _distinct(np.concatenate([array, new]))
+    return rows[np.stack(np.divmod(array, len(rows)), axis=1)]
 
 
 def _words(texts: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

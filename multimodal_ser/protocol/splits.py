@@ -73,7 +73,7 @@ def split_table(table: pd.DataFrame, folds: Sequence[Fold]) -> pd.DataFrame:
         for part, rows in sorted(fold.parts.items())
     ]
     repeats, numbers, names, rows = zip(*parts, strict=True)
-    sizes, taken = [len(some) for some in rows], ids.array[np.concatenate(rows)]
+    sizes, taken = [len(row) for row in rows], ids.array[np.concatenate(rows)]
     counted = {"repeat": np.repeat(repeats, sizes), "fold": np.repeat(numbers, sizes)}
     return pd.DataFrame({**counted, "part": pd.Series(names).repeat(sizes).array, "id": taken})
 

@@ -44,7 +44,9 @@ class Table:
     def numeric(self) -> list[bool]:
         """The columns that hold numbers or nothing."""
         columns = zip(*self.rows, *self.foot, strict=True)
-        found = [all(one.value is not None or one.text == NONE for one in some) for some in columns]
+        found = [
+            all(one.value is not None or one.text == NONE for one in column) for column in columns
+        ]
         return found or [False] * len(self.header)
 
 

@@ -113,7 +113,7 @@ def mean_line(lines: Sequence[Line]) -> Line:
     for line in lines:
         for x, y in line:
             values.setdefault(x, []).append(y)
-    kept = sorted(x for x, some in values.items() if 2 * len(some) >= len(lines))
+    kept = sorted(x for x, value in values.items() if 2 * len(value) >= len(lines))
     return [(x, float(np.mean(values[x]))) for x in kept]
 
 

@@ -50,8 +50,12 @@ def index(
     unread: Sequence[Path],
 ) -> str:
     """All runs, studies and searches below a folder as HTML."""
-    runs = [one for one in reports if one.comparison is None or one.ensemble is not None]
-    studies = [one for one in reports if one.comparison is not None and one.ensemble is None]
+    runs = [
+        report for report in reports if report.comparison is None or report.ensemble is not None
+    ]
+    studies = [
+        report for report in reports if report.comparison is not None and report.ensemble is None
+    ]
     tables = {"Studies": _studies(folder, studies)} if studies else {}
     tables |= {"Searches": _searches(folder, searches)} if searches else {}
     tables |= {"Runs": _runs(folder, runs)} if runs else {}
@@ -67,7 +71,7 @@ def index(
 def _runs(folder: Path, reports: Sequence[Report]) -> Table:
     header = ["run", "corpus", "encoders", "fusion", "learner", "protocol", "split", "seeds"]
     header += ["metric", "value", "part", "leaks", "date"]
-    rows = [_run(folder, one) for one in reports]
+    rows = [_run(folder, report) for report in reports]
     return Table(
         "Mean ± sd over seeds of the first metric, 95 % interval below; leaks: let through",
         header,
@@ -78,7 +82,7 @@ def _runs(folder: Path, reports: Sequence[Report]) -> Table:
 def _run(folder: Path, report: Report) -> list[Cell]:
     record, config, ensemble = report.first, report.first.config, report.ensemble
     encoders = (
-        [one.label for one in ensemble.members] if ensemble else [" + ".join(record.encoders)]
+        [member.label for member in ensemble.members] if ensemble else [" + ".join(record.encoders)]
     )
     value = record.numbers["metrics"][record.metric]
     words = [
@@ -104,12 +108,14 @@ def _run(folder: Path, report: Report) -> list[Cell]:
 def _studies(folder: Path, studies: Sequence[Report]) -> Table:
     rows = [
         [
-            Cell(str(one.first.config["name"]), one.folder.name, href=_link(folder, one.folder)),
-            Cell(", ".join(one.arms)),
-            Cell(one.first.metrics["split"]),
-            Cell(" ".join(f"{line}." for line in findings.verdict(one))),
+            Cell(
+                str(study.first.config["name"]), study.folder.name, href=_link(folder, study.folder)
+            ),
+            Cell(", ".join(study.arms)),
+            Cell(study.first.metrics["split"]),
+            Cell(" ".join(f"{line}." for line in findings.verdict(study))),
         ]
-        for one in studies
+        for study in studies
     ]
     return Table("Arms compared on one split", ["study", "arms", "split", "verdict"], rows)
 
@@ -117,15 +123,15 @@ def _studies(folder: Path, studies: Sequence[Report]) -> Table:
 def _searches(folder: Path, searches: Sequence[Search]) -> Table:
     rows = [
         [
-            Cell(str(one.told["name"]), one.folder.name, href=_link(folder, one.folder)),
-            number(sum(one.counts().values()), "d"),
-            Cell(one.told["split"]),
-            Cell(one.metric),
-            number(one.searched),
-            Cell(NONE) if one.tested is None else ranged(one.tested),
-            Cell(f"{verdict(one)[0]}."),
+            Cell(str(search.told["name"]), search.folder.name, href=_link(folder, search.folder)),
+            number(sum(search.counts().values()), "d"),
+            Cell(search.told["split"]),
+            Cell(search.metric),
+            number(search.searched),
+            Cell(NONE) if search.tested is None else ranged(search.tested),
+            Cell(f"{verdict(search)[0]}."),
         ]
-        for one in searches
+        for search in searches
     ]
     header = ["search", "trials", "split", "metric", "searched on dev", "on test", "verdict"]
     return Table("The best of many trials, and what it is worth", header, rows)

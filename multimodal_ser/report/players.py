@@ -26,7 +26,9 @@ def clips_of(record: Record, ids: Sequence[str], players: int) -> tuple[dict[str
     """
     try:
         experiment = read.check(record.config, source="config.yaml", allow_code=False, ran=True)
-        utterances = {one.id: one for one in prepare.load_corpus(experiment).utterances()}
+        utterances = {
+            utterance.id: utterance for utterance in prepare.load_corpus(experiment).utterances()
+        }
         heard = {name: _uri(utterances[name]) for name in ids[:players] if name in utterances}
     except MserError as error:
         return {}, str(error)

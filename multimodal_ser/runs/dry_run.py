@@ -193,9 +193,9 @@ def _estimate(
     remark = site.remark if computed else ""
     stage = Stage(f"encode {key}", len(pairs), len(pairs) - len(new), seconds, size, remark)
     encoded = Encoded(
-        site.root, recipe, tuple(one.key if one else "" for one in contents_of_rows), layer
+        site.root, recipe, tuple(row.key if row else "" for row in contents_of_rows), layer
     )
-    lengths = np.array([one.length if one else 0 for one in contents_of_rows])
+    lengths = np.array([row.length if row else 0 for row in contents_of_rows])
     return _Estimate(stage, encoded, shape_of(encoded, rows, chosen, lengths) if rows else None)
 
 

@@ -268,13 +268,17 @@ def training_rows_of(prepared: Prepared, encoded: Mapping[str, Encoded]) -> Trai
     contents_of = prepared.own_contents if look_only else prepared.contents
     _refuse_bare(table, targets, prepared.folds)
     _refuse_untaught(targets, prepared.folds)
-    coded = next((one for one in targets.values() if one.kind == "classes"), prepared.target)
+    coded = next(
+        (target for target in targets.values() if target.kind == "classes"), prepared.target
+    )
     rows = TrainingRows(
         encoded=encoded,
         sources=_sources(prepared.method, contents_of),
         utterances=tuple(prepared.corpus.utterances()),
         targets={name: target.learned for name, target in targets.items()},
-        taught={name: one.taught for name, one in targets.items() if one.taught is not None},
+        taught={
+            name: target.taught for name, target in targets.items() if target.taught is not None
+        },
         classes={name: list(target.classes) for name, target in targets.items()},
         codes=coded.codes,
         clusters=clusters(table),

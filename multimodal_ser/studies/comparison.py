@@ -112,7 +112,7 @@ class Comparison:
             "detectable": self.detectable,
             "arms": {arm: self._place(done) for arm, done in self.runs.items()},
             "references": {name: self._place(done) for name, done in self.references.items()},
-            "contrasts": {arm: one.plain() for arm, one in self.contrasts.items()},
+            "contrasts": {arm: contrast.plain() for arm, contrast in self.contrasts.items()},
             "changes": _plain(self.changes),
             "elsewhere": _plain(self.elsewhere),
             "verdict": self.verdict(),
@@ -133,11 +133,11 @@ def dev_value(done: Run, metric: str) -> float:
 def study_folder(runs: Mapping[str, Run], asked: Sequence[Any]) -> Path:
     """Beside the first run's folder, named by what was compared and how."""
     first = next(iter(runs.values())).folder
-    key = json.dumps([*asked, *((arm, one.folder.name) for arm, one in runs.items())])
+    key = json.dumps([*asked, *((arm, done.folder.name) for arm, done in runs.items())])
     return first.parent / f"study-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def _plain(pairs: Mapping[str, Mapping[str, Contrast]]) -> dict[str, dict[str, Any]]:
     return {
-        arm: {other: found.plain() for other, found in one.items()} for arm, one in pairs.items()
+        arm: {other: found.plain() for other, found in pair.items()} for arm, pair in pairs.items()
     }

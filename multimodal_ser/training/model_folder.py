@@ -49,7 +49,7 @@ def write(files: Mapping[str, bytes], folder: Path, features: str) -> None:
 
 def write_scores(folder: Path, part: str, scores: Mapping[str, np.ndarray]) -> None:
     """Target → scores of a part, in the order of its rows."""
-    plain = {name: np.ascontiguousarray(one) for name, one in scores.items()}
+    plain = {name: np.ascontiguousarray(score) for name, score in scores.items()}
     write_atomically(_scores(folder, part), save(plain))
 
 
@@ -88,7 +88,7 @@ class Checkpoint:
         if not self.writes:
             return
         told = json.dumps({**plain, "features": self.features})
-        still = {name: one.detach().cpu().contiguous() for name, one in tensors.items()}
+        still = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         write_atomically(self.path, save_tensors(still, {"plain": told}))
 
     def epochs(self) -> int:

@@ -64,7 +64,11 @@ def load(
 def _metadata(folder: Path, columns: dict[str, str] | None) -> pd.DataFrame | None:
     """The table beside the files, by our names; None where there is none."""
     endings = (".csv", ".jsonl", ".parquet")
-    found = [folder / f"metadata{one}" for one in endings if (folder / f"metadata{one}").exists()]
+    found = [
+        folder / f"metadata{ending}"
+        for ending in endings
+        if (folder / f"metadata{ending}").exists()
+    ]
     if len(found) > 1:
         raise DataError(f"{folder} has {' and '.join(path.name for path in found)}; keep one")
     if not found and columns:

@@ -243,8 +243,8 @@ def _rated(table: pd.DataFrame, source: Path) -> tuple[pd.DataFrame, str]:
 def _side(values: pd.Series, names: tuple[str, str, str]) -> pd.Series:
     """Below 0, 0 or above it, by name."""
     below, zero, above = (values < 0, values == 0, values > 0)
-    found = pd.Series(np.select([below, zero, above], names, ""), index=values.index, dtype="str")
-    return found.mask(values.isna())
+    signs = pd.Series(np.select([below, zero, above], names, ""), index=values.index, dtype="str")
+    return signs.mask(values.isna())
 
 
 def _plain(word: str) -> str:

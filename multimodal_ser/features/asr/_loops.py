@@ -55,7 +55,7 @@ def loop(text: str) -> Loop | None:
 def loops(text: str) -> list[Loop]:
     """Every repeated phrase, in the order of the text; none shares a word with another."""
     places = list(_WORD.finditer(text))
-    words = [unicodedata.normalize("NFC", one.group()).casefold() for one in places]
+    words = [unicodedata.normalize("NFC", place.group()).casefold() for place in places]
     found, first = [], 0
     while first < len(words):
         period, after = _repeated(words, first)

@@ -94,7 +94,7 @@ class Recognizer:
 
     def transcribe(self, inputs: Sequence[Input]) -> list[Transcript | None]:
         """In order, None without sound; what else stands in the batch changes nothing."""
-        heard = [_at_rate(one) for one in inputs]
+        heard = [_at_rate(utterance) for utterance in inputs]
         found: dict[int, Transcript] = {}
         short: dict[str | None, list[int]] = {}
         for place, (one, samples) in enumerate(zip(inputs, heard, strict=True)):
@@ -126,7 +126,7 @@ class Recognizer:
 
     def _short(self, clips: Sequence[np.ndarray], language: str | None) -> list[Transcript]:
         """Clips up to 30 s, one pass of the decoder for all, and single ones for what fails."""
-        mels = torch.stack([self._mel(one) for one in clips])
+        mels = torch.stack([self._mel(clip) for clip in clips])
         results = self._decoded(mels, language, 0.0)
         found = []
         for samples, first in zip(clips, results, strict=True):
@@ -162,12 +162,12 @@ class Recognizer:
         parts = [one for one in result["segments"] if one["tokens"]]
         if not parts:
             return Transcript(None, "", result["language"], flags=("no speech",))
-        counts = [len(one["tokens"]) for one in parts]
+        counts = [len(part["tokens"]) for part in parts]
 
         def mean(key: str) -> float:
-            return float(np.average([one[key] for one in parts], weights=counts))
+            return float(np.average([part[key] for part in parts], weights=counts))
 
-        hottest = max(one["temperature"] for one in parts)
+        hottest = max(part["temperature"] for part in parts)
         means = mean("avg_logprob"), mean("no_speech_prob")
         return self._judged(result["text"], result["language"], hottest, *means, silent=False)
 

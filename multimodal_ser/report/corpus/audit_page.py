@@ -19,7 +19,11 @@ def page(found: Mapping[str, Any]) -> str:
         Section("seen", "Seen and unseen groups", _SEEN, tables=_seen(found)),
         Section("remarks", "Remarks", [f"{remark}." for remark in found["remarks"]]),
     ]
-    drawn = [one for one in chapters if one.tables or (one.lines and one.key in _OF_LINES)]
+    drawn = [
+        chapter
+        for chapter in chapters
+        if chapter.tables or (chapter.lines and chapter.key in _OF_LINES)
+    ]
     return render(
         "report.html.j2",
         title=f"Audit of {found['corpus']}",

@@ -26,7 +26,7 @@ def split(view: View) -> Section:
         return Section("split", "Split and probes", lines)
     lines = [f"Protocol {named}, split {view.split_hash}."]
     tested = np.concatenate([rows for fold in view.folds for rows in fold.tests.values()])
-    known = [one for one in _targets(view) if one.known[tested].any()]
+    known = [target for target in _targets(view) if target.known[tested].any()]
     lines.append(_PROBES if known else "No test utterance has a label to look up.")
     tables = [_parts(view), *(_probes(view, one) for one in known)]
     return Section("split", "Split and probes", lines, tables=tables)
@@ -55,7 +55,7 @@ def _parts(view: View) -> Table:
     rows = [
         [
             Cell(f"{fold.number}"),
-            *(number(len(fold.parts[one]) if one in fold.parts else None, "g") for one in names),
+            *(number(len(fold.parts[name]) if name in fold.parts else None, "g") for name in names),
         ]
         for fold in view.folds
     ]

@@ -201,7 +201,9 @@ def telling(counts: Mapping[str, Counter[str]], top: int = 10) -> dict[str, list
     if not any(counts.values()):
         return {name: [] for name in counts}
     known = sorted(set().union(*counts.values()))
-    scores = log_odds(np.array([[one[word] for one in counts.values()] for word in known]), PRIOR)
+    scores = log_odds(
+        np.array([[count[word] for count in counts.values()] for word in known]), PRIOR
+    )
     found = {}
     for place, name in enumerate(counts):
         best = np.argsort(-scores[:, place], kind="stable")[:top]

@@ -97,17 +97,17 @@ def chosen(view: View, show: Sequence[str], players: int | None) -> list[int]:
 
 def _warnings(view: View) -> list[str]:
     corpus = view.corpus
-    found = [corpus.about.notice] if corpus.about.notice else []
-    found += [f"{count} rows dropped: {reason}" for reason, count in corpus.dropped.items()]
+    warnings = [corpus.about.notice] if corpus.about.notice else []
+    warnings += [f"{count} rows dropped: {reason}" for reason, count in corpus.dropped.items()]
     bare = int(view.table["label"].isna().sum())
     if view.classes and bare:
-        found.append(f"{bare} utterances have no label")
+        warnings.append(f"{bare} utterances have no label")
     unused = 0 if view.tested is None else int((view.tested == "in no part").sum())
     if unused:
-        found.append(f"{unused} utterances are in no part of the split")
+        warnings.append(f"{unused} utterances are in no part of the split")
     if view.refused:
-        found.append(f"the protocol {view.protocol.name} cannot cut this corpus: {view.refused}")
-    return found
+        warnings.append(f"the protocol {view.protocol.name} cannot cut this corpus: {view.refused}")
+    return warnings
 
 
 def _verdict(view: View) -> list[str]:
@@ -138,7 +138,7 @@ def _balance(counts: pd.Series) -> str:
 def _facts(view: View) -> dict[str, str]:
     about, table = view.corpus.about, view.table
     heard = table["audio"].notna().any()
-    found = {
+    facts = {
         "licence": about.licence,
         "citation": about.citation,
         "home": about.home,
@@ -153,4 +153,4 @@ def _facts(view: View) -> dict[str, str]:
         "split": view.split_hash or "none",
         "table": view.corpus.table_hash()[:12],
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in facts.items() if value}

@@ -73,26 +73,26 @@ def crosses(view: View) -> Section:
     tables = [_cross(view, name, column) for name, column in list(across.items())[1:]]
     if tables:
         lines.insert(0, "Utterances, and below them the share of their row.")
-    narrow = [one for one in tables if not one.folded]
-    wide = [one for one in tables if one.folded]
+    narrow = [table for table in tables if not table.folded]
+    wide = [table for table in tables if table.folded]
     return Section("crosses", "Classes against columns", lines, (), [*narrow, *wide], grid=True)
 
 
 def _cross(view: View, name: str, column: pd.Series) -> Table:
     """The classes are the rows, unless the column has many values."""
-    found = measures.crossed(view.table["label"], column)
-    order = [one for one in (*view.corpus.labels, MISSING) if one in found.index]
-    found = found.reindex(order)
+    cross = measures.crossed(view.table["label"], column)
+    order = [one for one in (*view.corpus.labels, MISSING) if one in cross.index]
+    cross = cross.reindex(order)
     caption = f"class × {name}"
-    turned = len(found.columns) > _WIDE
+    turned = len(cross.columns) > _WIDE
     if turned:
-        found, caption = found.T, f"{name} × class"
+        cross, caption = cross.T, f"{name} × class"
     rows = [
-        [Cell(str(row)), *(_share(int(one), int(values.sum())) for one in values)]
-        for row, values in zip(found.index, found.to_numpy(), strict=True)
+        [Cell(str(row)), *(_share(int(value), int(values.sum())) for value in values)]
+        for row, values in zip(cross.index, cross.to_numpy(), strict=True)
     ]
     head = name if turned else "class"
-    return Table(caption, [head, *map(str, found.columns)], rows, folded=turned)
+    return Table(caption, [head, *map(str, cross.columns)], rows, folded=turned)
 
 
 def _share(count: int, total: int) -> Cell:

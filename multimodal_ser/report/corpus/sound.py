@@ -45,15 +45,15 @@ def measure(utterances: Sequence[Utterance], *, workers: int | None = None) -> p
     NaN where there is no sound. Every file is read once, and only these numbers are kept;
     DataError lists all that cannot be read.
     """
-    heard = [place for place, one in enumerate(utterances) if one.audio is not None]
+    heard = [place for place, utterance in enumerate(utterances) if utterance.audio is not None]
     blocks = [heard[first : first + _BLOCK] for first in range(0, len(heard), _BLOCK)]
     jobs = [([utterances[place] for place in block],) for block in blocks]
     label = f"measure {len(heard)} segments" if len(heard) > _BLOCK else ""
-    found = [one for block in spread(_measure, jobs, workers=workers, label=label) for one in block]
-    failed = [one for one in found if isinstance(one, str)]
+    table = [one for block in spread(_measure, jobs, workers=workers, label=label) for one in block]
+    failed = [one for one in table if isinstance(one, str)]
     if failed:
         raise DataError(listed(failed, "segments cannot be read"))
-    return pd.DataFrame(found, index=heard, columns=SOUND, dtype=float).reindex(
+    return pd.DataFrame(table, index=heard, columns=SOUND, dtype=float).reindex(
         range(len(utterances))
     )
 
@@ -61,11 +61,11 @@ def measure(utterances: Sequence[Utterance], *, workers: int | None = None) -> p
 def _measure(utterances: Sequence[Utterance]) -> list[tuple[float, ...] | str]:
     """The numbers of some segments, or what is wrong with one."""
     found: list[tuple[float, ...] | str] = []
-    for one in utterances:
+    for utterance in utterances:
         try:
-            samples, rate = audio.read(one)
+            samples, rate = audio.read(utterance)
         except DataError as error:
-            found.append(f"{one.id}: {error}")
+            found.append(f"{utterance.id}: {error}")
             continue
         silent = not samples.any()
         kept = 0 if silent else _loud(samples)
@@ -82,9 +82,12 @@ def _loud(samples: np.ndarray) -> int:
 
 def clips(utterances: Sequence[Utterance]) -> list[Clip | None]:
     """Of each utterance at most 10 s, and 80 s of all together; None where there is no sound."""
-    heard = sum(one.audio is not None for one in utterances)
+    heard = sum(utterance.audio is not None for utterance in utterances)
     longest = min(LONGEST, _TOGETHER / max(heard, 1))
-    return [_clip(one, longest) if one.audio is not None else None for one in utterances]
+    return [
+        _clip(utterance, longest) if utterance.audio is not None else None
+        for utterance in utterances
+    ]
 
 
 def _clip(utterance: Utterance, longest: float) -> Clip:

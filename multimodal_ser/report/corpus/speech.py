@@ -132,8 +132,10 @@ def _word_tables(
     lengths: pd.Series,
     odd: Sequence[tuple[str, Counter[str]]],
 ) -> list[Table]:
-    places = {name: [one for one in some if one in spoken] for name, some in view.places().items()}
-    rows = [_words_row(name, lengths.reindex(some)) for name, some in places.items()]
+    places = {
+        name: [one for one in place if one in spoken] for name, place in view.places().items()
+    }
+    rows = [_words_row(name, lengths.reindex(place)) for name, place in places.items()]
     header = ["class", "utterances", "median", "5 %", "95 %", "total"]
     foot = [_words_row("all", lengths)]
     tables = [Table("Words of an utterance", header, rows if len(rows) > 1 else [], foot)]

@@ -62,7 +62,7 @@ def published(report: Report, task: Mapping[str, Any], *, ours: bool) -> Table:
 
 def _ours(record: Record, names: Sequence[str]) -> Cells:
     values = [record.numbers["metrics"][name] for name in names]
-    return [Cell(f"{one['mean']:.3f}", interval(one), one["mean"]) for one in values]
+    return [Cell(f"{value['mean']:.3f}", interval(value), value["mean"]) for value in values]
 
 
 def reported(record: Record) -> list[Beside]:

@@ -46,7 +46,7 @@ def page(
         warnings=[],
         verdict=verdict(found),
         facts=facts,
-        sections=[one for one in chapters if one.filled],
+        sections=[chapter for chapter in chapters if chapter.filled],
     )
 
 

@@ -57,7 +57,7 @@ def lines(told: Manifest) -> Iterator[str]:
     yield _HOW[told.how]
     if told.how in LEARNED:
         yield _LEARNED
-    single = [one.label for one in told.members if len(one.seeds) < len(told.seeds)]
+    single = [member.label for member in told.members if len(member.seeds) < len(told.seeds)]
     if single:
         yield f"One seed stands beside all seeds of the others: {', '.join(single)}."
     if told.how == "stacking":
@@ -68,12 +68,12 @@ def tables(told: Manifest) -> Iterator[Table]:
     """The members, and what each counts where that was learned."""
     rows = [
         [
-            Cell(one.label),
-            Cell(one.fingerprint),
-            Cell(one.path),
-            Cell(", ".join(map(str, one.seeds))),
+            Cell(member.label),
+            Cell(member.fingerprint),
+            Cell(member.path),
+            Cell(", ".join(map(str, member.seeds))),
         ]
-        for one in told.members
+        for member in told.members
     ]
     yield Table("Members", ["member", "run", "lies at", "seeds"], rows)
     for target, by_fold in told.fits.items():
@@ -82,7 +82,7 @@ def tables(told: Manifest) -> Iterator[Table]:
             for fold, by_seed in sorted(by_fold.items())
             for seed, fit in sorted(by_seed.items())
         }
-        header = ["fold and seed", *(one.label for one in told.members)]
+        header = ["fold and seed", *(member.label for member in told.members)]
         found = [_counts(f"{fold}-{seed}", values) for (fold, seed), values in counts.items()]
         mean = _counts("mean", np.mean([*counts.values()], axis=0).tolist())
         yield Table(f"{target}: how much each member counts", header, found, [mean])

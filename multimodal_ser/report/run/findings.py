@@ -143,7 +143,7 @@ def commands(report: Report) -> list[str]:
     again = shlex.join(["mser", "report", report.folder.name])
     if report.ensemble is not None:
         return [report.ensemble.command(report.folder), again]
-    homes = [["mser", "run", f"{one.folder.name}/config.yaml"] for one in report.arms.values()]
+    homes = [["mser", "run", f"{arm.folder.name}/config.yaml"] for arm in report.arms.values()]
     study = _study_command(report)
     return [*(shlex.join(words) for words in ([study] if study else homes)), again]
 
@@ -154,13 +154,13 @@ def _study_command(report: Report) -> list[str]:
     if report.comparison is None or not plain:
         return []
     widest = max(plain.values(), key=lambda one: len(one.encoders))
-    if any(set(one.encoders) - set(widest.encoders) for one in report.arms.values()):
+    if any(set(arm.encoders) - set(widest.encoders) for arm in report.arms.values()):
         return []
-    arms = dict.fromkeys("+".join(one.encoders) for one in report.arms.values())
-    fused = [one.config for one in report.arms.values() if one.config.get("fusion")]
+    arms = dict.fromkeys("+".join(arm.encoders) for arm in report.arms.values())
+    fused = [arm.config for arm in report.arms.values() if arm.config.get("fusion")]
     own = (widest.config.get("fusion") or {}).get("name")
     fusions = dict.fromkeys(one["fusion"]["name"] for one in fused)
-    shares = dict.fromkeys(f"{one.config['train_fraction']:g}" for one in report.arms.values())
+    shares = dict.fromkeys(f"{arm.config['train_fraction']:g}" for arm in report.arms.values())
     words = ["mser", "compare", f"{widest.folder.name}/config.yaml", "--modalities", ",".join(arms)]
     others = [name for name in fusions if name != own]
     words += ["--fusions", ",".join(others)] if others else []
@@ -248,8 +248,8 @@ def _probes(record: Record) -> dict[str, float]:
     """Probe → its score on the first metric; probes are scored on test only."""
     if not record.part.startswith("test"):
         return {}
-    found = record.audit["probes"].items()
-    return {name: scores[record.metric] for name, scores in found if record.metric in scores}
+    probes = record.audit["probes"].items()
+    return {name: scores[record.metric] for name, scores in probes if record.metric in scores}
 
 
 def leak(leak: Mapping[str, Any]) -> str:

@@ -129,7 +129,7 @@ def _gaps(report: Report) -> Section:
     if arms and report.comparison:
         name = f"Gap in {report.comparison['metric']} to {report.comparison['baseline']}"
         rows = [(arm, one["gap"], one["low"], one["high"]) for arm, one in arms.items()]
-        strong = [one["holm"] is not None for one in arms.values()]
+        strong = [arm["holm"] is not None for arm in arms.values()]
         caption = f"{name}, 95 % interval; filled dots belong to the tested family."
         shown = [figures.captioned(figures.forest(name, rows, strong), caption)]
     drawn = (
@@ -158,8 +158,8 @@ def _classes(report: Report, what: str) -> Section:
         panels.append(figures.captioned(figures.bars(f"F1 of each {what}: {arm}", rows), arm))
     title = {"class": "Classes", "label": "Labels"}[what]
     lines = [f"F1 of each {what} with its 95 % interval."]
-    found = tables.classes(report, title, what)
-    return Section("classes", title, lines, panels, found, grid=True)
+    classes = tables.classes(report, title, what)
+    return Section("classes", title, lines, panels, classes, grid=True)
 
 
 _LOSSES = {"loss": "training loss", "dev_loss": "loss on dev"}
@@ -170,7 +170,8 @@ def _curves(report: Report) -> Section:
     for arm, record in report.arms.items():
         for name in _curve_names(record):
             lines = [
-                [(row["epoch"], row[name]) for row in one if name in row] for one in record.curves
+                [(row["epoch"], row[name]) for row in curve if name in row]
+                for curve in record.curves
             ]
             lines = [line for line in lines if line]
             what = _LOSSES.get(name, f"{name} on dev")
@@ -182,7 +183,7 @@ def _curves(report: Report) -> Section:
 
 def _curve_names(record: Record) -> list[str]:
     """The loss, then the metric on dev where there is one."""
-    names = dict.fromkeys(key for one in record.curves for row in one for key in row)
+    names = dict.fromkeys(key for curve in record.curves for row in curve for key in row)
     return [name for name in names if name != "epoch"]
 
 

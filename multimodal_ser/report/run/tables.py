@@ -114,8 +114,8 @@ def breakdowns(report: Report) -> list[Table]:
         else:
             names = [key for key in max(values.values(), key=len) if key != "utterances"]
             rows = [
-                [Cell(v), number(one["utterances"], "g"), *(number(one.get(k)) for k in names)]
-                for v, one in values.items()
+                [Cell(v), number(value["utterances"], "g"), *(number(value.get(k)) for k in names)]
+                for v, value in values.items()
             ]
             tables.append(Table(f"Metrics by {column}", [column, "utterances", *names], rows))
     return tables
@@ -149,7 +149,7 @@ def environment(report: Report) -> Table:
     features = {f"features of {a}": r.environment.get("features") for a, r in report.arms.items()}
     found.pop("features", None)
     found.pop("remarks", None)
-    rows = {**found, **libraries, **{key: one for key, one in features.items() if one}}
+    rows = {**found, **libraries, **{key: feature for key, feature in features.items() if feature}}
     cells = [[Cell(str(key)), Cell(str(value))] for key, value in rows.items()]
     return Table("Environment", ["what", "value"], cells or [[Cell("not recorded"), Cell(NONE)]])
 

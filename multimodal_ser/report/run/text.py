@@ -69,7 +69,7 @@ def page(
     lines += [f"- {_md(line)}" for line in verdict]
     lines += [f"- {_md(key)}: {_md(value)}" for key, value in facts.items()]
     for chapter in chapters:
-        lines += ["", f"## {_md(chapter.title)}", "", *(f"- {_md(one)}" for one in chapter.lines)]
+        lines += ["", f"## {_md(chapter.title)}", "", *(f"- {_md(line)}" for line in chapter.lines)]
         for table in chapter.tables:
             lines += ["", *_md_table(table)]
     return "\n".join(lines) + "\n"

@@ -21,7 +21,7 @@ Scale = Callable[[float], float]
 
 def limits(study: Study) -> Limits:
     """What the axis of values spans: all of them, but for a tail at the worse end."""
-    values = [one.value for one in study.trials if one.value is not None]
+    values = [trial.value for trial in study.trials if trial.value is not None]
     low, high = min(values), max(values)
     first, last = np.percentile(values, [25, 75])
     reach = _FAR * float(last - first)
@@ -33,7 +33,7 @@ def limits(study: Study) -> Limits:
 def history(title: str, study: Study, span: Limits) -> str:
     """A dot a complete trial, a ring a pruned one at its last report, a line the best so far."""
     shown = study.drawn(MOST)
-    last = max(one.number for one in study.trials)
+    last = max(trial.number for trial in study.trials)
     across = scale(0, max(last, 1), LEFT, RIGHT)
     up, parts = upright(span)
     best = _best_so_far(study)
@@ -54,13 +54,13 @@ def history(title: str, study: Study, span: Limits) -> str:
 def _best_so_far(study: Study) -> list[tuple[int, float]]:
     """The corners of the stairs: (number, best value until then)."""
     found: list[tuple[int, float]] = []
-    for one in study.trials:
-        if one.value is None:
+    for trial in study.trials:
+        if trial.value is None:
             continue
         if not found:
-            found.append((one.number, one.value))
-        elif study.sign * (one.value - found[-1][1]) > 0:
-            found += [(one.number, found[-1][1]), (one.number, one.value)]
+            found.append((trial.number, trial.value))
+        elif study.sign * (trial.value - found[-1][1]) > 0:
+            found += [(trial.number, found[-1][1]), (trial.number, trial.value)]
     return found
 
 
@@ -163,6 +163,6 @@ def polyline(points: Sequence[tuple[float, float]], kind: str) -> str:
 
 def by_number(trials: Sequence[Trial]) -> Iterator[tuple[Trial, float]]:
     """The complete trials with a shift of −0.5 to 0.5 that keeps neighbours apart."""
-    for one in trials:
-        if one.value is not None:
-            yield one, one.number * 0.618034 % 1 - 0.5
+    for trial in trials:
+        if trial.value is not None:
+            yield trial, trial.number * 0.618034 % 1 - 0.5

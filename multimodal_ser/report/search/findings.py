@@ -47,7 +47,7 @@ def warnings(search: Search) -> list[str]:
         found.append(
             "The test part is sealed: all numbers are of dev, where the values were chosen"
         )
-    own = {_fold(one): list(_of_study(search.space, one)) for one in search.studies}
+    own = {_fold(study): list(_of_study(search.space, study)) for study in search.studies}
     return [*found, *shared(own)]
 
 
@@ -97,9 +97,9 @@ _ENDS = {"same": "as in the search, dev selects", "refit": "on train and dev"}
 def commands(search: Search) -> str:
     """What to type in the folder of runs to have the winner's numbers again."""
     lines = []
-    for one in search.studies:
-        best = ["mser", "run", f"{search.folder.name}/{one.config[0]}"]
-        claimed = ["mser", "run", f"{search.folder.name}/{one.claimed}"]
+    for study in search.studies:
+        best = ["mser", "run", f"{search.folder.name}/{study.config[0]}"]
+        claimed = ["mser", "run", f"{search.folder.name}/{study.claimed}"]
         tested = claimed if search.final else [*best, "within=null"]
         lines += [
             f"{shlex.join(best)}  # its value on dev again",
@@ -117,7 +117,7 @@ def opened(search: Search) -> list[str]:
 
 
 def _of_study(space: Space, study: Study) -> Iterator[str]:
-    tried = [one for one in study.trials if not one.reason]
+    tried = [trial for trial in study.trials if not trial.reason]
     different = {tuple(sorted((name, shown(v)) for name, v in one.values.items())) for one in tried}
     chance = 1 - (1 - _BEST) ** len(tried)
     possible = count(space)
@@ -131,10 +131,10 @@ def _of_study(space: Space, study: Study) -> Iterator[str]:
         yield f"{len(study.given_up)} of {len(study.trials)} trials were given up; see why below"
     hardly = slight(study)
     edges = [
-        f"{one.name} {shown(study.best.values[one.name])} ({end} end)"
-        for one in space.parameters
-        if one.name in study.best.values and one.name not in hardly
-        if (end := edge(one.domain, study.best.values[one.name]))
+        f"{parameter.name} {shown(study.best.values[parameter.name])} ({end} end)"
+        for parameter in space.parameters
+        if parameter.name in study.best.values and parameter.name not in hardly
+        if (end := edge(parameter.domain, study.best.values[parameter.name]))
     ]
     if edges:
         yield f"At the edge of what was searched: {', '.join(edges)}. Better may lie beyond"
@@ -158,21 +158,21 @@ def _objective(search: Search) -> str:
 
 def _trials(search: Search) -> str:
     counts = search.counts()
-    given_up = sum(len(one.given_up) for one in search.studies)
-    found = ", ".join(f"{count} {state}" for state, count in counts.items())
-    return f"{found} ({given_up} of them given up)" if given_up else found
+    given_up = sum(len(study.given_up) for study in search.studies)
+    trials = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return f"{trials} ({given_up} of them given up)" if given_up else trials
 
 
 def _judged(search: Search) -> str:
     """Where the trials were scored."""
-    folds = ", ".join(str(one.fold) for one in search.studies)
+    folds = ", ".join(str(study.fold) for study in search.studies)
     several = f"folds {folds}" if len(search.studies) > 1 else f"fold {folds}"
     inner = search.studies[0].told["inner"]
     return f"dev of {several}" if inner is None else f"{inner} folds cut within {several}"
 
 
 def _time(search: Search) -> str:
-    spent = [one.seconds for study in search.studies for one in study.trials if one.seconds]
+    spent = [trial.seconds for study in search.studies for trial in study.trials if trial.seconds]
     total = sum(spent)
     return f"{total:.0f} s" if total < 600 else f"{total / 60:.0f} minutes"
 

@@ -62,14 +62,14 @@ class Study:
 
     @cached_property
     def best(self) -> Trial:
-        return next(one for one in self.trials if one.number == self.told["best"]["number"])
+        return next(trial for trial in self.trials if trial.number == self.told["best"]["number"])
 
     @cached_property
     def ranked(self) -> list[Trial]:
         """The complete ones, best first; the table rounds, so others may look as good."""
-        found = [one for one in self.trials if one.value is not None]
+        trials = [trial for trial in self.trials if trial.value is not None]
         return sorted(
-            found,
+            trials,
             key=lambda one: (one is not self.best, -self.sign * (one.value or 0.0), one.number),
         )
 
@@ -82,18 +82,18 @@ class Study:
     @property
     def front(self) -> list[Trial]:
         """Those that none beats in both value and cost, cheapest first."""
-        found = [one for one in self.trials if one.number in self.told["pareto"]]
-        return sorted(found, key=lambda one: (one.cost or 0.0, one.number))
+        trials = [trial for trial in self.trials if trial.number in self.told["pareto"]]
+        return sorted(trials, key=lambda one: (one.cost or 0.0, one.number))
 
     @property
     def given_up(self) -> list[Trial]:
-        return [one for one in self.trials if one.reason]
+        return [trial for trial in self.trials if trial.reason]
 
     def drawn(self, most: int) -> list[Trial]:
         """So many trials at most: of the best tenth half as many, of the others every second, …"""
         leading = self.leading[: most // 2]
         numbers = {one.number for one in leading}
-        others = [one for one in self.trials if one.number not in numbers]
+        others = [trial for trial in self.trials if trial.number not in numbers]
         every = max(1, math.ceil(len(others) / max(most - len(leading), 1)))
         return sorted([*leading, *others[::every]], key=lambda one: one.number)
 
@@ -125,7 +125,7 @@ class Search:
     @property
     def searched(self) -> float:
         """What the search thinks of its best: the mean over the folds."""
-        return sum(one.value for one in self.studies) / len(self.studies)
+        return sum(study.value for study in self.studies) / len(self.studies)
 
     @property
     def title(self) -> str:
@@ -136,7 +136,7 @@ class Search:
 
     def counts(self) -> dict[str, int]:
         """State → trials of all studies; those given up are among the pruned ones."""
-        states = [one.state for study in self.studies for one in study.trials]
+        states = [trial.state for study in self.studies for trial in study.trials]
         return {state: states.count(state) for state in dict.fromkeys(["complete", *states])}
 
 
@@ -172,7 +172,7 @@ def read(folder: Path) -> Search:
 def _studies(folder: Path, told: Mapping[str, Any], space: Space) -> list[Study]:
     sign = -1 if told["direction"] == "minimize" else 1
     trials, reports = (_table(folder / name) for name in _TABLES)
-    found = []
+    studies = []
     for one in told["studies"]:
         fold = one["fold"]
         file = ".yaml" if len(told["studies"]) == 1 else f"-{fold}.yaml"
@@ -186,8 +186,8 @@ def _studies(folder: Path, told: Mapping[str, Any], space: Space) -> list[Study]
             default=_default(folder, told["final"], fold),
         )
         _refuse_strangers(folder, study)
-        found.append(study)
-    return found
+        studies.append(study)
+    return studies
 
 
 def _trials(table: pd.DataFrame, reports: pd.DataFrame, space: Space) -> Iterator[Trial]:
@@ -196,7 +196,7 @@ def _trials(table: pd.DataFrame, reports: pd.DataFrame, space: Space) -> Iterato
         told.setdefault(int(row["number"]), []).append((float(row["step"]), float(row["value"])))
     rows = sorted(table.to_dict("records"), key=lambda row: int(row["number"]))
     for row in rows:
-        cells = {one.name: row[f"param:{one.name}"] for one in space.parameters}
+        cells = {parameter.name: row[f"param:{parameter.name}"] for parameter in space.parameters}
         yield Trial(
             number=int(row["number"]),
             state=row["state"],
@@ -211,7 +211,7 @@ def _trials(table: pd.DataFrame, reports: pd.DataFrame, space: Space) -> Iterato
 
 def _refuse_strangers(folder: Path, study: Study) -> None:
     """A table of another search would be shown beside numbers that are not its own."""
-    numbers = {one.number for one in study.trials}
+    numbers = {trial.number for trial in study.trials}
     unknown = sorted({study.told["best"]["number"], *study.told["pareto"]} - numbers)
     if unknown:
         names = [f"fold {study.fold}: {number}" for number in unknown]

@@ -38,7 +38,7 @@ def _winner(search: Search) -> Section:
         code[f"chosen values{fold}, to copy into a config"] = copied(search, study)
         code[f"config that runs alone ({study.config[0]})"] = study.config[1]
     weighed = any(study.told["importances"] for study in search.studies)
-    branches = any(one.when for one in search.space.parameters)
+    branches = any(parameter.when for parameter in search.space.parameters)
     lines = [_ALIKE] if not weighed else [_WEIGHED] if branches else []
     drawn = [tables.chosen(search), *tables.fixed(search)]
     return Section("winner", "The winner", lines, tables=drawn, code=code)
@@ -47,7 +47,7 @@ def _winner(search: Search) -> Section:
 def copied(search: Search, study: Study) -> str:
     """The values as a piece of a config, in the order of the space, with every digit."""
     values = study.told["best"]["values"]
-    order = [one.key for one in search.space.parameters if one.key in values]
+    order = [parameter.key for parameter in search.space.parameters if parameter.key in values]
     tree: dict[str, Any] = {}
     for key in dict.fromkeys([*order, *values]):
         *above, last = key.split(".")
@@ -104,7 +104,7 @@ def _best(search: Search, study: Study) -> str:
 
 def _cut(study: Study, span: Limits) -> list[str]:
     """What the figures leave out."""
-    values = [one.value for one in study.trials if one.value is not None]
+    values = [trial.value for trial in study.trials if trial.value is not None]
     far = sum(not span[0] <= value <= span[1] for value in values)
     lines = [f"{far} far worse values are drawn at the end of their axis."] if far else []
     if len(study.trials) > MOST:
@@ -129,22 +129,22 @@ def _course(search: Search, study: Study, span: Limits) -> list[str]:
 
 
 def _weighed(search: Search) -> str:
-    if all(one.when is None for one in search.space.parameters):
+    if all(parameter.when is None for parameter in search.space.parameters):
         return "Importance"
     return "Importance; of what one branch alone has, among its trials"
 
 
 def _parameters(search: Search, study: Study, span: Limits) -> list[str]:
-    found, weights = [], study.told["importances"]
+    parameters, weights = [], study.told["importances"]
     if weights:
         rows = sorted(weights.items(), key=lambda row: -row[1])
         drawn = figures.shares("Importance of each parameter", rows)
-        found.append(captioned(drawn, _weighed(search)))
+        parameters.append(captioned(drawn, _weighed(search)))
     known = search.space.parameters
     for one in known:
         drawn = slices.against(one, search.metric, study, span)
-        found.append(captioned(drawn, one.name))
+        parameters.append(captioned(drawn, one.name))
     if len(known) > 1:
         drawn = slices.parallel("Trials over all parameters", search, study, span)
-        found.append(captioned(drawn, "Through all parameters"))
-    return found
+        parameters.append(captioned(drawn, "Through all parameters"))
+    return parameters

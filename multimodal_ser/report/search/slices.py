@@ -61,8 +61,8 @@ def _marks(domain: Range) -> list[float]:
     """Round numbers within a range."""
     if domain.log:
         return powers(domain.low, domain.high)
-    found = [one for one in ticks(domain.low, domain.high) if domain.low <= one <= domain.high]
-    return [one for one in found if one == int(one)] if domain.whole else found
+    marks = [one for one in ticks(domain.low, domain.high) if domain.low <= one <= domain.high]
+    return [one for one in marks if one == int(one)] if domain.whole else marks
 
 
 def _strips(title: str, name: str, domain: Choice, study: Study, span: Limits) -> str:
@@ -97,7 +97,9 @@ def parallel(title: str, search: Search, study: Study, span: Limits) -> str:
     The best tenth is strong. Left of an axis pass the trials that do not have its parameter.
     """
     along, ends = axis(*span, _START, RIGHT)
-    rows = [(one, 26 + _GAP * place) for place, one in enumerate(search.space.parameters)]
+    rows = [
+        (parameter, 26 + _GAP * place) for place, parameter in enumerate(search.space.parameters)
+    ]
     bottom = 26 + _GAP * len(rows)
     leading = {one.number for one in study.leading}
 

@@ -33,10 +33,10 @@ def _active(
 ) -> dict[str, Any]:
     """What of those that are known was there at all."""
     found: dict[str, Any] = {}
-    for one in space.parameters:
-        above, value = one.when or (None, None)
-        if known(one) and (above is None or (above in found and found[above] == value)):
-            found[one.name] = value_of(one)
+    for parameter in space.parameters:
+        above, value = parameter.when or (None, None)
+        if known(parameter) and (above is None or (above in found and found[above] == value)):
+            found[parameter.name] = value_of(parameter)
     return found
 
 
@@ -110,9 +110,9 @@ def count(space: Space) -> int | None:
 def _below(space: Space, when: tuple[str, Any] | None) -> int | None:
     """Of the parameters that depend on the same."""
     found = 1
-    for one in space.parameters:
-        if one.when == when:
-            counts = [*_each(space, one)]
+    for parameter in space.parameters:
+        if parameter.when == when:
+            counts = [*_each(space, parameter)]
             if None in counts:
                 return None
             found *= sum(each for each in counts if each)
@@ -136,7 +136,7 @@ def shown(value: Any) -> str:
 
 def heads(space: Space) -> dict[str, str]:
     """Parameter → the shortest end of its name that no other has, for the head of a column."""
-    names = [one.name for one in space.parameters]
+    names = [parameter.name for parameter in space.parameters]
     return {name: next(end for end in _ends(name) if _alone(end, names)) for name in names}
 
 

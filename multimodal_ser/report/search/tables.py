@@ -82,15 +82,24 @@ def chosen(search: Search) -> Table:
     first = search.studies[0]
     known = paper.chosen(search.space, flat(first.default))
     header = ["parameter", "searched", *(["default"] if first.default else [])]
-    header += [f"fold {one.fold}" for one in search.studies] if several else _ALONE
+    header += [f"fold {study.fold}" for study in search.studies] if several else _ALONE
     rows = [
         [
-            Cell(one.name, f"where {one.when[0]} is {shown(one.when[1])}" if one.when else ""),
-            Cell(str(one.domain)),
-            *([_value(known, one)] if first.default else []),
-            *(cell for study in search.studies for cell in _winner(search, study, one, several)),
+            Cell(
+                parameter.name,
+                f"where {parameter.when[0]} is {shown(parameter.when[1])}"
+                if parameter.when
+                else "",
+            ),
+            Cell(str(parameter.domain)),
+            *([_value(known, parameter)] if first.default else []),
+            *(
+                cell
+                for study in search.studies
+                for cell in _winner(search, study, parameter, several)
+            ),
         ]
-        for one in search.space.parameters
+        for parameter in search.space.parameters
     ]
     each = "each fold chose, with its importance below" if several else "was chosen"
     return Table(f"What was searched, and what {each}", header, rows)
@@ -110,7 +119,7 @@ def _winner(search: Search, study: Study, one: Parameter, several: bool) -> Cell
 
 def fixed(search: Search) -> list[Table]:
     """What the winners' branches set besides."""
-    searched = {one.key for one in search.space.parameters}
+    searched = {parameter.key for parameter in search.space.parameters}
     rows = [
         [Cell(key), Cell(shown(value)), Cell(str(study.fold))]
         for study in search.studies
@@ -151,13 +160,13 @@ def _trials(search: Search, caption: str, trials: Sequence[Trial]) -> Table:
     header = ["trial", search.metric, *([cost] if cost else []), "seconds"]
     header = header[:-1] if cost == "seconds" else header
     rows = []
-    for one in trials:
-        cells = [_name(one), number(one.value, ".4f")]
+    for trial in trials:
+        cells = [_name(trial), number(trial.value, ".4f")]
         if cost:
-            cells.append(number(one.cost, ",.0f" if cost == "parameters" else ".1f"))
+            cells.append(number(trial.cost, ",.0f" if cost == "parameters" else ".1f"))
         if cost != "seconds":
-            cells.append(number(one.seconds, ".1f"))
-        rows.append([*cells, *_values(search, one)])
+            cells.append(number(trial.seconds, ".1f"))
+        rows.append([*cells, *_values(search, trial)])
     return Table(caption, [*header, *paper.heads(search.space).values()], rows)
 
 

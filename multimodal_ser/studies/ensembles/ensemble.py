@@ -88,7 +88,7 @@ def ensemble(
     member) or `stacking` (a regression on all that they say). name: that of the first run, unless
     another is given.
     """
-    paths = [Path(one) for one in folders]
+    paths = [Path(folder) for folder in folders]
     _check_asked(paths, how, name)
     runs = members.read(paths)
     members.refuse_unlike(runs)
@@ -200,7 +200,7 @@ def _refuse_unfit(how: str, runs: Sequence[Member], parts: Sequence[str]) -> Non
     labelled = first.predictions[lambda rows: (rows["part"] == "dev") & rows["truth"].notna()]
     counts = labelled.groupby(["target", "fold"])["cluster"].nunique()
     places = [(target, fold) for target in first.targets for fold in first.folds]
-    few = [f"{one[0]}, fold {one[1]}" for one in places if counts.get(one, 0) < 2]
+    few = [f"{place[0]}, fold {place[1]}" for place in places if counts.get(place, 0) < 2]
     if few:
         raise DataError(
             listed(

@@ -69,7 +69,7 @@ class Manifest(BaseModel):
 
     def homes(self, folder: Path) -> list[Path]:
         """The folders of the members; DataError where one is gone, or has changed since."""
-        found = [Path(os.path.normpath(folder.resolve() / one.path)) for one in self.members]
+        found = [Path(os.path.normpath(folder.resolve() / member.path)) for member in self.members]
         pairs = list(zip(self.members, found, strict=True))
         gone = [f"{seat.label}: {home}" for seat, home in pairs if not home.is_dir()]
         if gone:
@@ -84,7 +84,7 @@ class Manifest(BaseModel):
 
     def command(self, folder: Path) -> str:
         """What makes it again, typed in the folder of runs."""
-        homes = [os.path.normpath(Path(folder.name) / one.path) for one in self.members]
+        homes = [os.path.normpath(Path(folder.name) / member.path) for member in self.members]
         return shlex.join(["mser", "ensemble", *homes, "--how", self.how, "--name", self.name])
 
 

@@ -120,8 +120,8 @@ def audited(members: Sequence[Member]) -> dict[str, Any]:
 def union(lists: Iterable[Iterable[Any]]) -> list[Any]:
     """Everything once, in the order in which it comes."""
     found: list[Any] = []
-    for one in lists:
-        found += [what for what in one if what not in found]
+    for items in lists:
+        found += [what for what in items if what not in found]
     return found
 
 

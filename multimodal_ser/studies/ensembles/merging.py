@@ -133,8 +133,8 @@ def _stack_numbers(said: Said, truth: np.ndarray) -> Fit:
     machine: Any = Ridge(alpha=1.0).fit(x, (truth[:, 0] - centre) / spread)
     slopes = machine.coef_
     intercept = centre * (1 - slopes.sum()) + spread * machine.intercept_
-    found = Regression(coefficients=[slopes.tolist()], intercepts=[float(intercept)], known=[0])
-    return Fit(regressions=[found])
+    numbers = Regression(coefficients=[slopes.tolist()], intercepts=[float(intercept)], known=[0])
+    return Fit(regressions=[numbers])
 
 
 def _logistic(x: np.ndarray, codes: np.ndarray) -> Regression:
@@ -206,9 +206,9 @@ class Regression(_Plain):
 
     def probabilities(self, x: np.ndarray, codes: int) -> np.ndarray:
         """`[N, codes]`: 0 for a code that was never true."""
-        found = np.zeros((len(x), codes))
-        found[:, self.known] = softmax(self.linear(x), axis=1)
-        return found
+        array = np.zeros((len(x), codes))
+        array[:, self.known] = softmax(self.linear(x), axis=1)
+        return array
 
 
 class Fit(_Plain):
@@ -228,7 +228,7 @@ class Fit(_Plain):
         """
         if self.weights:
             return self.weights
-        own = [_own(one, members) for one in self.regressions]
+        own = [_own(regression, members) for regression in self.regressions]
         return np.mean(own, axis=0).tolist()
 
 
@@ -298,8 +298,8 @@ def _stacked(said: Said, fit: Fit) -> np.ndarray:
     if said.kind == "classes":
         return fit.regressions[0].probabilities(logs(said.scores), said.scores.shape[2])
     columns = [
-        one.probabilities(odds(said.scores[:, :, [place]]), 2)[:, 1]
-        for place, one in enumerate(fit.regressions)
+        regression.probabilities(odds(said.scores[:, :, [place]]), 2)[:, 1]
+        for place, regression in enumerate(fit.regressions)
     ]
     return np.stack(columns, axis=1)
 

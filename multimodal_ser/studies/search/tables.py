@@ -50,7 +50,7 @@ class Study:
 def trials(studies: Sequence[Study]) -> pd.DataFrame:
     """One row a trial that was completed or pruned; `param:<name>` is blank where not active."""
     rows = [_row(study.fold, trial) for study in studies for trial in study.trials]
-    names = [one.name for one in studies[0].bench.space.parameters]
+    names = [parameter.name for parameter in studies[0].bench.space.parameters]
     return pd.DataFrame(rows, columns=[*_COLUMNS, *(f"param:{name}" for name in names)])
 
 
@@ -87,7 +87,7 @@ def summary(
         "sampler": first.plan.sampler,
         "pruner": first.plan.pruner,
         "space": first.bench.space.plain(),
-        "studies": [_study(one) for one in studies],
+        "studies": [_study(study) for study in studies],
         "final": None if found is None else _final(folder, studies, found),
     }
 
@@ -97,11 +97,11 @@ def importances(space: Space, trials: Sequence[FrozenTrial]) -> dict[str, float]
 
     One that only a branch has is weighed among the trials of that branch.
     """
-    complete = [one for one in trials if one.state.name == "COMPLETE"]
+    complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
     found = {}
-    for when in dict.fromkeys(one.when for one in space.parameters):
+    for when in dict.fromkeys(parameter.when for parameter in space.parameters):
         inside = [one for one in complete if when is None or one.params.get(when[0]) == when[1]]
-        mine = {one.name for one in space.parameters if one.when == when}
+        mine = {parameter.name for parameter in space.parameters if parameter.when == when}
         found |= {name: share for name, share in _shares(inside).items() if name in mine}
     return found
 
@@ -120,8 +120,8 @@ def _shares(complete: Sequence[FrozenTrial]) -> dict[str, float]:
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        found = optuna.importance.get_param_importances(copy, evaluator=evaluator)
-    return {name: float(value) for name, value in found.items()}
+        shares = optuna.importance.get_param_importances(copy, evaluator=evaluator)
+    return {name: float(value) for name, value in shares.items()}
 
 
 def _row(fold: int, trial: FrozenTrial) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _row(fold: int, trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _study(study: Study) -> dict[str, Any]:
-    counts = Counter(one.state.name.lower() for one in study.trials)
+    counts = Counter(trial.state.name.lower() for trial in study.trials)
     values = study.bench.space.values(study.chosen.params)
     return {
         "fold": study.fold,
@@ -161,7 +161,7 @@ def _pareto(study: Study) -> list[int]:
     if len(study.plan.directions) == 1:
         return []
     sign = study.bench.sign
-    complete = [one for one in study.trials if one.state.name == "COMPLETE"]
+    complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
     points = [(sign * one.values[0], -one.values[1], number_of(one)) for one in complete]
     return sorted(
         number
@@ -174,7 +174,7 @@ def _pareto(study: Study) -> list[int]:
 
 
 def _final(folder: Path, studies: Sequence[Study], found: Claim) -> dict[str, Any]:
-    searched = sum(one.chosen.values[0] for one in studies) / len(studies)
+    searched = sum(study.chosen.values[0] for study in studies) / len(studies)
     return {
         "how": studies[0].begun.tune.final,
         "seeds": list(found.seeds),

@@ -118,11 +118,11 @@ def _made(alone: Experiment, several: Sequence[Assignment]) -> Iterator[Experime
 def _features_of(space: Space, name: str) -> Space:
     """What changes the features of one encoder."""
     kept = [
-        one
-        for one in space.parameters
-        if one.key.startswith(f"encoders.{name}.")
-        and one.key.split(".")[2] not in ("finetune", "normalize")
-        and not one.domain.continuous  # which the check has left to those that are never cached
+        parameter
+        for parameter in space.parameters
+        if parameter.key.startswith(f"encoders.{name}.")
+        and parameter.key.split(".")[2] not in ("finetune", "normalize")
+        and not parameter.domain.continuous  # the check allows it only for what is never cached
     ]
     return replace(space, parameters=tuple(kept))
 

@@ -111,9 +111,9 @@ def tune(
 
 def _write_configs(folder: Path, name: str, experiments: Mapping[int, Experiment]) -> None:
     """`best.yaml`, or `best-<fold>.yaml` where there are several."""
-    for fold, one in experiments.items():
+    for fold, experiment in experiments.items():
         file = name if len(experiments) == 1 else f"{name}-{fold}"
-        text = yaml.safe_dump(one.resolved(), sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(experiment.resolved(), sort_keys=False, allow_unicode=True)
         write_atomically(folder / f"{file}.yaml", text.encode())
 
 
@@ -198,11 +198,11 @@ def _plan(bench: Bench, intended: Plan, folder: Path, fold: int) -> Plan:
 
 
 def _studied(fold: int, plan: Plan, bench: Bench) -> Study:
-    found = studies.trials(plan)
-    complete = [one for one in found if one.state.name == "COMPLETE"]
+    trials = studies.trials(plan)
+    complete = [one for one in trials if one.state.name == "COMPLETE"]
     if not complete:
         raise DataError(
-            f"fold {fold}: none of {len(found)} trials is complete, so nothing can be chosen; ask "
+            f"fold {fold}: none of {len(trials)} trials is complete, so nothing can be chosen; ask "
             "for more trials, or --pruner none (trials.csv says why each was given up)"
         )
 
@@ -213,4 +213,4 @@ def _studied(fold: int, plan: Plan, bench: Bench) -> Study:
 
     chosen = min(complete, key=order)
     best = applied(bench.experiment, bench.space.values(chosen.params))
-    return Study(fold, plan, bench, found, chosen, best)
+    return Study(fold, plan, bench, trials, chosen, best)

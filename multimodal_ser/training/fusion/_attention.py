@@ -36,8 +36,8 @@ class Attention(nn.Module):
         query, key, value = (
             self._split(part) for part in (self.query(x), self.key(other.x), self.value(other.x))
         )
-        found = scaled_dot_product_attention(query, key, value, attn_mask=open_frames(other.mask))
-        return self.out(found.transpose(1, 2).flatten(2)) * other.present[:, None, None]
+        tensor = scaled_dot_product_attention(query, key, value, attn_mask=open_frames(other.mask))
+        return self.out(tensor.transpose(1, 2).flatten(2)) * other.present[:, None, None]
 
     def weights(self, x: Tensor, other: Features) -> Tensor:
         """The mean of the heads' weights, written out: `[B, Tq, Tk]`."""

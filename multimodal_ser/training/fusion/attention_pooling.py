@@ -61,7 +61,9 @@ class Fusion(nn.Module):
         width = next(iter(dims.values())) if alike else hidden
         self.query = nn.Parameter(torch.zeros(width))
         steps = pairwise([width, *[hidden] * layers])
-        self.layers = nn.Sequential(nn.Dropout(dropout), *(_layer(*one, dropout) for one in steps))
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout), *(_layer(*step, dropout) for step in steps)
+        )
         self.out_dim = hidden
 
     def forward(self, features: Mapping[str, Features]) -> Tensor:

@@ -47,7 +47,7 @@ class Fusion(nn.Module):
         super().__init__()
         check_heads(hidden, heads)
         names = sorted(dims)
-        self.pairs = [(one, other) for one in names for other in names if one != other]
+        self.pairs = [(name, other) for name in names for other in names if name != other]
         self.pairs = self.pairs or [(name, name) for name in names]
         self.project = Placed(dims, hidden)
         self.stacks = nn.ModuleList(Stack(hidden, heads, depth, dropout) for _ in self.pairs)

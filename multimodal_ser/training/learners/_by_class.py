@@ -67,7 +67,9 @@ class ByClass:
         for code, model in self.models.items():
             tensors |= {f"{code}.{name}": one for name, one in model._asdict().items()}
         return {
-            "models.safetensors": save({name: one.contiguous() for name, one in tensors.items()}),
+            "models.safetensors": save(
+                {name: tensor.contiguous() for name, tensor in tensors.items()}
+            ),
             "steps.json": json.dumps(self.steps).encode(),
         }
 

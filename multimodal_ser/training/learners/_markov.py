@@ -55,24 +55,24 @@ def forward(logs: Tensor, mask: Tensor, model: Markov) -> Tensor:
     """
     moves = model.transitions.log()
     now = model.start.log() + logs[:, 0]
-    found = [now]
+    tensor = [now]
     for t in range(1, logs.shape[1]):
         after = (now.unsqueeze(2) + moves).logsumexp(1) + logs[:, t]
         now = torch.where(mask[:, t : t + 1], after, now)
-        found.append(now)
-    return torch.stack(found, 1)
+        tensor.append(now)
+    return torch.stack(tensor, 1)
 
 
 def backward(logs: Tensor, mask: Tensor, model: Markov) -> Tensor:
     """log p(frames after t | state at t) `[B, T, S]`, 0 at the end and past it."""
     moves = model.transitions.log()
     now = torch.zeros_like(logs[:, 0])
-    found = [now]
+    tensor = [now]
     for t in range(logs.shape[1] - 1, 0, -1):
         before = (moves + (logs[:, t] + now).unsqueeze(1)).logsumexp(2)
         now = torch.where(mask[:, t : t + 1], before, now)
-        found.append(now)
-    return torch.stack(found[::-1], 1)
+        tensor.append(now)
+    return torch.stack(tensor[::-1], 1)
 
 
 def expected(x: Tensor, mask: Tensor, model: Markov) -> Counts:

@@ -55,7 +55,7 @@ def log_densities(x: Tensor, means: Tensor, covariances: Tensor) -> Tensor:
 
 def log_likelihoods(x: Tensor, mixture: Mixture) -> Tensor:
     """log p(x) of each frame `[N]`."""
-    return torch.cat([_joint(some, mixture).logsumexp(1) for some in _pieces(x)])
+    return torch.cat([_joint(piece, mixture).logsumexp(1) for piece in _pieces(x)])
 
 
 def moments(x: Tensor, shares: Tensor, full: bool) -> Moments:
@@ -87,10 +87,10 @@ def gaussians(found: Moments, floor: float, means: Tensor, covariances: Tensor) 
 def step(x: Tensor, mixture: Mixture, floor: float) -> tuple[Mixture, float]:
     """One step of EM, and the mean of log p(x) before it."""
     full, total, found = mixture.covariances.ndim == 3, 0.0, None
-    for some in _pieces(x):
-        joint = _joint(some, mixture)
+    for piece in _pieces(x):
+        joint = _joint(piece, mixture)
         said = joint.logsumexp(1)
-        here = moments(some, (joint - said.unsqueeze(1)).exp(), full)
+        here = moments(piece, (joint - said.unsqueeze(1)).exp(), full)
         found = here if found is None else found.plus(here)
         total += float(said.sum())
     assert found is not None, "a mixture is fitted to some frames"

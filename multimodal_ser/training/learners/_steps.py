@@ -49,7 +49,7 @@ class Steps:
         self.wrapped = together.wrap(model)
         self.optimizer = build(settings, model)
         self.rates = Rates(self.optimizer, settings.schedule, steps)
-        self.learning = [one for one in model.parameters() if one.requires_grad]
+        self.learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.scaler = torch.amp.GradScaler(  # pyright: ignore[reportPrivateImportUsage]
             self.device.type, enabled=settings.precision == "fp16"
         )
@@ -117,7 +117,7 @@ class Steps:
         return loss.detach()
 
     def _in_pieces(self, batch: Batch) -> Tensor:
-        truth = {name: self.together.gather(one) for name, one in batch.targets.items()}
+        truth = {name: self.together.gather(target) for name, target in batch.targets.items()}
         weights = None if batch.weights is None else self.together.gather(batch.weights)
         first, size = self.together.rank * len(batch), -(-len(batch) // self.pieces)
         pieces = torch.arange(len(batch), device=self.device).split(size)
@@ -218,9 +218,9 @@ def _strange(batch: Batch) -> Tensor:
     strange = torch.zeros(len(batch), dtype=torch.bool, device=batch.rows.device)
     for given in batch.features.values():
         tensors = [given.x] if isinstance(given, Features) else given.values()
-        for one in tensors:
-            if one.is_floating_point():
-                strange |= ~one.flatten(1).isfinite().all(1)
+        for tensor in tensors:
+            if tensor.is_floating_point():
+                strange |= ~tensor.flatten(1).isfinite().all(1)
     return strange
 
 

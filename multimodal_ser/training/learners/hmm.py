@@ -87,10 +87,10 @@ def _sequences(part: Ragged) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
 
 def _said(part: Ragged, model: Markov) -> Tensor:
     """log p of the frames of each row `[N]`, 0 without any."""
-    found = torch.zeros(len(part), dtype=torch.float64)
+    tensor = torch.zeros(len(part), dtype=torch.float64)
     for rows, x, mask in _sequences(part):
-        found[rows] = _markov.log_likelihoods(x, mask, model)
-    return found
+        tensor[rows] = _markov.log_likelihoods(x, mask, model)
+    return tensor
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:
