@@ -32,7 +32,7 @@ def show_comparison(study: Comparison) -> None:
     folds, seeds = len(first.prepared.folds), len(first.experiment.seeds)
     title = f"test: mean ± sd over {seeds} seeds, {folds} folds"
     show_table(title, ["arm", *names, f"{study.metric} 95 %"], rows)
-    gaps = [[arm, *_gap(found)] for arm, found in study.contrasts.items()]
+    gaps = [[arm, *_gap(contrast)] for arm, contrast in study.contrasts.items()]
     show_table(
         f"{study.metric} over the baseline, {study.baseline}",
         ["arm", "gap", "95 %", "p", "Holm p"],
@@ -42,7 +42,7 @@ def show_comparison(study: Comparison) -> None:
     _show_clusters(study)
     for column in first.experiment.breakdown:
         table = study.breakdown(column)
-        values = [[str(value), *(f"{one:.3f}" for one in row)] for value, row in rows_of(table)]
+        values = [[str(value), *(f"{cell:.3f}" for cell in row)] for value, row in rows_of(table)]
         what = "accuracy" if first.prepared.target.kind == "classes" else study.metric
         show_table(f"{what} by {column}", [column, *study.runs], values)
     if study.detectable is None:
@@ -54,23 +54,23 @@ def show_comparison(study: Comparison) -> None:
     print(f"unrelated models {gap}\n(simulated for this test part: power 0.8, level 0.05)")
 
 
-def _arm(found: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+def _arm(numbers: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     """Every metric, and the interval of the first."""
-    values = found["metrics"]
+    values = numbers["metrics"]
     first = values[names[0]]
     return [*(spread(values[name]["mean"], values[name]["sd"]) for name in names), interval(first)]
 
 
-def _gap(found: Contrast) -> list[str]:
+def _gap(contrast: Contrast) -> list[str]:
     """p stands where a test belongs: in the family of fused arms."""
-    if found.holm is None:
-        return [f"{found.gap:+.3f}", interval(vars(found)), "", ""]
-    few = " few" if found.few else ""
+    if contrast.holm is None:
+        return [f"{contrast.gap:+.3f}", interval(vars(contrast)), "", ""]
+    few = " few" if contrast.few else ""
     return [
-        f"{found.gap:+.3f}",
-        interval(vars(found)),
-        f"{found.p:.4f}{few}",
-        f"{found.holm:.4f}{few}",
+        f"{contrast.gap:+.3f}",
+        interval(vars(contrast)),
+        f"{contrast.p:.4f}{few}",
+        f"{contrast.holm:.4f}{few}",
     ]
 
 
@@ -112,20 +112,20 @@ def _show_clusters(study: Comparison) -> None:
     }
     if shown:
         clusters = next(iter(shown.values()))
-        rows = [[name, *(f"{one[name]:+.3f}" for one in shown.values())] for name in clusters]
+        rows = [[name, *(f"{gap[name]:+.3f}" for gap in shown.values())] for name in clusters]
         show_table(f"few clusters: gap to {study.baseline} in each", ["cluster", *shown], rows)
 
 
 def show_ensemble(done: Ensemble) -> None:
     """The verdict first; the ensemble above its members, part by part."""
-    told, names = done.manifest, done.manifest.metrics
-    print(f"{told.arm} of {len(told.members)} runs, split {done.split_hash}")
+    described, names = done.manifest, done.manifest.metrics
+    print(f"{described.arm} of {len(described.members)} runs, split {done.split_hash}")
     if done.stamps:
         print(f"! leaks allowed by the config: {', '.join(done.stamps)}")
     for part, found in done.metrics.items():
         for notice in found["notices"]:
             print(f"! {part}: the ensemble {notice}")
-    for sentence in told.comparison["verdict"]:
+    for sentence in described.comparison["verdict"]:
         print(f"→ {sentence}")
     for part, found in done.metrics.items():
         rows = [[arm, *_arm(numbers[part], names)] for arm, numbers in done.arms.items()]

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 def show_run(run: Run) -> None:
     """Notices first, then a table for every part that was scored."""
     show_head(run.prepared)
-    for part, found in run.metrics.items():
-        for notice in found["notices"]:
+    for part, numbers in run.metrics.items():
+        for notice in numbers["notices"]:
             print(f"! {part}: the model {notice}")
-        targets = {run.experiment.first: found, **found["others"]}
+        targets = {run.experiment.first: numbers, **numbers["others"]}
         rows = [
             [
                 name if len(targets) == 1 else f"{target}: {name}",
@@ -37,10 +37,10 @@ def show_run(run: Run) -> None:
                 f"{value['mean_of_folds']:.3f}",
                 f"{value['ensemble']:.3f}",
             ]
-            for target, one in targets.items()
-            for name, value in one["metrics"].items()
+            for target, of_target in targets.items()
+            for name, value in of_target["metrics"].items()
         ]
-        title = f"{part}: {found['utterances']} utterances, {found['clusters']} clusters"
+        title = f"{part}: {numbers['utterances']} utterances, {numbers['clusters']} clusters"
         show_table(
             title, ["metric", "mean ± sd over seeds", "95 %", "mean of folds", "ensemble"], rows
         )
@@ -52,19 +52,19 @@ def show_run(run: Run) -> None:
 
 def _show_expected(run: Run) -> None:
     """What documents report, and ours beside it where they speak of the same thing."""
-    found = beside(run.experiment.resolved(), run.metrics)
-    for one in found:
-        if one.differs:
-            print(f"! {one.line()}")
+    comparisons = beside(run.experiment.resolved(), run.metrics)
+    for comparison in comparisons:
+        if comparison.differs:
+            print(f"! {comparison.line()}")
     rows = [
         [
-            shorten(one.told.source, 44, placeholder=" …"),  # the page has all of it
+            shorten(comparison.told.source, 44, placeholder=" …"),  # the page has all of it
             name,
             f"{theirs:.3f}",
             *([spread(ours["mean"], ours["sd"]), interval(ours)] if ours else [NOT_MEASURED, ""]),
         ]
-        for one in found
-        for name, theirs, ours in one.pairs()
+        for comparison in comparisons
+        for name, theirs, ours in comparison.pairs()
     ]
     if rows:
         show_table("as reported, and here", ["source", "metric", "reported", "here", "95 %"], rows)
@@ -72,19 +72,19 @@ def _show_expected(run: Run) -> None:
 
 def show_score(scored: Scored, part: str, against: Path | None) -> None:
     """Metrics with intervals, classes, and the contrast with a run."""
-    found = scored.metrics
-    print(f"split {scored.split_hash}, {part}: {found['utterances']} utterances")
-    for notice in found["notices"]:
+    numbers = scored.metrics
+    print(f"split {scored.split_hash}, {part}: {numbers['utterances']} utterances")
+    for notice in numbers["notices"]:
         print(f"! the model {notice}")
     rows = [
         [name, spread(value["mean"], value["sd"]), interval(value)]
-        for name, value in found["metrics"].items()
+        for name, value in numbers["metrics"].items()
     ]
     show_table(part, ["metric", "value", "95 %"], rows)
     keys = ("precision", "recall", "f1")
     classes = [
         [label, *(f"{row[key]:.3f}" for key in keys), interval(row), f"{row['utterances']:g}"]
-        for label, row in found["classes"].items()
+        for label, row in numbers["classes"].items()
     ]
     if classes:
         show_table("classes", ["class", *keys, "f1 95 %", "utterances"], classes)
@@ -95,26 +95,26 @@ def show_score(scored: Scored, part: str, against: Path | None) -> None:
 def show_audit(prepared: Prepared, seen: Mapping[str, Any] | None) -> None:
     """What the gate found and what the probes score; `seen`: the run's scores, if it was run."""
     show_head(prepared)
-    found = prepared.audit
-    for leak in found.leaks:
+    audit = prepared.audit
+    for leak in audit.leaks:
         print(f"leak: {leak.line()}")
-    for remark in found.remarks:
+    for remark in audit.remarks:
         print(f"remark: {remark}")
-    if not found.leaks:
+    if not audit.leaks:
         print("no leak found")
-    names = list(next(iter(found.probes.values())))
+    names = list(next(iter(audit.probes.values())))
     rows = [
         [probe, *(f"{scores[name]:.4f}" for name in names)]
-        for probe, scores in found.probes.items()
+        for probe, scores in audit.probes.items()
     ]
     show_table("probes on test, without any model", ["probe", *names], rows)
-    if found.ties:
-        low, high = found.ties
+    if audit.ties:
+        low, high = audit.ties
         print(f"the group's label seen first; other ways to break ties: {low:.4f} to {high:.4f}")
-    if found.siblings:
+    if audit.siblings:
         shares = [
             [name, str(count), f"{inside}", f"{inside / count:.2f}" if count else ""]
-            for name, (inside, count) in found.siblings.items()
+            for name, (inside, count) in audit.siblings.items()
         ]
         header = [prepared.target.name, "test items", "group is in train", "share"]
         show_table("test items with a sibling in train", header, shares)
@@ -123,10 +123,10 @@ def show_audit(prepared: Prepared, seen: Mapping[str, Any] | None) -> None:
         rows = [
             [
                 value,
-                str(one["utterances"]),
-                *(f"{one[name]:.3f}" if name in one else "–" for name in names),
+                str(numbers["utterances"]),
+                *(f"{numbers[name]:.3f}" if name in numbers else "–" for name in names),
             ]
-            for value, one in seen.items()
+            for value, numbers in seen.items()
         ]
         show_table("the run of this config, by group in train", ["in train", "items", *names], rows)
 
@@ -167,14 +167,14 @@ def show_outlook(outlook: Outlook) -> None:
     print("nothing was run: leaks are looked for by `mser audit`, missing things by `mser doctor`")
 
 
-def _stage(one: Stage) -> list[str]:
+def _stage(stage: Stage) -> list[str]:
     return [
-        one.name,
-        str(one.inputs),
-        "?" if one.done is None else str(one.done),
-        "?" if one.done is None else str(one.inputs - one.done),
-        "not known" if one.seconds is None else duration(one.seconds),
-        "not known" if one.bytes is None else gibibytes(one.bytes),
+        stage.name,
+        str(stage.inputs),
+        "?" if stage.done is None else str(stage.done),
+        "?" if stage.done is None else str(stage.inputs - stage.done),
+        "not known" if stage.seconds is None else duration(stage.seconds),
+        "not known" if stage.bytes is None else gibibytes(stage.bytes),
     ]
 
 

@@ -57,20 +57,20 @@ class Space:
 
     def suggest(self, trial: Trial) -> Assignment:
         """Dotted key → value, of what is active in this trial."""
-        return self._assigned(lambda one: one.domain.suggested(trial, one.name))
+        return self._assigned(lambda parameter: parameter.domain.suggested(trial, parameter.name))
 
     def values(self, params: Mapping[str, Any]) -> Assignment:
         """The same from the `params` of a finished trial."""
-        return self._assigned(lambda one: one.domain.read(params[one.name]))
+        return self._assigned(lambda parameter: parameter.domain.read(params[parameter.name]))
 
     def _assigned(self, value_of: Callable[[Parameter], Any]) -> Assignment:
         chosen: dict[str, Any] = {}
-        found: Assignment = {}
+        assignment: Assignment = {}
         for parameter in self.parameters:
             if parameter.when is None or chosen.get(parameter.when[0]) == parameter.when[1]:
-                chosen[parameter.name] = found[parameter.key] = value_of(parameter)
-                found |= self._beside(parameter, found[parameter.key])
-        return found
+                chosen[parameter.name] = assignment[parameter.key] = value_of(parameter)
+                assignment |= self._beside(parameter, assignment[parameter.key])
+        return assignment
 
     def _beside(self, parameter: Parameter, value: Any) -> Mapping[str, Any]:
         """What else a choice sets: nothing, unless it is that of a branch."""
@@ -94,13 +94,13 @@ class Space:
     def _below(
         self, parameter: Parameter, tried: Callable[[Domain], Sequence[Any]], join: Join
     ) -> list[Assignment]:
-        found: list[Assignment] = []
+        assignments: list[Assignment] = []
         for value in tried(parameter.domain):
             head = {parameter.key: value, **self._beside(parameter, value)}
             inner = [one for one in self.parameters if one.when == (parameter.name, value)]
             parts = [[{one.key: each} for each in tried(one.domain)] for one in inner]
-            found += [head | rest for rest in join(parts)]
-        return found
+            assignments += [head | rest for rest in join(parts)]
+        return assignments
 
     def plain(self) -> dict[str, Any]:
         """For JSON; `of_plain` is the way back."""
@@ -233,8 +233,8 @@ class Range:
         if self.whole:
             low, high, step = int(self.low), int(self.high), int(self.step or 1)
             return trial.suggest_int(name, low, high, step=step, log=self.log)
-        found = trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
-        return self.read(found)
+        number = trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
+        return self.read(number)
 
     def read(self, stored: float) -> float:
         """The number that is meant: a sum of steps is a hair beside it in floating point."""
@@ -245,8 +245,8 @@ class Range:
         return self._after(round((stored - self.low) / self.step))
 
     def _after(self, steps: int) -> float:
-        found = Decimal(str(self.low)) + steps * Decimal(str(self.step or 1))
-        return int(found) if self.whole else float(found)
+        number = Decimal(str(self.low)) + steps * Decimal(str(self.step or 1))
+        return int(number) if self.whole else float(number)
 
     def __str__(self) -> str:
         kind = "whole numbers " if self.whole else ""

@@ -80,16 +80,16 @@ class Contrast:
 
 
 def contrast(
-    one: pd.DataFrame, other: pd.DataFrame, metric: str, *, margin: float | None = None
+    rows_of_first: pd.DataFrame, other: pd.DataFrame, metric: str, *, margin: float | None = None
 ) -> Contrast:
     """Compare two prediction tables of one part; they must hold the same utterances and seeds."""
-    one, other = (_aligned(rows) for rows in (one, other))
-    classes = classes_of(one)
-    _refuse_unlike(one, other)
-    first, second = evaluate.tallies(one), evaluate.tallies(other)
+    rows_of_first, other = (_aligned(rows) for rows in (rows_of_first, other))
+    classes = classes_of(rows_of_first)
+    _refuse_unlike(rows_of_first, other)
+    first, second = evaluate.tallies(rows_of_first), evaluate.tallies(other)
     if len(first) != len(second):
         first, second = _paired(first, second)
-    score = evaluate.score_of(one, metric)
+    score = evaluate.score_of(rows_of_first, metric)
     sign = metrics.sign(metric)
     gap = sign * float((score(first.sum(1)) - score(second.sum(1))).mean())
     drawn = sign * (statistics.resampled(first, score) - statistics.resampled(second, score))
@@ -101,9 +101,11 @@ def contrast(
         low=float(low),
         high=float(high),
         p=statistics.swap_test(first, second, score),
-        mcnemar=statistics.mcnemar(_right(one), _right(other)) if classes else None,
+        mcnemar=statistics.mcnemar(_right(rows_of_first), _right(other)) if classes else None,
         clusters=first.shape[1],
-        by_cluster=_by_cluster(one, sign * (score(first) - score(second)).mean(0)) if few else None,
+        by_cluster=_by_cluster(rows_of_first, sign * (score(first) - score(second)).mean(0))
+        if few
+        else None,
         margin=margin,
         equivalent=statistics.equivalence(drawn, gap, first.shape[1], margin) if margin else None,
     )
@@ -145,9 +147,10 @@ def apart(
 
 def corrected(family: Mapping[str, Contrast]) -> dict[str, Contrast]:
     """The same contrasts with Holm's correction over all of them."""
-    adjusted = statistics.holm([one.p for one in family.values()])
+    adjusted = statistics.holm([contrasted.p for contrasted in family.values()])
     return {
-        name: replace(one, holm=p) for (name, one), p in zip(family.items(), adjusted, strict=True)
+        name: replace(contrasted, holm=p)
+        for (name, contrasted), p in zip(family.items(), adjusted, strict=True)
     }
 
 

@@ -108,16 +108,18 @@ def transcribe(
     store = TranscriptStore(root, recipe)
     asked = [_keyed(*pair) for pair in zip(utterances, contents, strict=True)]
     planned = plan(recognizer, utterances, asked, place)
-    batches = [batch for batch in planned if not all(one.key in store.rows for _, one in batch)]
+    batches = [
+        batch for batch in planned if not all(content.key in store.rows for _, content in batch)
+    ]
     if batches:
-        found = _heard(name, options, recipe.source, batches, place, workers)
+        transcript_batches = _heard(name, options, recipe.source, batches, place, workers)
         progress = _Progress(sum(len(batch) for batch in batches))
-        for batch, said in zip(batches, found, strict=True):
-            pairs = zip(batch, said, strict=True)
-            store.put({one.key: row for (_, one), row in pairs if one.key not in store.rows})
-            progress.see(said)
+        for batch, transcripts in zip(batches, transcript_batches, strict=True):
+            pairs = zip(batch, transcripts, strict=True)
+            store.put({key.key: row for (_, key), row in pairs if key.key not in store.rows})
+            progress.see(transcripts)
         progress.close()
-    return [store.rows[one.key] if one else None for one in asked]
+    return [store.rows[key.key] if key else None for key in asked]
 
 
 def recalled(
@@ -130,7 +132,7 @@ def recalled(
     """What has been heard before, looked up alone; None where nobody has listened yet."""
     store = TranscriptStore(root, recipe_of(name, options, kind="asr"), look_only=True)
     asked = [_keyed(*pair) for pair in zip(utterances, contents, strict=True)]
-    return [store.rows.get(one.key) if one else None for one in asked]
+    return [store.rows.get(key.key) if key else None for key in asked]
 
 
 def _keyed(utterance: Utterance, content: Content | None) -> Content | None:
@@ -180,8 +182,8 @@ def _sound(utterances: Sequence[Utterance], rate: int) -> list[Input]:
 
 
 def _input(utterance: Utterance) -> Input:
-    heard = read_input(utterance, "audio")
-    return Input(heard.samples, heard.rate, language=utterance.language)
+    sound = read_input(utterance, "audio")
+    return Input(sound.samples, sound.rate, language=utterance.language)
 
 
 @lru_cache(maxsize=2)
@@ -216,9 +218,9 @@ def transcribed(
         utterance for utterance, wanted in zip(corpus.utterances(), rows, strict=True) if wanted
     ]
     contents = audio_contents(chosen, root, workers=workers)
-    said = transcribe(name, options, chosen, contents, root, device=device, workers=workers)
-    written = _table(corpus.table[rows], said, name, options)
-    return filled(corpus, rows, said, called(name, options)), written
+    transcripts = transcribe(name, options, chosen, contents, root, device=device, workers=workers)
+    written = _table(corpus.table[rows], transcripts, name, options)
+    return filled(corpus, rows, transcripts, called(name, options)), written
 
 
 def foreseen(
@@ -263,31 +265,37 @@ def to_hear(corpus: Corpus, source: str) -> np.ndarray:
 
 
 def filled(
-    corpus: Corpus, rows: np.ndarray, said: Sequence[Transcript | None], source: str
+    corpus: Corpus, rows: np.ndarray, transcripts: Sequence[Transcript | None], source: str
 ) -> Corpus:
     """The corpus with these transcripts as the texts of the rows, no text where there is none."""
     table = corpus.table.copy()
-    table.loc[rows, "text"] = pd.array([one.text if one else None for one in said], dtype="str")
-    sources = [source if one and one.text is not None else None for one in said]
+    table.loc[rows, "text"] = pd.array(
+        [transcript.text if transcript else None for transcript in transcripts], dtype="str"
+    )
+    sources = [
+        source if transcript and transcript.text is not None else None for transcript in transcripts
+    ]
     table.loc[rows, "text_source"] = pd.array(sources, dtype="str")
     return replace(corpus, table=table)
 
 
 def _table(
     rows: pd.DataFrame,
-    said: Sequence[Transcript | None],
+    transcripts: Sequence[Transcript | None],
     name: str,
     options: Mapping[str, Any],
 ) -> pd.DataFrame:
     """One row a transcript: what joins the corpus by `id`, then how it came about."""
-    heard = [one is not None for one in said]
-    table = pd.DataFrame([asdict(one) for one in said if one], columns=_COLUMNS)
-    table.insert(0, "id", rows["id"].to_numpy()[heard])
+    has_sound = [transcript is not None for transcript in transcripts]
+    table = pd.DataFrame(
+        [asdict(transcript) for transcript in transcripts if transcript], columns=_COLUMNS
+    )
+    table.insert(0, "id", rows["id"].to_numpy()[has_sound])
     table.insert(2, "text_source", called(name, options))
     table["flags"] = pd.array(["; ".join(flags) for flags in table["flags"]], dtype="str")
     recipe = recipe_of(name, options, kind="asr")
     return table.assign(
-        reference=rows["text"].to_numpy()[heard],
+        reference=rows["text"].to_numpy()[has_sound],
         engine=name,
         model=str(options.get("model", "")),
         checksum=recipe.source,
@@ -306,14 +314,14 @@ def error_rates(corpus: Corpus, written: pd.DataFrame) -> dict[str, tuple[float,
     place = pd.Series(clusters(corpus.table), index=corpus.table["id"])
     codes = pd.factorize(place[rows["id"]])[0]
     pairs = list(zip(rows["reference"], rows["text"].fillna(""), strict=True))
-    found = {}
+    rates = {}
     for name, unit in _UNITS.items():
         counts = np.stack([word_errors.tally(*pair, unit) for pair in pairs])
         tallies = statistics.summed(counts, codes)
         drawn = statistics.resampled(tallies[None], lambda sums: np.asarray(rate(sums)))
         low, high = statistics.interval(drawn, len(tallies))
-        found[name] = (float(rate(tallies.sum(0))), float(low), float(high))
-    return found
+        rates[name] = (float(rate(tallies.sum(0))), float(low), float(high))
+    return rates
 
 
 class _Progress:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from multimodal_ser.inference.questions import Answer, Question, answered, as_table, questions
-from multimodal_ser.studies.ensembles.merging import RULE, Fit, Said, merged, thresholds
+from multimodal_ser.studies.ensembles.merging import RULE, Fit, Opinions, merged, thresholds
 
 if TYPE_CHECKING:
     from multimodal_ser.config.experiment import Part
@@ -105,7 +105,7 @@ class EnsemblePredictor:
                 ]
             )
             decided = self._cuts(target, seed)[:, None] if kind == "labels" else None
-            opinions = Said(kind, scores, decided)
+            opinions = Opinions(kind, scores, decided)
             merged_scores += [
                 merged(self.how, opinions, fit)[0] for fit in self._fits(target, seed)
             ]

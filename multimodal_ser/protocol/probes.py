@@ -48,11 +48,11 @@ def tie_range(
     """Lowest and highest macro-F1 of the lookup by group over the ways to break ties."""
     if target.kind != "classes":
         return None
-    groups, found = pd.factorize(table["group"])[0], []
+    groups, scores = pd.factorize(table["group"])[0], []
     for ties in TIES:
         truth, guesses, _ = guessed(folds, target, groups, ties)
-        found.append(float(metrics.macro_f1(_sums(truth, guesses, target))))
-    return min(found), max(found)
+        scores.append(float(metrics.macro_f1(_sums(truth, guesses, target))))
+    return min(scores), max(scores)
 
 
 def siblings(
@@ -61,11 +61,11 @@ def siblings(
     """Class (or `all`) → how many test items have one of their group in train, of how many."""
     seen = in_train(table, folds)
     rows = np.concatenate([rows for fold in folds for rows in fold.tests.values()])
-    found = {"all": (int(seen.sum()), len(rows))}
+    counts = {"all": (int(seen.sum()), len(rows))}
     for code, name in enumerate(target.classes):
         own = target.has(code)[rows]
-        found[name] = (int(seen[own].sum()), int(own.sum()))
-    return found
+        counts[name] = (int(seen[own].sum()), int(own.sum()))
+    return counts
 
 
 def in_train(table: pd.DataFrame, folds: Sequence[Fold]) -> np.ndarray:
@@ -104,7 +104,7 @@ def guessed(
 def lookup(
     keys: np.ndarray,
     labels: np.ndarray,
-    known: np.ndarray,
+    lookup_rows: np.ndarray,
     asked: np.ndarray,
     ties: Ties = "first seen",
 ) -> np.ndarray:
@@ -112,12 +112,14 @@ def lookup(
 
     keys: `[N]` codes, −1 for none; labels: `[N]` class codes, −1 for none.
     """
-    known = known[labels[known] >= 0]
-    majority = int(np.bincount(labels[known], minlength=1).argmax())
-    known = known[keys[known] >= 0]
-    if not len(known):
+    lookup_rows = lookup_rows[labels[lookup_rows] >= 0]
+    majority = int(np.bincount(labels[lookup_rows], minlength=1).argmax())
+    lookup_rows = lookup_rows[keys[lookup_rows] >= 0]
+    if not len(lookup_rows):
         return np.full(len(asked), majority)
-    rows = pd.DataFrame({"key": keys[known], "label": labels[known], "row": known})
+    rows = pd.DataFrame(
+        {"key": keys[lookup_rows], "label": labels[lookup_rows], "row": lookup_rows}
+    )
     counts = rows.groupby(["key", "label"])["row"].agg(["size", "min", "max"]).reset_index()
     column, rising = {
         "first seen": ("min", True),
@@ -131,13 +133,13 @@ def lookup(
 
 
 def mean_lookup(
-    keys: np.ndarray, numbers: np.ndarray, known: np.ndarray, asked: np.ndarray
+    keys: np.ndarray, numbers: np.ndarray, lookup_rows: np.ndarray, asked: np.ndarray
 ) -> np.ndarray:
     """`[asked]`: the mean number of the key's known rows, else the mean of all known rows."""
-    known = known[~np.isnan(numbers[known])]
-    named = known[keys[known] >= 0]
+    lookup_rows = lookup_rows[~np.isnan(numbers[lookup_rows])]
+    named = lookup_rows[keys[lookup_rows] >= 0]
     means = pd.Series(numbers[named]).groupby(keys[named]).mean()
-    return pd.Series(keys[asked]).map(means).fillna(numbers[known].mean()).to_numpy()
+    return pd.Series(keys[asked]).map(means).fillna(numbers[lookup_rows].mean()).to_numpy()
 
 
 def gain(truth: np.ndarray, guesses: np.ndarray, plain: np.ndarray, target: Target) -> np.ndarray:

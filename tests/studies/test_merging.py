@@ -13,7 +13,7 @@ from multimodal_ser.studies.ensembles.merging import (
     LEARNED,
     PARTS,
     Fit,
-    Said,
+    Opinions,
     cross_fitted,
     fit,
     merged,
@@ -23,7 +23,7 @@ from multimodal_ser.types import DataError
 # Two members, three utterances, classes a and b and c
 FIRST = [[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.4, 0.4, 0.2]]
 SECOND = [[0.2, 0.7, 0.1], [0.1, 0.3, 0.6], [0.5, 0.1, 0.4]]
-CLASSES = Said("classes", np.array([FIRST, SECOND]))
+CLASSES = Opinions("classes", np.array([FIRST, SECOND]))
 
 
 def opinions(kind, members=3, count=60, classes=3, seed=0):
@@ -34,16 +34,16 @@ def opinions(kind, members=3, count=60, classes=3, seed=0):
     if kind == "numbers":
         truth = generator.normal(3, 2, (count, 1))
         noise = generator.normal(0, 2, (members, count, 1)) / skill
-        return Said(kind, truth + noise), truth, cluster
+        return Opinions(kind, truth + noise), truth, cluster
     noise = generator.normal(0, 1, (members, count, classes))
     if kind == "classes":
         truth = np.eye(classes)[np.arange(count) % classes]
         scores = np.exp(skill * truth + noise)
-        return Said(kind, scores / scores.sum(2, keepdims=True)), truth, cluster
+        return Opinions(kind, scores / scores.sum(2, keepdims=True)), truth, cluster
     truth = (generator.random((count, classes)) < 0.4) * 1.0
     scores = 1 / (1 + np.exp(-(skill * (2 * truth - 1) + noise)))
     cuts = np.broadcast_to(np.linspace(0.3, 0.6, members)[:, None, None], scores.shape)
-    return Said(kind, scores, cuts), truth, cluster
+    return Opinions(kind, scores, cuts), truth, cluster
 
 
 def test_the_mean_and_the_highest_of_two_by_hand():
@@ -75,7 +75,7 @@ def test_the_most_votes_win_whatever_the_mean_says(members):
 def test_labels_keep_the_mean_threshold_and_a_vote_is_even():
     scores = np.array([[[0.5, 0.2]], [[0.4, 0.9]]])
     cuts = np.array([[[0.3, 0.3]], [[0.5, 0.4]]])
-    said = Said("labels", scores, cuts)
+    said = Opinions("labels", scores, cuts)
     mean, at = merged("mean", said)
     np.testing.assert_allclose(mean, [[0.45, 0.55]])
     np.testing.assert_allclose(at, [[0.4, 0.35]])
@@ -86,7 +86,7 @@ def test_labels_keep_the_mean_threshold_and_a_vote_is_even():
     np.testing.assert_allclose(at, [[0.5, 0.5]])
     np.testing.assert_allclose(votes, [[0.5, 0.5]], atol=1e-3)
     assert (votes >= at).tolist() == [[True, True]], "ties: .45 is above .4, .55 above .35"
-    low = Said("labels", scores - 0.1, cuts)
+    low = Opinions("labels", scores - 0.1, cuts)
     assert (merged("vote", low)[0] >= 0.5).tolist() == [[False, True]], ".35 is below .4"
 
 
@@ -125,7 +125,7 @@ def test_two_members_of_numbers_get_the_weights_of_the_closed_form(bias, unit):
     truth = truth * unit
     one, other = (said.scores + np.array([0.0, bias])[:, None, None]) * unit
     share = ((truth - other) * (one - other)).sum() / ((one - other) ** 2).sum()
-    found = fit("weights", Said("numbers", np.stack([one, other])), truth).weights
+    found = fit("weights", Opinions("numbers", np.stack([one, other])), truth).weights
     assert found[0] == pytest.approx(np.clip(share, 0, 1), abs=1e-9)
 
 
@@ -190,7 +190,7 @@ def test_rows_without_truth_teach_nothing():
     holes[:20] = np.nan
     for how in LEARNED:
         alone = fit(how, said.of(np.arange(20, 60)), truth[20:])
-        assert fit(how, Said("classes", wrong), holes) == alone
+        assert fit(how, Opinions("classes", wrong), holes) == alone
 
 
 @pytest.mark.parametrize("how", LEARNED)

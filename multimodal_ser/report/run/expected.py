@@ -42,29 +42,31 @@ def beside(config: Mapping[str, Any], parts: Mapping[str, Any]) -> list[Beside]:
     return [_beside(Expect.model_validate(one), config, parts) for one in config.get("expect", ())]
 
 
-def _beside(told: Expect, config: Mapping[str, Any], parts: Mapping[str, Any]) -> Beside:
+def _beside(expect: Expect, config: Mapping[str, Any], parts: Mapping[str, Any]) -> Beside:
     first = next(iter(config["outputs"]))
-    found = parts.get(told.part, {})
-    if told.target not in (None, first):
-        found = found.get("others", {}).get(told.target, {})
-    differs = [*_differences(told, config, found)]
-    measured = {} if differs else found["metrics"]
-    return Beside(told, differs, {name: measured[name] for name in told.values if name in measured})
+    numbers = parts.get(expect.part, {})
+    if expect.target not in (None, first):
+        numbers = numbers.get("others", {}).get(expect.target, {})
+    differs = [*_differences(expect, config, numbers)]
+    measured = {} if differs else numbers["metrics"]
+    return Beside(
+        expect, differs, {name: measured[name] for name in expect.values if name in measured}
+    )
 
 
 def _differences(
-    told: Expect, config: Mapping[str, Any], found: Mapping[str, Any]
+    expect: Expect, config: Mapping[str, Any], numbers: Mapping[str, Any]
 ) -> Iterator[str]:
     protocol = config["protocol"]["name"]
-    if told.protocol is None:
+    if expect.protocol is None:
         yield "it does not say how the corpus was split"
-    elif told.protocol != protocol:
-        yield f"the protocol differs ({told.protocol} there, {protocol} here)"
+    elif expect.protocol != protocol:
+        yield f"the protocol differs ({expect.protocol} there, {protocol} here)"
     for key in _ANOTHER_TEST:
         if config.get(key):
             yield f"{key} is set here, so what is scored differs"
-    if not found:
-        yield f"the part differs ({told.part} is not scored here)"
-    elif told.classes is not None and set(told.classes) != set(found["classes"]):
-        there, here = sorted(told.classes), sorted(found["classes"])
+    if not numbers:
+        yield f"the part differs ({expect.part} is not scored here)"
+    elif expect.classes is not None and set(expect.classes) != set(numbers["classes"]):
+        there, here = sorted(expect.classes), sorted(numbers["classes"])
         yield f"the classes differ ({', '.join(there)} there, {', '.join(here) or 'none'} here)"

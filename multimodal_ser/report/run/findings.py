@@ -63,7 +63,7 @@ def how(report: Report) -> list[str]:
 
 def warnings(report: Report) -> list[str]:
     """What a reader must know before any number."""
-    of_runs = shared({arm: list(_of_run(one)) for arm, one in report.arms.items()})
+    of_runs = shared({arm: list(_of_run(record)) for arm, record in report.arms.items()})
     return [*of_runs, *_of_arms(report)]
 
 
@@ -75,8 +75,8 @@ def verdict(report: Report) -> list[str]:
     several = f"{record.target}: " if record.numbers["others"] else ""
     values = {f"{several}{name}": record.numbers["metrics"][name] for name in record.metric_names}
     for target, other in record.numbers["others"].items():
-        known = [name for name in record.config["metrics"] if name in other["metrics"]]
-        values |= {f"{target}: {name}": other["metrics"][name] for name in known}
+        metric_names = [name for name in record.config["metrics"] if name in other["metrics"]]
+        values |= {f"{target}: {name}": other["metrics"][name] for name in metric_names}
     return [
         f"{name} {spread(value)} on {record.part} (95 % {interval(value)})"
         for name, value in values.items()
@@ -86,8 +86,8 @@ def verdict(report: Report) -> list[str]:
 def facts(report: Report) -> dict[str, str]:
     """What was compared, on what, when."""
     record = report.first
-    protocol = {key: one for key, one in record.config["protocol"].items() if key != "name"}
-    options = ", ".join(f"{key} {json.dumps(one)}" for key, one in protocol.items())
+    protocol = {key: value for key, value in record.config["protocol"].items() if key != "name"}
+    options = ", ".join(f"{key} {json.dumps(value)}" for key, value in protocol.items())
     found = {
         "corpus": f"{record.audit['corpus']}, {record.audit['utterances']} utterances",
         "arms" if report.comparison else "encoders": ", ".join(report.arms),
@@ -108,10 +108,10 @@ def facts(report: Report) -> dict[str, str]:
 
 def audit(report: Report) -> list[str]:
     """Leaks, remarks, how often the test was opened, and the gap that it can show."""
-    found = {arm: one.audit for arm, one in report.arms.items()}
-    leaks = shared({arm: [leak(row) for row in one["leaks"]] for arm, one in found.items()})
+    audits = {arm: record.audit for arm, record in report.arms.items()}
+    leaks = shared({arm: [leak(row) for row in one["leaks"]] for arm, one in audits.items()})
     lines = leaks or ["No leak was found."]
-    lines += shared({arm: [f"Remark: {r}." for r in one["remarks"]] for arm, one in found.items()})
+    lines += shared({arm: [f"Remark: {r}." for r in one["remarks"]] for arm, one in audits.items()})
     lines += ties(report.first.audit)
     opened = report.first.opened
     times = "once" if opened == 1 else f"{opened} times"
@@ -122,20 +122,20 @@ def audit(report: Report) -> list[str]:
 
 def ties(audit: Mapping[str, Any]) -> list[str]:
     """What other ways to break ties make of the lookup by group."""
-    found = audit.get("ties")
-    if not found:
+    span = audit.get("ties")
+    if not span:
         return []
     return [
         "The probe 'same group' takes the first seen of equally common labels; other ways to "
-        f"break ties give macro_f1 {found[0]:.3f} to {found[1]:.3f}."
+        f"break ties give macro_f1 {span[0]:.3f} to {span[1]:.3f}."
     ]
 
 
 def _detectable(gap: float) -> str:
-    found = f"Unrelated models must differ by {gap:.2f} accuracy to be told apart here"
+    sentence = f"Unrelated models must differ by {gap:.2f} accuracy to be told apart here"
     if not math.isfinite(gap):
-        found = "No gap in accuracy is large enough to tell unrelated models apart here"
-    return f"{found} (simulated for this test part: power 0.8, level 0.05)."
+        sentence = "No gap in accuracy is large enough to tell unrelated models apart here"
+    return f"{sentence} (simulated for this test part: power 0.8, level 0.05)."
 
 
 def commands(report: Report) -> list[str]:
@@ -150,10 +150,10 @@ def commands(report: Report) -> list[str]:
 
 def _study_command(report: Report) -> list[str]:
     """`mser compare` with the config of the arm that has every encoder, if there is one."""
-    plain = {arm: one for arm, one in report.arms.items() if not _marked(arm)}
+    plain = {arm: record for arm, record in report.arms.items() if not _marked(arm)}
     if report.comparison is None or not plain:
         return []
-    widest = max(plain.values(), key=lambda one: len(one.encoders))
+    widest = max(plain.values(), key=lambda record: len(record.encoders))
     if any(set(arm.encoders) - set(widest.encoders) for arm in report.arms.values()):
         return []
     arms = dict.fromkeys("+".join(arm.encoders) for arm in report.arms.values())
@@ -175,7 +175,7 @@ def shared(lines: Mapping[str, Sequence[str]]) -> list[str]:
         for line in some:
             arms.setdefault(line, []).append(arm)
     whole = len(lines)
-    return [one if len(of) == whole else f"{', '.join(of)}: {one}" for one, of in arms.items()]
+    return [line if len(of) == whole else f"{', '.join(of)}: {line}" for line, of in arms.items()]
 
 
 def _marked(arm: str) -> bool:

@@ -23,7 +23,7 @@ def sections(
     report: Report, wrong: pd.DataFrame, clips: Mapping[str, Clip], why: str
 ) -> list[Section]:
     """wrong: the errors that are shown; clips: id → what is known of its utterance; why not."""
-    found = [
+    chapters = [
         Section("results", "Results", tables=[tables.results(report), *tables.others(report)]),
         _gaps(report),
         _members(report),
@@ -43,7 +43,7 @@ def sections(
         Section("how", "How these numbers are made", findings.how(report)),
         _repeat(report),
     ]
-    return [section for section in found if section.filled]
+    return [section for section in chapters if section.filled]
 
 
 _CONFUSION = (
@@ -112,8 +112,11 @@ def _published(report: Report) -> Section:
 
 def _reported(report: Report) -> Section:
     """What documents report of these systems; one that speaks of something else is only cited."""
-    found = {arm: context.reported(record) for arm, record in report.arms.items()}
-    lines = {arm: [one.line() for one in some if one.differs] for arm, some in found.items()}
+    reports = {arm: context.reported(record) for arm, record in report.arms.items()}
+    lines = {
+        arm: [report_line.line() for report_line in some if report_line.differs]
+        for arm, some in reports.items()
+    }
     return Section(
         "reported",
         "Reported elsewhere",
@@ -144,11 +147,11 @@ def _gaps(report: Report) -> Section:
 
 def _members(report: Report) -> Section:
     """Empty unless it is an ensemble."""
-    told = report.ensemble
-    if told is None:
+    described = report.ensemble
+    if described is None:
         return Section("members", "Members")
-    drawn = list(ensembles.tables(told))
-    return Section("members", "Members", list(ensembles.lines(told)), tables=drawn)
+    drawn = list(ensembles.tables(described))
+    return Section("members", "Members", list(ensembles.lines(described)), tables=drawn)
 
 
 def _classes(report: Report, what: str) -> Section:

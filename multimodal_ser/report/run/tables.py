@@ -33,8 +33,12 @@ def results(report: Report) -> Table:
     header += ["macro_f1 without small classes"] if small else []
     header += ["gap", "p", "Holm p"] if report.comparison else []
     rows = [
-        [Cell(arm, _role(report, arm)), *_metrics(one, names), *_extra(report, arm, one, small)]
-        for arm, one in report.arms.items()
+        [
+            Cell(arm, _role(report, arm)),
+            *_metrics(record, names),
+            *_extra(report, arm, record, small),
+        ]
+        for arm, record in report.arms.items()
     ]
     probes = report.first.audit["probes"] if report.first.part.startswith("test") else {}
     foot = [_probe(name, scores, names, len(header) + 2) for name, scores in probes.items()]
@@ -128,14 +132,14 @@ def parts(report: Report) -> list[Table]:
     tables = []
     for arm, record in report.arms.items():
         rows = [
-            [Cell(part), Cell(name), *_values(value), *_sizes(found)]
-            for part, found in sorted(record.metrics["parts"].items())
-            for name, value in found["metrics"].items()
+            [Cell(part), Cell(name), *_values(value), *_sizes(numbers)]
+            for part, numbers in sorted(record.metrics["parts"].items())
+            for name, value in numbers["metrics"].items()
         ]
         rows += [
             [Cell(part), Cell(f"{target}: {name}"), *_values(value), *_sizes(other)]
-            for part, found in sorted(record.metrics["parts"].items())
-            for target, other in found["others"].items()
+            for part, numbers in sorted(record.metrics["parts"].items())
+            for target, other in numbers["others"].items()
             for name, value in other["metrics"].items()
         ]
         tables.append(Table(f"Every part and seed of {arm}", header, rows, folded=True))
@@ -144,19 +148,23 @@ def parts(report: Report) -> list[Table]:
 
 def environment(report: Report) -> Table:
     """Versions and machine of the first arm; the features' hash of each."""
-    found = dict(report.first.environment)
-    libraries = found.pop("libraries", {})
+    surroundings = dict(report.first.environment)
+    libraries = surroundings.pop("libraries", {})
     features = {f"features of {a}": r.environment.get("features") for a, r in report.arms.items()}
-    found.pop("features", None)
-    found.pop("remarks", None)
-    rows = {**found, **libraries, **{key: feature for key, feature in features.items() if feature}}
+    surroundings.pop("features", None)
+    surroundings.pop("remarks", None)
+    rows = {
+        **surroundings,
+        **libraries,
+        **{key: feature for key, feature in features.items() if feature},
+    }
     cells = [[Cell(str(key)), Cell(str(value))] for key, value in rows.items()]
     return Table("Environment", ["what", "value"], cells or [[Cell("not recorded"), Cell(NONE)]])
 
 
-def small_free(found: Mapping[str, Any]) -> Mapping[str, Any]:
+def small_free(numbers: Mapping[str, Any]) -> Mapping[str, Any]:
     """Macro-F1 without the classes of few items; empty where no class is small."""
-    return found.get("without small classes") or {}
+    return numbers.get("without small classes") or {}
 
 
 def _metrics(record: Record, names: Sequence[str]) -> Cells:
@@ -179,15 +187,15 @@ def _extra(report: Report, arm: str, record: Record, small: bool) -> Cells:
     return [*cells, number(record.parameters, ",d"), number(record.seconds("train"), ".1f")]
 
 
-def _tested(one: Mapping[str, Any] | None) -> Cells:
+def _tested(contrast: Mapping[str, Any] | None) -> Cells:
     """p stands where a test belongs: in the family of fused arms."""
-    if one is None:
+    if contrast is None:
         return [Cell(NONE)] * 3
-    gap = Cell(f"{one['gap']:+.3f}", interval(one), one["gap"])
-    if one["holm"] is None:
+    gap = Cell(f"{contrast['gap']:+.3f}", interval(contrast), contrast["gap"])
+    if contrast["holm"] is None:
         return [gap, Cell(NONE), Cell(NONE)]
-    few = one["clusters"] < FEW_CLUSTERS
-    return [gap, probability(one["p"], few), probability(one["holm"], few)]
+    few = contrast["clusters"] < FEW_CLUSTERS
+    return [gap, probability(contrast["p"], few), probability(contrast["holm"], few)]
 
 
 def _probe(name: str, scores: Mapping[str, float], names: Sequence[str], width: int) -> Cells:
@@ -222,5 +230,5 @@ def _values(value: Mapping[str, Any]) -> Cells:
     return [*(number(value[key]) for key in keys), Cell(seeds)]
 
 
-def _sizes(found: Mapping[str, Any]) -> Cells:
-    return [number(found["utterances"], "d"), number(found["clusters"], "d")]
+def _sizes(numbers: Mapping[str, Any]) -> Cells:
+    return [number(numbers["utterances"], "d"), number(numbers["clusters"], "d")]

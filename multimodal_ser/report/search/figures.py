@@ -53,15 +53,15 @@ def history(title: str, study: Study, span: Limits) -> str:
 
 def _best_so_far(study: Study) -> list[tuple[int, float]]:
     """The corners of the stairs: (number, best value until then)."""
-    found: list[tuple[int, float]] = []
+    corners: list[tuple[int, float]] = []
     for trial in study.trials:
         if trial.value is None:
             continue
-        if not found:
-            found.append((trial.number, trial.value))
-        elif study.sign * (trial.value - found[-1][1]) > 0:
-            found += [(trial.number, found[-1][1]), (trial.number, trial.value)]
-    return found
+        if not corners:
+            corners.append((trial.number, trial.value))
+        elif study.sign * (trial.value - corners[-1][1]) > 0:
+            corners += [(trial.number, corners[-1][1]), (trial.number, trial.value)]
+    return corners
 
 
 def shares(title: str, rows: Sequence[tuple[str, float]]) -> str:
@@ -81,18 +81,18 @@ def shares(title: str, rows: Sequence[tuple[str, float]]) -> str:
 
 def front(title: str, study: Study, span: Limits, cost: str) -> str:
     """Value upwards, cost across; the trials that none beats in both, and the stairs they make."""
-    shown = [one for one in study.drawn(MOST) if one.value is not None]
-    known = {one.number for one in study.front}
-    costs = [one.cost or 0.0 for one in study.ranked]
+    shown = [trial for trial in study.drawn(MOST) if trial.value is not None]
+    on_front = {trial.number for trial in study.front}
+    costs = [trial.cost or 0.0 for trial in study.ranked]
     across, marks = _costs(min(costs), max(costs))
     up, parts = upright(span)
     parts += [grid(across(mark), BOTTOM, BOTTOM + 4, _amount(mark)) for mark in marks]
     parts += [
-        dot(across(one.cost or 0.0), up(one.value or 0.0))
-        for one in shown
-        if one.number not in known
+        dot(across(trial.cost or 0.0), up(trial.value or 0.0))
+        for trial in shown
+        if trial.number not in on_front
     ]
-    edge = [(across(one.cost or 0.0), up(one.value or 0.0)) for one in study.front]
+    edge = [(across(trial.cost or 0.0), up(trial.value or 0.0)) for trial in study.front]
     parts.append(polyline(list(_stairs(edge)), "bold"))
     parts += [dot(x, y, strong=True) for x, y in edge]
     parts.append(text(RIGHT, 204, cost, "end"))
@@ -127,8 +127,8 @@ def powers(low: float, high: float) -> list[float]:
     """Powers of ten within the range, six at most; its ends where there are not two."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     every = max(1, math.ceil((last - first + 1) / 6))
-    found = [float(f"1e{power}") for power in range(first, last + 1, every)]
-    return found if len(found) > 1 else [low, high]
+    marks = [float(f"1e{power}") for power in range(first, last + 1, every)]
+    return marks if len(marks) > 1 else [low, high]
 
 
 def upright(span: Limits) -> tuple[Scale, list[str]]:

@@ -39,16 +39,16 @@ HOW = (
 
 def warnings(search: Search) -> list[str]:
     """What a reader must know before any number."""
-    told, found = search.told, []
-    if told["leaks allowed"]:
-        kinds = ", ".join(told["leaks allowed"])
-        found.append(f"Leaks allowed by the config: {kinds}. The numbers may be too good.")
+    summary, lines = search.told, []
+    if summary["leaks allowed"]:
+        kinds = ", ".join(summary["leaks allowed"])
+        lines.append(f"Leaks allowed by the config: {kinds}. The numbers may be too good.")
     if search.final is None:
-        found.append(
+        lines.append(
             "The test part is sealed: all numbers are of dev, where the values were chosen"
         )
     own = {_fold(study): list(_of_study(search.space, study)) for study in search.studies}
-    return [*found, *shared(own)]
+    return [*lines, *shared(own)]
 
 
 def verdict(search: Search) -> list[str]:
@@ -70,25 +70,25 @@ def verdict(search: Search) -> list[str]:
 
 def facts(search: Search) -> dict[str, str]:
     """What was searched, how, on what."""
-    told, final = search.told, search.final
-    better = "less is better" if told["direction"] == "minimize" else "more is better"
-    found = {
+    summary, final = search.told, search.final
+    better = "less is better" if summary["direction"] == "minimize" else "more is better"
+    rows = {
         "metric": f"{search.metric}, {better}",
         "value of a trial": _objective(search),
-        "cost": told["cost"] or "",
+        "cost": summary["cost"] or "",
         "trials": _trials(search),
         "parameters": str(len(search.space.parameters)),
-        "sampler": told["sampler"],
-        "pruner": told["pruner"],
+        "sampler": summary["sampler"],
+        "pruner": summary["pruner"],
         "judged on": _judged(search),
-        "seeds of a trial": ", ".join(map(str, told["seeds"])),
+        "seeds of a trial": ", ".join(map(str, summary["seeds"])),
         "fresh seeds": ", ".join(map(str, final["seeds"])) if final else "",
         "trained in the end": _ENDS.get(final["how"], final["how"]) if final else "",
-        "split": told["split"],
-        "leaks allowed": ", ".join(told["leaks allowed"]) or "none",
+        "split": summary["split"],
+        "leaks allowed": ", ".join(summary["leaks allowed"]) or "none",
         "time of all trials": _time(search),
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in rows.items() if value}
 
 
 _ENDS = {"same": "as in the search, dev selects", "refit": "on train and dev"}
@@ -139,14 +139,16 @@ def _of_study(space: Space, study: Study) -> Iterator[str]:
     if edges:
         yield f"At the edge of what was searched: {', '.join(edges)}. Better may lie beyond"
     if hardly:
-        said = ", ".join(f"{name} ({share:.3f})" for name, share in hardly.items())
-        yield f"Hardly matters, by its importance: {said}. What was chosen there says little"
+        listing = ", ".join(f"{name} ({share:.3f})" for name, share in hardly.items())
+        yield f"Hardly matters, by its importance: {listing}. What was chosen there says little"
 
 
 def slight(study: Study) -> dict[str, float]:
     """The parameters with less than a tenth of an equal share of the importance."""
-    found = study.told["importances"]
-    return {name: share for name, share in found.items() if share < _HARDLY / len(found)}
+    importances = study.told["importances"]
+    return {
+        name: share for name, share in importances.items() if share < _HARDLY / len(importances)
+    }
 
 
 def _objective(search: Search) -> str:

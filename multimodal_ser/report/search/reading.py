@@ -148,7 +148,7 @@ def below(folder: Path) -> tuple[list[Path], list[Path]]:
     """Searches anywhere below a folder, and those that have not ended."""
     begun = sorted(path.parent for path in folder.rglob(_BEGUN))
     ended = sorted(path.parent for path in folder.rglob(SEARCH))
-    return ended, [one for one in begun if not is_search(one)]
+    return ended, [folder_begun for folder_begun in begun if not is_search(folder_begun)]
 
 
 def read(folder: Path) -> Search:
@@ -156,34 +156,34 @@ def read(folder: Path) -> Search:
     absent = [name for name in (SEARCH, *_TABLES) if not (folder / name).is_file()]
     if absent:
         raise DataError(f"{folder} is not a whole search folder: it has no {', '.join(absent)}")
-    told = json_of(folder / SEARCH)
+    summary = json_of(folder / SEARCH)
     try:
-        space = Space.of_plain(told["space"])
-        studies = _studies(folder, told, space)
+        space = Space.of_plain(summary["space"])
+        studies = _studies(folder, summary, space)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"{folder / SEARCH} or its tables are of another version ({error}); search again"
         ) from None
     openings = lines_of(folder.parent / "opened.jsonl")
-    opened = sum(row.get("split") == told["split"] for row in openings)
-    return Search(folder, told, space, studies, opened)
+    opened = sum(row.get("split") == summary["split"] for row in openings)
+    return Search(folder, summary, space, studies, opened)
 
 
-def _studies(folder: Path, told: Mapping[str, Any], space: Space) -> list[Study]:
-    sign = -1 if told["direction"] == "minimize" else 1
+def _studies(folder: Path, summary: Mapping[str, Any], space: Space) -> list[Study]:
+    sign = -1 if summary["direction"] == "minimize" else 1
     trials, reports = (_table(folder / name) for name in _TABLES)
     studies = []
-    for one in told["studies"]:
-        fold = one["fold"]
-        file = ".yaml" if len(told["studies"]) == 1 else f"-{fold}.yaml"
+    for row in summary["studies"]:
+        fold = row["fold"]
+        file = ".yaml" if len(summary["studies"]) == 1 else f"-{fold}.yaml"
         study = Study(
             fold=fold,
-            told=one,
+            told=row,
             trials=list(_trials(_of_fold(trials, fold), _of_fold(reports, fold), space)),
             sign=sign,
             config=(f"best{file}", _text(folder / f"best{file}")),
             claimed=f"claim{file}",
-            default=_default(folder, told["final"], fold),
+            default=_default(folder, summary["final"], fold),
         )
         _refuse_strangers(folder, study)
         studies.append(study)
@@ -191,9 +191,11 @@ def _studies(folder: Path, told: Mapping[str, Any], space: Space) -> list[Study]
 
 
 def _trials(table: pd.DataFrame, reports: pd.DataFrame, space: Space) -> Iterator[Trial]:
-    told: dict[int, list[tuple[float, float]]] = {}
+    reports_of: dict[int, list[tuple[float, float]]] = {}
     for row in reports.to_dict("records"):
-        told.setdefault(int(row["number"]), []).append((float(row["step"]), float(row["value"])))
+        reports_of.setdefault(int(row["number"]), []).append(
+            (float(row["step"]), float(row["value"]))
+        )
     rows = sorted(table.to_dict("records"), key=lambda row: int(row["number"]))
     for row in rows:
         cells = {parameter.name: row[f"param:{parameter.name}"] for parameter in space.parameters}
@@ -205,7 +207,7 @@ def _trials(table: pd.DataFrame, reports: pd.DataFrame, space: Space) -> Iterato
             seconds=_number(row["seconds"]),
             reason=row["reason"],
             values=paper.read(space, cells),
-            reports=told.get(int(row["number"]), []),
+            reports=reports_of.get(int(row["number"]), []),
         )
 
 

@@ -15,14 +15,14 @@ from multimodal_ser.report.search.reading import Search, Study
 
 def sections(search: Search) -> list[Section]:
     """A block of three a study."""
-    found = [
+    chapters = [
         Section("stands", "What stands", findings.opened(search), tables=tables.stands(search)),
         _winner(search),
         *(chapter for study in search.studies for chapter in _block(search, study)),
         Section("how", "How these numbers are made", findings.HOW),
         Section("repeat", "Commands", code={_WHERE: findings.commands(search)}),
     ]
-    return [one for one in found if one.filled]
+    return [one for one in chapters if one.filled]
 
 
 _WHERE = "commands, in the folder of runs"
@@ -67,10 +67,10 @@ def _block(search: Search, study: Study) -> list[Section]:
     trials = [tables.best(search, study), *tables.front(search, study)]
     trials += tables.given_up(search, study)
     drawn = _parameters(search, study, span)
-    said = [*_SLICES, *(_ALL if len(search.space.parameters) > 1 else ())]
+    notes = [*_SLICES, *(_ALL if len(search.space.parameters) > 1 else ())]
     return [
         Section(f"course{mark}", f"{lead}Course", course, _course(search, study, span), grid=True),
-        Section(f"parameters{mark}", f"{lead}Parameters", said, drawn, grid=True),
+        Section(f"parameters{mark}", f"{lead}Parameters", notes, drawn, grid=True),
         Section(f"trials{mark}", f"{lead}Trials", tables=trials),
     ]
 
@@ -115,17 +115,17 @@ def _cut(study: Study, span: Limits) -> list[str]:
 def _course(search: Search, study: Study, span: Limits) -> list[str]:
     metric, cost = search.metric, search.told["cost"]
     drawn = figures.history(f"History of {metric}", study, span)
-    found = [captioned(drawn, "History")]
-    lines = [one.reports for one in study.drawn(MOST_LINES) if len(one.reports) > 1]
+    figures_shown = [captioned(drawn, "History")]
+    lines = [trial.reports for trial in study.drawn(MOST_LINES) if len(trial.reports) > 1]
     if lines:
         above = study.best.reports or mean_line(lines)
         what = "the best trial" if study.best.reports else "their mean"
         drawn = curves(f"{metric} as it was reported", lines, above, "report")
-        found.append(captioned(drawn, f"Reports while training; bold: {what}"))
+        figures_shown.append(captioned(drawn, f"Reports while training; bold: {what}"))
     if study.front:
         drawn = figures.front(f"{metric} and {cost}", study, span, cost)
-        found.append(captioned(drawn, f"Front of {metric} and {cost}"))
-    return found
+        figures_shown.append(captioned(drawn, f"Front of {metric} and {cost}"))
+    return figures_shown
 
 
 def _weighed(search: Search) -> str:

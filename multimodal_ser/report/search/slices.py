@@ -32,12 +32,12 @@ _SPREAD = 10  # so far apart are the lines through one choice
 _ASIDE, _START = 14.0, 48.0  # where the trials pass that do not have a parameter; its axis
 
 
-def against(one: Parameter, metric: str, study: Study, span: Limits) -> str:
+def against(parameter: Parameter, metric: str, study: Study, span: Limits) -> str:
     """The value of the trials against one parameter."""
-    title = f"{metric} against {one.name}"
-    if isinstance(one.domain, Choice):
-        return _strips(title, one.name, one.domain, study, span)
-    return _cloud(title, one.name, one.domain, study, span)
+    title = f"{metric} against {parameter.name}"
+    if isinstance(parameter.domain, Choice):
+        return _strips(title, parameter.name, parameter.domain, study, span)
+    return _cloud(title, parameter.name, parameter.domain, study, span)
 
 
 def _cloud(title: str, name: str, domain: Range, study: Study, span: Limits) -> str:
@@ -61,8 +61,8 @@ def _marks(domain: Range) -> list[float]:
     """Round numbers within a range."""
     if domain.log:
         return powers(domain.low, domain.high)
-    marks = [one for one in ticks(domain.low, domain.high) if domain.low <= one <= domain.high]
-    return [one for one in marks if one == int(one)] if domain.whole else marks
+    marks = [mark for mark in ticks(domain.low, domain.high) if domain.low <= mark <= domain.high]
+    return [mark for mark in marks if mark == int(mark)] if domain.whole else marks
 
 
 def _strips(title: str, name: str, domain: Choice, study: Study, span: Limits) -> str:
@@ -78,12 +78,12 @@ def _strips(title: str, name: str, domain: Choice, study: Study, span: Limits) -
             dot(across(trial.value or 0.0), y + 10 * shift, trial is study.best)
             for trial, shift in by_number(own)
         ]
-        found = [trial.value or 0.0 for trial in study.ranked if _has(trial, name, value)]
-        if found:
-            x = across(float(np.median(found)))
+        values_there = [trial.value or 0.0 for trial in study.ranked if _has(trial, name, value)]
+        if values_there:
+            x = across(float(np.median(values_there)))
             stroke = f'x1="{x:.1f}" x2="{x:.1f}" y1="{y - 9}" y2="{y + 9}"'
             parts.append(f'<line class="whisker" {stroke}/>')
-        parts.append(text(6, y - 12, f"{short(shown(value), 36)}: {len(found)}"))
+        parts.append(text(6, y - 12, f"{short(shown(value), 36)}: {len(values_there)}"))
     return svg(WIDTH, bottom + 24, title, parts)
 
 
@@ -101,16 +101,16 @@ def parallel(title: str, search: Search, study: Study, span: Limits) -> str:
         (parameter, 26 + _GAP * place) for place, parameter in enumerate(search.space.parameters)
     ]
     bottom = 26 + _GAP * len(rows)
-    leading = {one.number for one in study.leading}
+    leading = {trial.number for trial in study.leading}
 
     def line(trial: Trial, shift: float) -> list[tuple[float, float]]:
-        places = [(_place(one, trial, shift), y) for one, y in rows]
+        places = [(_place(parameter, trial, shift), y) for parameter, y in rows]
         return [*places, (along(trial.value or 0.0), bottom)]
 
     drawn = [*by_number(study.drawn(MOST))]
-    weak = [polyline(line(*one), "thin") for one in drawn if one[0].number not in leading]
-    strong = [polyline(line(*one), "strong") for one in drawn if one[0].number in leading]
-    axes = [part for one, y in rows for part in _axis(one, y)]
+    weak = [polyline(line(*pair), "thin") for pair in drawn if pair[0].number not in leading]
+    strong = [polyline(line(*pair), "strong") for pair in drawn if pair[0].number in leading]
+    axes = [part for parameter, y in rows for part in _axis(parameter, y)]
     last = _ends(search.metric, bottom, f"{ends[0]:.3g}", f"{ends[-1]:.3g}")
     return svg(WIDTH, bottom + 24, title, [*weak, *strong, *axes, *last])
 
@@ -118,28 +118,28 @@ def parallel(title: str, search: Search, study: Study, span: Limits) -> str:
 _across: Scale = scale(0, 1, _START, RIGHT)
 
 
-def _place(one: Parameter, trial: Trial, shift: float) -> float:
+def _place(parameter: Parameter, trial: Trial, shift: float) -> float:
     """Where a line passes; those through one choice lie side by side."""
     aside = _SPREAD * shift
-    if one.name not in trial.values:
+    if parameter.name not in trial.values:
         return _ASIDE + aside
-    place = _across(share(one.domain, trial.values[one.name]))
-    return place + aside if isinstance(one.domain, Choice) else place
+    place = _across(share(parameter.domain, trial.values[parameter.name]))
+    return place + aside if isinstance(parameter.domain, Choice) else place
 
 
-def _axis(one: Parameter, y: float) -> list[str]:
+def _axis(parameter: Parameter, y: float) -> list[str]:
     """A line under its name; its ends, or its choices, below."""
-    aside = [] if one.when is None else [text(_ASIDE, y + 16, NONE, "middle")]
-    if isinstance(one.domain, Range):
-        ends = f"{one.domain.low:g}", f"{one.domain.high:g}"
-        return [*aside, *_ends(one.name, y, *ends)]
-    values = one.domain.values
+    aside = [] if parameter.when is None else [text(_ASIDE, y + 16, NONE, "middle")]
+    if isinstance(parameter.domain, Range):
+        ends = f"{parameter.domain.low:g}", f"{parameter.domain.high:g}"
+        return [*aside, *_ends(parameter.name, y, *ends)]
+    values = parameter.domain.values
     room = max(2, int((RIGHT - _START) / LETTER / len(values)))
     names = [
         text(_across(place), y + 16, short(shown(value), room), _SIDES.get(place, "middle"))
-        for value, place in ((value, share(one.domain, value)) for value in values)
+        for value, place in ((value, share(parameter.domain, value)) for value in values)
     ]
-    return [*aside, *_rule(one.name, y), *names]
+    return [*aside, *_rule(parameter.name, y), *names]
 
 
 _SIDES = {0.0: "start", 1.0: "end"}

@@ -16,28 +16,32 @@ _FEWEST = 3  # values, or every one of them would be at an end
 def read(space: Space, cells: Mapping[str, str]) -> dict[str, Any]:
     """Parameter → value, of what a trial had; a blank cell means null where that is a choice."""
 
-    def known(one: Parameter) -> bool:
-        nothing = isinstance(one.domain, Choice) and None in one.domain.values
-        return nothing or cells[one.name] != ""
+    def is_known(parameter: Parameter) -> bool:
+        nothing = isinstance(parameter.domain, Choice) and None in parameter.domain.values
+        return nothing or cells[parameter.name] != ""
 
-    return _active(space, known, lambda one: _meant(one.domain, cells[one.name]))
+    return _active(
+        space, is_known, lambda parameter: _meant(parameter.domain, cells[parameter.name])
+    )
 
 
 def chosen(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
     """Parameter → value, from the dotted keys of a config."""
-    return _active(space, lambda one: one.key in values, lambda one: values[one.key])
+    return _active(
+        space, lambda parameter: parameter.key in values, lambda parameter: values[parameter.key]
+    )
 
 
 def _active(
-    space: Space, known: Callable[[Parameter], bool], value_of: Callable[[Parameter], Any]
+    space: Space, is_known: Callable[[Parameter], bool], value_of: Callable[[Parameter], Any]
 ) -> dict[str, Any]:
     """What of those that are known was there at all."""
-    found: dict[str, Any] = {}
+    active: dict[str, Any] = {}
     for parameter in space.parameters:
         above, value = parameter.when or (None, None)
-        if known(parameter) and (above is None or (above in found and found[above] == value)):
-            found[parameter.name] = value_of(parameter)
-    return found
+        if is_known(parameter) and (above is None or (above in active and active[above] == value)):
+            active[parameter.name] = value_of(parameter)
+    return active
 
 
 def _meant(domain: Domain, cell: str) -> Any:
@@ -56,12 +60,12 @@ def _is(cell: str, value: Any) -> bool:
     if isinstance(value, bool):
         return cell.lower() == json.dumps(value)
     try:
-        found = json.loads(cell)
+        number = json.loads(cell)
     except ValueError:
         return False
     if isinstance(value, int | float):
-        return not isinstance(found, bool) and found == float(f"{value:.8g}")
-    return found == value
+        return not isinstance(number, bool) and number == float(f"{value:.8g}")
+    return number == value
 
 
 def share(domain: Domain, value: Any) -> float:
@@ -109,22 +113,22 @@ def count(space: Space) -> int | None:
 
 def _below(space: Space, when: tuple[str, Any] | None) -> int | None:
     """Of the parameters that depend on the same."""
-    found = 1
+    combinations = 1
     for parameter in space.parameters:
         if parameter.when == when:
             counts = [*_each(space, parameter)]
             if None in counts:
                 return None
-            found *= sum(each for each in counts if each)
-    return found
+            combinations *= sum(each for each in counts if each)
+    return combinations
 
 
-def _each(space: Space, one: Parameter) -> Iterator[int | None]:
+def _each(space: Space, parameter: Parameter) -> Iterator[int | None]:
     """For each value of a choice, how many trials can differ below it."""
-    if isinstance(one.domain, Choice):
-        yield from (_below(space, (one.name, value)) for value in one.domain.values)
+    if isinstance(parameter.domain, Choice):
+        yield from (_below(space, (parameter.name, value)) for value in parameter.domain.values)
     else:
-        yield _count(one.domain)
+        yield _count(parameter.domain)
 
 
 def shown(value: Any) -> str:

@@ -55,23 +55,23 @@ def _change(hoped: Mapping[str, Any], key: str) -> Cell:
 
 
 def _claim(final: Mapping[str, Any]) -> Table:
-    one = final["contrast"]
+    gap = final["contrast"]
     row = [
         Cell("best against default"),
-        Cell(f"{one['gap']:+.3f}", value=one["gap"]),
-        number(one["low"]),
-        number(one["high"]),
-        probability(one["p"], bool(one["by_cluster"])),
-        probability(one["mcnemar"]),
-        number(one["clusters"], "g"),
+        Cell(f"{gap['gap']:+.3f}", value=gap["gap"]),
+        number(gap["low"]),
+        number(gap["high"]),
+        probability(gap["p"], bool(gap["by_cluster"])),
+        probability(gap["mcnemar"]),
+        number(gap["clusters"], "g"),
     ]
     header = ["test", "gap", "95 % low", "95 % high", "p", "McNemar p", "clusters"]
-    return Table(f"Gap in {one['metric']} on test, turned so that more is better", header, [row])
+    return Table(f"Gap in {gap['metric']} on test, turned so that more is better", header, [row])
 
 
 def _clusters(final: Mapping[str, Any]) -> list[Table]:
-    found = final["contrast"]["by_cluster"] or {}
-    rows = [[Cell(name), Cell(f"{gap:+.3f}", value=gap)] for name, gap in found.items()]
+    gaps = final["contrast"]["by_cluster"] or {}
+    rows = [[Cell(name), Cell(f"{gap:+.3f}", value=gap)] for name, gap in gaps.items()]
     caption = f"Few clusters: the gap in {final['contrast']['metric']} in each of them"
     return [Table(caption, ["cluster", "gap"], rows)] if rows else []
 
@@ -80,7 +80,7 @@ def chosen(search: Search) -> Table:
     """What the winner has beside what it could have had; a column a fold."""
     several = len(search.studies) > 1
     first = search.studies[0]
-    known = paper.chosen(search.space, flat(first.default))
+    defaults = paper.chosen(search.space, flat(first.default))
     header = ["parameter", "searched", *(["default"] if first.default else [])]
     header += [f"fold {study.fold}" for study in search.studies] if several else _ALONE
     rows = [
@@ -92,7 +92,7 @@ def chosen(search: Search) -> Table:
                 else "",
             ),
             Cell(str(parameter.domain)),
-            *([_value(known, parameter)] if first.default else []),
+            *([_value(defaults, parameter)] if first.default else []),
             *(
                 cell
                 for study in search.studies
@@ -108,10 +108,10 @@ def chosen(search: Search) -> Table:
 _ALONE = ("chosen", "importance")
 
 
-def _winner(search: Search, study: Study, one: Parameter, several: bool) -> Cells:
+def _winner(search: Search, study: Study, parameter: Parameter, several: bool) -> Cells:
     """What was chosen, and the importance: below it where there are several folds."""
-    cell = _value(paper.chosen(search.space, study.told["best"]["values"]), one)
-    share = number(study.told["importances"].get(one.name))
+    cell = _value(paper.chosen(search.space, study.told["best"]["values"]), parameter)
+    share = number(study.told["importances"].get(parameter.name))
     if not several:
         return [cell, share]
     return [cell if share.value is None else replace(cell, under=share.text)]
@@ -145,12 +145,12 @@ def front(search: Search, study: Study) -> list[Table]:
 
 def given_up(search: Search, study: Study) -> list[Table]:
     """The trials that could not be judged, with the reason."""
-    found = study.given_up
-    if not found:
+    trials = study.given_up
+    if not trials:
         return []
     heads = paper.heads(search.space)
-    rows = [[_name(one), Cell(one.reason), *_values(search, one)] for one in found[:SHOWN]]
-    more = f"the first {SHOWN} of {len(found)}" if len(found) > SHOWN else str(len(found))
+    rows = [[_name(trial), Cell(trial.reason), *_values(search, trial)] for trial in trials[:SHOWN]]
+    more = f"the first {SHOWN} of {len(trials)}" if len(trials) > SHOWN else str(len(trials))
     header = ["trial", "reason", *heads.values()]
     return [Table(f"Trials that were given up: {more}", header, rows)]
 
@@ -170,28 +170,28 @@ def _trials(search: Search, caption: str, trials: Sequence[Trial]) -> Table:
     return Table(caption, [*header, *paper.heads(search.space).values()], rows)
 
 
-def _name(one: Trial) -> Cell:
-    return Cell(str(one.number), value=one.number)
+def _name(trial: Trial) -> Cell:
+    return Cell(str(trial.number), value=trial.number)
 
 
-def _values(search: Search, one: Trial) -> Cells:
-    return [_value(one.values, parameter) for parameter in search.space.parameters]
+def _values(search: Search, trial: Trial) -> Cells:
+    return [_value(trial.values, parameter) for parameter in search.space.parameters]
 
 
-def _value(values: Mapping[str, Any], one: Parameter) -> Cell:
+def _value(values: Mapping[str, Any], parameter: Parameter) -> Cell:
     """Nothing where the parameter was not there."""
-    if one.name not in values:
+    if parameter.name not in values:
         return Cell(NONE)
-    found = values[one.name]
-    plain = isinstance(found, int | float) and not isinstance(found, bool)
-    return Cell(shown(found), value=float(found) if plain else None)
+    value = values[parameter.name]
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return Cell(shown(value), value=float(value) if plain else None)
 
 
 def flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Dotted key → value, of every section and of what is in it."""
-    found: dict[str, Any] = {}
+    leaves: dict[str, Any] = {}
     for key, value in config.items():
-        found[f"{above}{key}"] = value
+        leaves[f"{above}{key}"] = value
         if isinstance(value, Mapping):
-            found |= flat(value, f"{above}{key}.")
-    return found
+            leaves |= flat(value, f"{above}{key}.")
+    return leaves

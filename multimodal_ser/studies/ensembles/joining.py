@@ -12,7 +12,14 @@ import pandas as pd
 from multimodal_ser.corpus.label_sets import THRESHOLD
 from multimodal_ser.evaluation import predictions
 from multimodal_ser.evaluation.predictions import SCORE, answers, kind_of
-from multimodal_ser.studies.ensembles.merging import LEARNED, Fit, Said, cross_fitted, fit, merged
+from multimodal_ser.studies.ensembles.merging import (
+    LEARNED,
+    Fit,
+    Opinions,
+    cross_fitted,
+    fit,
+    merged,
+)
 from multimodal_ser.types import DataError, listed
 
 if TYPE_CHECKING:
@@ -30,7 +37,7 @@ class Joined:
 
     rows: pd.DataFrame
     classes: list[str]
-    said: Said
+    said: Opinions
     truth: np.ndarray
 
 
@@ -50,7 +57,7 @@ def join(
     cuts = None
     if kind == "labels":
         cuts = _columns(tables, [THRESHOLD + name for name in classes])
-    said = Said(kind, scores, cuts)
+    said = Opinions(kind, scores, cuts)
     return Joined(tables[0][_HEAD], classes, said, predictions.truth(tables[0]))
 
 

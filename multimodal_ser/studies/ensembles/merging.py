@@ -25,28 +25,28 @@ from multimodal_ser.types import DataError
 PARTS = 5
 
 
-def fit(how: str, said: Said, truth: np.ndarray) -> Fit:
+def fit(how: str, opinions: Opinions, truth: np.ndarray) -> Fit:
     """Learn weights or a stacking on the rows of truth `[N, C]` that are known (not NaN)."""
     rows = known(truth)
-    said, truth = said.of(rows), truth[rows]
-    found = _FITS[how, said.kind](said, truth)
-    if said.cuts is None:
-        return found
-    best = best_thresholds(truth, merged(how, said, found)[0])
-    return found.model_copy(update={"thresholds": best.tolist()})
+    opinions, truth = opinions.of(rows), truth[rows]
+    fitted = _FITS[how, opinions.kind](opinions, truth)
+    if opinions.cuts is None:
+        return fitted
+    best = best_thresholds(truth, merged(how, opinions, fitted)[0])
+    return fitted.model_copy(update={"thresholds": best.tolist()})
 
 
 def cross_fitted(
-    how: str, said: Said, truth: np.ndarray, cluster: np.ndarray
+    how: str, opinions: Opinions, truth: np.ndarray, cluster: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """As `merged`, each cluster by what was learned on others; two must have some truth."""
     part = _parts(cluster, known(truth))
-    scores = np.zeros(said.scores.shape[1:])
-    cuts = None if said.cuts is None else np.zeros(scores.shape)
-    for one in np.unique(part):
-        held = part == one
-        learned = fit(how, said.of(~held), truth[~held])
-        scores[held], own = merged(how, said.of(held), learned)
+    scores = np.zeros(opinions.scores.shape[1:])
+    cuts = None if opinions.cuts is None else np.zeros(scores.shape)
+    for number in np.unique(part):
+        held = part == number
+        learned = fit(how, opinions.of(~held), truth[~held])
+        scores[held], own = merged(how, opinions.of(held), learned)
         if cuts is not None:
             cuts[held] = own
     return scores, cuts
@@ -66,13 +66,13 @@ def _parts(cluster: np.ndarray, taught: np.ndarray) -> np.ndarray:
     count = min(PARTS, len(names))
     dealt = deal(codes, np.zeros_like(codes), np.full(count, 1 / count), seed=0)
     part_of = dict(zip(cluster[taught], dealt, strict=True))
-    return np.array([part_of.get(one, 0) for one in cluster])
+    return np.array([part_of.get(name, 0) for name in cluster])
 
 
-def _likeliest(said: Said, truth: np.ndarray) -> Fit:
+def _likeliest(opinions: Opinions, truth: np.ndarray) -> Fit:
     """The shares of the members that make what is known the most probable."""
-    probable = np.where(truth == 1, said.scores, 1 - said.scores)
-    counted = truth == (1 if said.kind == "classes" else truth)
+    probable = np.where(truth == 1, opinions.scores, 1 - opinions.scores)
+    counted = truth == (1 if opinions.kind == "classes" else truth)
     likelihoods = np.maximum(probable[:, counted], LEAST)
     members = len(likelihoods)
 
@@ -80,56 +80,58 @@ def _likeliest(said: Said, truth: np.ndarray) -> Fit:
         whole = shares @ likelihoods
         return -float(np.log(whole).mean()), -(likelihoods / whole).mean(axis=1)
 
-    found = minimize(
+    solution = minimize(
         loss,
         np.full(members, 1 / members),
         jac=True,
         method="SLSQP",
         bounds=[(0, 1)] * members,
-        constraints={"type": "eq", "fun": lambda one: one.sum() - 1, "jac": np.ones_like},
+        constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1, "jac": np.ones_like},
         options={"ftol": 1e-10, "maxiter": 1000},
     )
-    if not found.success:
-        raise DataError(f"no weights were found ({found.message})")
-    return _shares(found.x)
+    if not solution.success:
+        raise DataError(f"no weights were found ({solution.message})")
+    return _shares(solution.x)
 
 
-def _nearest(said: Said, truth: np.ndarray) -> Fit:
+def _nearest(opinions: Opinions, truth: np.ndarray) -> Fit:
     """The shares of the members with the least squared error.
 
     Shares s of sum 1 and without a negative one leave the error E s, where E `[N, M]` are the
     members' own. What makes |E u|² + (sum u − 1)² least without a negative one is u = c s for the
     best s and some c > 0, whatever the unit of E, so non-negative least squares finds it exactly.
     """
-    off = (said.scores - truth)[:, :, 0].T
+    off = (opinions.scores - truth)[:, :, 0].T
     off = off / (np.linalg.norm(off, axis=0).min() or 1.0)
     system = np.concatenate([off, np.ones((1, off.shape[1]))])
     return _shares(nnls(system, np.append(np.zeros(len(off)), 1.0))[0])
 
 
-def _shares(found: np.ndarray) -> Fit:
-    positive = np.clip(found, 0, None)
+def _shares(raw: np.ndarray) -> Fit:
+    positive = np.clip(raw, 0, None)
     return Fit(weights=(positive / positive.sum()).tolist())
 
 
-def _stack_classes(said: Said, truth: np.ndarray) -> Fit:
+def _stack_classes(opinions: Opinions, truth: np.ndarray) -> Fit:
     codes = truth.argmax(axis=1)
     if len(np.unique(codes)) < 2:
         raise DataError("a part of dev that it is fitted on holds a single class")
-    return Fit(regressions=[_logistic(logs(said.scores), codes)])
+    return Fit(regressions=[_logistic(logs(opinions.scores), codes)])
 
 
-def _stack_labels(said: Said, truth: np.ndarray) -> Fit:
+def _stack_labels(opinions: Opinions, truth: np.ndarray) -> Fit:
     """A regression for each label."""
     labels = truth.astype(np.int64).T
-    found = [_logistic(odds(said.scores[:, :, [at]]), codes) for at, codes in enumerate(labels)]
-    return Fit(regressions=found)
+    regressions = [
+        _logistic(odds(opinions.scores[:, :, [at]]), codes) for at, codes in enumerate(labels)
+    ]
+    return Fit(regressions=regressions)
 
 
-def _stack_numbers(said: Said, truth: np.ndarray) -> Fit:
+def _stack_numbers(opinions: Opinions, truth: np.ndarray) -> Fit:
     """Ridge in units of the truth, so that its penalty (1) means the same on every scale."""
     centre, spread = float(truth.mean()), float(truth.std()) or 1.0
-    x = (said.scores[:, :, 0].T - centre) / spread
+    x = (opinions.scores[:, :, 0].T - centre) / spread
     machine: Any = Ridge(alpha=1.0).fit(x, (truth[:, 0] - centre) / spread)
     slopes = machine.coef_
     intercept = centre * (1 - slopes.sum()) + spread * machine.intercept_
@@ -139,9 +141,9 @@ def _stack_numbers(said: Said, truth: np.ndarray) -> Fit:
 
 def _logistic(x: np.ndarray, codes: np.ndarray) -> Regression:
     """Multinomial, penalised by half the squared weights; a code that stands alone is certain."""
-    found = np.unique(codes).tolist()
-    if len(found) == 1:
-        return Regression(coefficients=[[0.0] * x.shape[1]], intercepts=[0.0], known=found)
+    present = np.unique(codes).tolist()
+    if len(present) == 1:
+        return Regression(coefficients=[[0.0] * x.shape[1]], intercepts=[0.0], known=present)
     machine: Any = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-8)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
@@ -153,10 +155,10 @@ def _logistic(x: np.ndarray, codes: np.ndarray) -> Regression:
     if len(intercepts) == 1:  # two codes: the second against 0
         slopes = np.concatenate([np.zeros_like(slopes), slopes])
         intercepts = np.concatenate([np.zeros(1), intercepts])
-    return Regression(coefficients=slopes.tolist(), intercepts=intercepts.tolist(), known=found)
+    return Regression(coefficients=slopes.tolist(), intercepts=intercepts.tolist(), known=present)
 
 
-_FITS: dict[tuple[str, str], Callable[[Said, np.ndarray], Fit]] = {
+_FITS: dict[tuple[str, str], Callable[[Opinions, np.ndarray], Fit]] = {
     ("weights", "classes"): _likeliest,
     ("weights", "labels"): _likeliest,
     ("weights", "numbers"): _nearest,
@@ -172,7 +174,7 @@ LEAST = 1e-6  # probability, so that its logarithm is finite
 
 
 @dataclass(frozen=True)
-class Said:
+class Opinions:
     """What members say of the same utterances of one target of a kind.
 
     scores `[M, N, C]`: by member, utterance and class (of numbers C = 1). cuts: of labels, the
@@ -183,7 +185,7 @@ class Said:
     scores: np.ndarray
     cuts: np.ndarray | None = None
 
-    def of(self, rows: np.ndarray) -> Said:
+    def of(self, rows: np.ndarray) -> Opinions:
         """Some utterances."""
         cuts = None if self.cuts is None else self.cuts[:, rows]
         return replace(self, scores=self.scores[:, rows], cuts=cuts)
@@ -232,26 +234,28 @@ class Fit(_Plain):
         return np.mean(own, axis=0).tolist()
 
 
-def _own(one: Regression, members: int) -> np.ndarray:
+def _own(regression: Regression, members: int) -> np.ndarray:
     """`[M]`: the slopes of each code for what is said of itself, between the codes centred."""
-    slopes = np.array(one.coefficients)
+    slopes = np.array(regression.coefficients)
     if slopes.shape == (1, members):
         return slopes[0]
     if slopes.shape[1] == members:
         return slopes[1] - slopes[0]
     slopes = (slopes - slopes.mean(axis=0)).reshape(len(slopes), members, -1)
-    return np.mean([row[:, code] for row, code in zip(slopes, one.known, strict=True)], axis=0)
+    return np.mean(
+        [row[:, code] for row, code in zip(slopes, regression.known, strict=True)], axis=0
+    )
 
 
 RULE = Fit()
 
 
-def merged(how: str, said: Said, fit: Fit = RULE) -> tuple[np.ndarray, np.ndarray | None]:
+def merged(how: str, opinions: Opinions, fit: Fit = RULE) -> tuple[np.ndarray, np.ndarray | None]:
     """Scores `[N, C]`, and of labels their thresholds `[N, C]`."""
-    scores = _RULES[how](said, fit)
-    if said.cuts is None:
+    scores = _RULES[how](opinions, fit)
+    if opinions.cuts is None:
         return scores, None
-    return scores, np.broadcast_to(thresholds(how, said.cuts, fit), scores.shape)
+    return scores, np.broadcast_to(thresholds(how, opinions.cuts, fit), scores.shape)
 
 
 def thresholds(how: str, cuts: np.ndarray, fit: Fit = RULE) -> np.ndarray:
@@ -264,47 +268,47 @@ def thresholds(how: str, cuts: np.ndarray, fit: Fit = RULE) -> np.ndarray:
     return cuts.mean(axis=0) if how in ("mean", "max") else np.full(cuts.shape[1:], EVEN)
 
 
-def _mean(said: Said, fit: Fit) -> np.ndarray:
-    return said.scores.mean(axis=0)
+def _mean(opinions: Opinions, fit: Fit) -> np.ndarray:
+    return opinions.scores.mean(axis=0)
 
 
-def _max(said: Said, fit: Fit) -> np.ndarray:
+def _max(opinions: Opinions, fit: Fit) -> np.ndarray:
     """Of classes it is scaled to add up to 1 again."""
-    highest = said.scores.max(axis=0)
-    return highest / highest.sum(axis=1, keepdims=True) if said.kind == "classes" else highest
+    highest = opinions.scores.max(axis=0)
+    return highest / highest.sum(axis=1, keepdims=True) if opinions.kind == "classes" else highest
 
 
-def _vote(said: Said, fit: Fit) -> np.ndarray:
+def _vote(opinions: Opinions, fit: Fit) -> np.ndarray:
     """The shares of the votes, a thousandth of them given to the mean probabilities.
 
     Of labels each member says yes or no to each, and a tie is a yes where the mean probability is
     not below the mean threshold.
     """
-    mean = said.scores.mean(axis=0)
-    if said.cuts is not None:
-        votes, lean = said.scores >= said.cuts, (1 + mean - said.cuts.mean(axis=0)) / 2
+    mean = opinions.scores.mean(axis=0)
+    if opinions.cuts is not None:
+        votes, lean = opinions.scores >= opinions.cuts, (1 + mean - opinions.cuts.mean(axis=0)) / 2
     else:
-        votes, lean = np.eye(mean.shape[1])[said.scores.argmax(axis=2)], mean
+        votes, lean = np.eye(mean.shape[1])[opinions.scores.argmax(axis=2)], mean
     return (1 - _LEAN) * votes.mean(axis=0) + _LEAN * lean
 
 
-def _weighted(said: Said, fit: Fit) -> np.ndarray:
-    return np.tensordot(np.array(fit.weights), said.scores, axes=1)
+def _weighted(opinions: Opinions, fit: Fit) -> np.ndarray:
+    return np.tensordot(np.array(fit.weights), opinions.scores, axes=1)
 
 
-def _stacked(said: Said, fit: Fit) -> np.ndarray:
-    if said.kind == "numbers":
-        return fit.regressions[0].linear(said.scores[:, :, 0].T)
-    if said.kind == "classes":
-        return fit.regressions[0].probabilities(logs(said.scores), said.scores.shape[2])
+def _stacked(opinions: Opinions, fit: Fit) -> np.ndarray:
+    if opinions.kind == "numbers":
+        return fit.regressions[0].linear(opinions.scores[:, :, 0].T)
+    if opinions.kind == "classes":
+        return fit.regressions[0].probabilities(logs(opinions.scores), opinions.scores.shape[2])
     columns = [
-        regression.probabilities(odds(said.scores[:, :, [place]]), 2)[:, 1]
+        regression.probabilities(odds(opinions.scores[:, :, [place]]), 2)[:, 1]
         for place, regression in enumerate(fit.regressions)
     ]
     return np.stack(columns, axis=1)
 
 
-_RULES: dict[str, Callable[[Said, Fit], np.ndarray]] = {
+_RULES: dict[str, Callable[[Opinions, Fit], np.ndarray]] = {
     "mean": _mean,
     "max": _max,
     "vote": _vote,

@@ -71,7 +71,7 @@ def number_of(trial: FrozenTrial) -> int:
 
 
 def summary(
-    folder: Path, prepared: Prepared, studies: Sequence[Study], found: Claim | None
+    folder: Path, prepared: Prepared, studies: Sequence[Study], claim: Claim | None
 ) -> dict[str, Any]:
     """What the report says, without times, so that equal searches are equal bytes."""
     experiment, first = prepared.experiment, studies[0]
@@ -88,7 +88,7 @@ def summary(
         "pruner": first.plan.pruner,
         "space": first.bench.space.plain(),
         "studies": [_study(study) for study in studies],
-        "final": None if found is None else _final(folder, studies, found),
+        "final": None if claim is None else _final(folder, studies, claim),
     }
 
 
@@ -98,23 +98,23 @@ def importances(space: Space, trials: Sequence[FrozenTrial]) -> dict[str, float]
     One that only a branch has is weighed among the trials of that branch.
     """
     complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
-    found = {}
+    shares = {}
     for when in dict.fromkeys(parameter.when for parameter in space.parameters):
         inside = [one for one in complete if when is None or one.params.get(when[0]) == when[1]]
         mine = {parameter.name for parameter in space.parameters if parameter.when == when}
-        found |= {name: share for name, share in _shares(inside).items() if name in mine}
-    return found
+        shares |= {name: share for name, share in _shares(inside).items() if name in mine}
+    return shares
 
 
 def _shares(complete: Sequence[FrozenTrial]) -> dict[str, float]:
     """Of those parameters that all these trials have; of too few trials nothing."""
-    if len({one.values[0] for one in complete}) < _FEWEST:
+    if len({trial.values[0] for trial in complete}) < _FEWEST:
         return {}
     copy = optuna.create_study()
-    for one in complete:
+    for trial in complete:
         copy.add_trial(
             optuna.trial.create_trial(
-                params=one.params, distributions=one.distributions, value=one.values[0]
+                params=trial.params, distributions=trial.distributions, value=trial.values[0]
             )
         )
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
@@ -173,17 +173,17 @@ def _pareto(study: Study) -> list[int]:
     )
 
 
-def _final(folder: Path, studies: Sequence[Study], found: Claim) -> dict[str, Any]:
+def _final(folder: Path, studies: Sequence[Study], claim: Claim) -> dict[str, Any]:
     searched = sum(study.chosen.values[0] for study in studies) / len(studies)
     return {
         "how": studies[0].begun.tune.final,
-        "seeds": list(found.seeds),
+        "seeds": list(claim.seeds),
         "runs": {
             name: {str(fold): os.path.relpath(done.folder, folder) for fold, done in runs.items()}
-            for name, runs in (("best", found.best), ("default", found.default))
+            for name, runs in (("best", claim.best), ("default", claim.default))
         },
-        "contrast": found.contrast.plain(),
-        "tested": {key: found.tested[key] for key in ("mean", "sd", "low", "high")},
-        "optimism": {"searched": searched, "fresh": found.fresh, "test": found.tested["mean"]},
-        "verdict": found.verdict(),
+        "contrast": claim.contrast.plain(),
+        "tested": {key: claim.tested[key] for key in ("mean", "sd", "low", "high")},
+        "optimism": {"searched": searched, "fresh": claim.fresh, "test": claim.tested["mean"]},
+        "verdict": claim.verdict(),
     }

@@ -103,9 +103,9 @@ class Loop:
         if steps.together.rank:
             torch.manual_seed(seed + steps.together.rank)  # other rows, other dropout
         progress = Progress(torch.Generator().manual_seed(seed))
-        found = kept.load() if kept is not None else None
-        if found is not None:
-            progress.restore(self.model, steps, *found)
+        checkpoint = kept.load() if kept is not None else None
+        if checkpoint is not None:
+            progress.restore(self.model, steps, *checkpoint)
         while not progress.ends(self.epochs, self.patience):
             order = train.epoch(progress.generator, self.batch_size)
             row = {
@@ -141,29 +141,29 @@ class Loop:
         size = _ROWS if cached else self.batch_size
         among = world()
         device = next(self.model.parameters(), torch.empty(0)).device
-        found = []
+        pieces = []
         half = HALVES.get(self.optimizer.precision)
         with torch.inference_mode(), torch.autocast(device.type, half) if half else nullcontext():
             for rows in order.split(size)[among.rank :: among.size]:
-                said = self.model(data.batch(rows).to(device).features)
-                found.append((rows, {name: one.float().cpu() for name, one in said.items()}))
-        found = among.collect(found)
-        back = torch.cat([rows for rows, _ in found]).argsort()
-        return {name: torch.cat([one[name] for _, one in found])[back] for name in data.targets}
+                logits = self.model(data.batch(rows).to(device).features)
+                pieces.append((rows, {name: one.float().cpu() for name, one in logits.items()}))
+        pieces = among.collect(pieces)
+        back = torch.cat([rows for rows, _ in pieces]).argsort()
+        return {name: torch.cat([one[name] for _, one in pieces])[back] for name in data.targets}
 
-    def _turned(self, said: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    def _turned(self, logits: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
         return {
-            target: _TURNED[self._kind(target, one)](one.double()).numpy()
-            for target, one in said.items()
+            target: _TURNED[self._kind(target, values)](values.double()).numpy()
+            for target, values in logits.items()
         }
 
-    def _kind(self, target: str, said: Tensor | np.ndarray) -> str:
+    def _kind(self, target: str, logits: Tensor | np.ndarray) -> str:
         if target in self.model.multiple:
             return "labels"
-        return "classes" if said.shape[1] > 1 else "numbers"
+        return "classes" if logits.shape[1] > 1 else "numbers"
 
     def state(self) -> dict[str, bytes]:
-        weights = {name: one.cpu().contiguous() for name, one in self.model.learned().items()}
+        weights = {name: weight.cpu().contiguous() for name, weight in self.model.learned().items()}
         return {
             "weights.safetensors": save(weights),
             "curve.json": json.dumps(self.curve).encode(),
@@ -190,27 +190,31 @@ class Loop:
 
     def _score(self, dev: Dataset) -> tuple[float, dict[str, float]]:
         """What selects (higher is better), and what the curve shows of dev."""
-        said = self._said(dev)
-        value, means = self._metrics(dev, said)
+        logits = self._said(dev)
+        value, means = self._metrics(dev, logits)
         if self.select != "loss":
             return value, means
         lost = sum(
-            weight * loss(said[name], dev.targets[name], None).item()
+            weight * loss(logits[name], dev.targets[name], None).item()
             for name, (loss, weight) in self.losses.items()
         )
         return -lost, {"dev_loss": lost, **means}
 
-    def _metrics(self, dev: Dataset, said: Mapping[str, Tensor]) -> tuple[float, dict[str, float]]:
+    def _metrics(
+        self, dev: Dataset, logits: Mapping[str, Tensor]
+    ) -> tuple[float, dict[str, float]]:
         """The mean over all targets (higher is better), and that of each metric."""
-        found: dict[str, list[float]] = {}
-        for target, scores in self._turned(said).items():
+        by_metric: dict[str, list[float]] = {}
+        for target, scores in self._turned(logits).items():
             kind = self._kind(target, scores)
             name = metrics.DEFAULTS[kind][0] if self.select in (None, "loss") else self.select
             if metrics.kind(name) == kind:
                 sums = _sums(dev.targets[target].numpy(), scores, kind)
-                found.setdefault(name, []).append(float(metrics.find(name)(sums)))
-        signed = [metrics.sign(name) * value for name, values in found.items() for value in values]
-        means = {name: sum(values) / len(values) for name, values in found.items()}
+                by_metric.setdefault(name, []).append(float(metrics.find(name)(sums)))
+        signed = [
+            metrics.sign(name) * value for name, values in by_metric.items() for value in values
+        ]
+        means = {name: sum(values) / len(values) for name, values in by_metric.items()}
         return sum(signed) / len(signed), means
 
 

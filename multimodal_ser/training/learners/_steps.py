@@ -76,7 +76,9 @@ class Steps:
         self.rates.set(self.taken)
         loss = self._learn(batch)
         self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.get_total_norm([one.grad for one in self.learning if one.grad is not None])
+        norm = nn.utils.get_total_norm(
+            [parameter.grad for parameter in self.learning if parameter.grad is not None]
+        )
         value, length = torch.stack([loss, norm.to(loss)]).tolist()  # an accelerator waits once
         if not math.isfinite(value) or not (math.isfinite(length) or self.scaler.is_enabled()):
             raise self._divergence(batch, epoch, value, length)
@@ -92,8 +94,8 @@ class Steps:
         half = HALVES.get(self.settings.precision)
         context = torch.autocast(self.device.type, half) if half else nullcontext()
         with context:
-            said = (model or self.model)(batch.features)
-        return said if half is None else {name: one.float() for name, one in said.items()}
+            logits = (model or self.model)(batch.features)
+        return logits if half is None else {name: values.float() for name, values in logits.items()}
 
     def _learn(self, batch: Batch) -> Tensor:
         """The gradient of a batch; in smaller pieces from now on if the memory does not suffice."""
@@ -108,8 +110,8 @@ class Steps:
 
     def _forget(self) -> None:
         """What `zero_grad` does, without its bookkeeping, which a small head would feel."""
-        for one in self.learning:
-            one.grad = None
+        for parameter in self.learning:
+            parameter.grad = None
 
     def _whole(self, batch: Batch) -> Tensor:
         loss = self._loss(self.said(batch), batch.targets, batch.weights)
@@ -122,20 +124,20 @@ class Steps:
         first, size = self.together.rank * len(batch), -(-len(batch) // self.pieces)
         pieces = torch.arange(len(batch), device=self.device).split(size)
         others = self._others(batch, pieces)
-        found = []
+        pieces_said = []
         for piece in pieces:
             with self.together.waiting(self.wrapped, piece is pieces[-1]):
-                said = self.said(batch.cut(piece), self.wrapped)
+                logits = self.said(batch.cut(piece), self.wrapped)
                 whole = {
                     name: _put(
-                        one, others.get(name), first + piece, len(batch) * self.together.size
+                        values, others.get(name), first + piece, len(batch) * self.together.size
                     )
-                    for name, one in said.items()
+                    for name, values in logits.items()
                 }
                 loss = self._loss(whole, truth, weights) * self.together.size
                 self.scaler.scale(loss).backward()
-            found.append({name: one.detach() for name, one in said.items()})
-        return self._loss(self._joined(found), truth, weights)
+            pieces_said.append({name: values.detach() for name, values in logits.items()})
+        return self._loss(self._joined(pieces_said), truth, weights)
 
     def _others(self, batch: Batch, pieces: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """What is said of all rows, where a loss needs to know it for each of them."""
@@ -146,16 +148,19 @@ class Steps:
         with torch.no_grad(), torch.random.fork_rng(devices):  # the same dropout comes again
             return self._joined([self.said(batch.cut(piece)) for piece in pieces])
 
-    def _joined(self, found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    def _joined(self, pieces_said: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         return {
-            name: self.together.gather(torch.cat([one[name] for one in found])) for name in found[0]
+            name: self.together.gather(
+                torch.cat([piece_logits[name] for piece_logits in pieces_said])
+            )
+            for name in pieces_said[0]
         }
 
     def _loss(
-        self, said: Mapping[str, Tensor], truth: Mapping[str, Tensor], weights: Tensor | None
+        self, logits: Mapping[str, Tensor], truth: Mapping[str, Tensor], weights: Tensor | None
     ) -> Tensor:
         parts = [
-            weight * loss(said[name], truth[name], weights)
+            weight * loss(logits[name], truth[name], weights)
             for name, (loss, weight) in self.losses.items()
         ]
         return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
@@ -181,8 +186,8 @@ class Steps:
         if strange.any():
             return DivergedError(f"features are NaN or infinite {where}", _rows(batch, strange))
         with torch.no_grad():
-            said = torch.cat(list(self.said(batch).values()), dim=1)
-        lost = ~said.isfinite().all(1)
+            logits = torch.cat(list(self.said(batch).values()), dim=1)
+        lost = ~logits.isfinite().all(1)
         what = f"the gradient's length became {length}" if math.isfinite(value) else ""
         return DivergedError(
             f"{what or f'the loss became {value}'} {where}; lower the learning rate, or clip",
@@ -207,10 +212,10 @@ def _split(order: Tensor, size: int, live: bool) -> list[Tensor]:
     return batches
 
 
-def _put(said: Tensor, others: Tensor | None, places: Tensor, rows: int) -> Tensor:
+def _put(logits: Tensor, others: Tensor | None, places: Tensor, rows: int) -> Tensor:
     """What is said of a piece at its places among all rows `[rows, C]`, the rest as constants."""
-    whole = said.new_zeros(rows, said.shape[1]) if others is None else others
-    return whole.index_copy(0, places, said)
+    whole = logits.new_zeros(rows, logits.shape[1]) if others is None else others
+    return whole.index_copy(0, places, logits)
 
 
 def _strange(batch: Batch) -> Tensor:
