@@ -15,46 +15,46 @@ if TYPE_CHECKING:
 
 def cost(experiment: Experiment, settings: Settings) -> str:
     """What a study for each outer fold comes to, in words."""
-    told = {"seeds": experiment.seeds[:1], "workers": 1, "name": f"{experiment.name}-cost"}
-    outlook = dry_run(experiment.model_copy(update=told), open_test=False)
+    changes = {"seeds": experiment.seeds[:1], "workers": 1, "name": f"{experiment.name}-cost"}
+    outlook = dry_run(experiment.model_copy(update=changes), open_test=False)
     (train,) = [stage for stage in outlook.stages if stage.name == "train"]
     folds, each = len(outlook.folds), (experiment.tune.inner or 1) * len(experiment.seeds)
-    said = (
+    sentence = (
         f"{folds} studies of {settings.trials} trials, "
         f"{folds * each * settings.trials:,} trainings at most"
     )
     if train.seconds is None:
-        return f"{said}; how long is not known: {train.remark}"
+        return f"{sentence}; how long is not known: {train.remark}"
     seconds = train.seconds * each * settings.trials / settings.workers
-    return f"{said}, about {duration(seconds)}"
+    return f"{sentence}, about {duration(seconds)}"
 
 
-def show(found: Search) -> None:
+def show(search: Search) -> None:
     """The verdict, the winners, the importances, and where everything lies."""
-    final = found.summary["final"]
+    final = search.summary["final"]
     for sentence in final["verdict"] if final else ["the test part is still sealed"]:
         print(f"→ {sentence}")
-    for study in found.studies:
-        _show_study(study, found)
+    for study in search.studies:
+        _show_study(study, search)
     if final:
         hoped = final["optimism"]
         fresh = "" if hoped["fresh"] is None else f", with fresh seeds {hoped['fresh']:.3f}"
         print(
-            f"{found.summary['metric']} searched {hoped['searched']:.3f}{fresh}, on the test part "
+            f"{search.summary['metric']} searched {hoped['searched']:.3f}{fresh}, on the test part "
             f"{hoped['test']:.3f} ({final['tested']['low']:.3f} to {final['tested']['high']:.3f})"
         )
-    print(f"search folder: {found.folder}")
+    print(f"search folder: {search.folder}")
 
 
-def _show_study(study: Study, found: Search) -> None:
-    told = next(one for one in found.summary["studies"] if one["fold"] == study.fold)
-    counts, best = told["trials"], told["best"]
-    where = f"fold {study.fold}: " if len(found.studies) > 1 else ""
+def _show_study(study: Study, search: Search) -> None:
+    summary = next(row for row in search.summary["studies"] if row["fold"] == study.fold)
+    counts, best = summary["trials"], summary["best"]
+    where = f"fold {study.fold}: " if len(search.studies) > 1 else ""
     print(
         f"{where}{counts['complete']} trials complete, {counts['pruned']} pruned; the best is "
-        f"number {best['number']} with {found.summary['metric']} {best['value']:.4f} on dev"
+        f"number {best['number']} with {search.summary['metric']} {best['value']:.4f} on dev"
     )
-    shares = told["importances"]
+    shares = summary["importances"]
     rows = [
         [
             parameter.name,

@@ -77,9 +77,9 @@ def _gap(contrast: Contrast) -> list[str]:
 def _show_pairs(study: Comparison) -> None:
     """An arm against itself with other words, and against runs on other utterances."""
     changed = [
-        [arm, other, *_gap(found)]
+        [arm, other, *_gap(contrast)]
         for arm, change in study.changes.items()
-        for other, found in change.items()
+        for other, contrast in change.items()
     ]
     header = ["arm", "against", "gap", "95 %", "p"]
     if changed:
@@ -89,13 +89,13 @@ def _show_pairs(study: Comparison) -> None:
         [
             arm,
             other,
-            f"{found.gap:+.3f}",
-            interval(vars(found)),
-            f"{found.p:.4f}",
-            "" if found.equivalent is None else f"{found.equivalent:.4f}",
+            f"{contrast.gap:+.3f}",
+            interval(vars(contrast)),
+            f"{contrast.p:.4f}",
+            "" if contrast.equivalent is None else f"{contrast.equivalent:.4f}",
         ]
-        for arm, one in study.elsewhere.items()
-        for other, found in one.items()
+        for arm, contrasts in study.elsewhere.items()
+        for other, contrast in contrasts.items()
     ]
     if elsewhere:
         what = f"{study.metric} against other utterances: not paired"
@@ -122,13 +122,13 @@ def show_ensemble(done: Ensemble) -> None:
     print(f"{described.arm} of {len(described.members)} runs, split {done.split_hash}")
     if done.stamps:
         print(f"! leaks allowed by the config: {', '.join(done.stamps)}")
-    for part, found in done.metrics.items():
-        for notice in found["notices"]:
+    for part, numbers in done.metrics.items():
+        for notice in numbers["notices"]:
             print(f"! {part}: the ensemble {notice}")
     for sentence in described.comparison["verdict"]:
         print(f"→ {sentence}")
-    for part, found in done.metrics.items():
+    for part, numbers in done.metrics.items():
         rows = [[arm, *_arm(numbers[part], names)] for arm, numbers in done.arms.items()]
-        title = f"{part}: {found['utterances']} utterances, {found['clusters']} clusters"
+        title = f"{part}: {numbers['utterances']} utterances, {numbers['clusters']} clusters"
         show_table(title, ["arm", *names, f"{names[0]} 95 %"], rows)
     print(f"run folder: {done.folder}")

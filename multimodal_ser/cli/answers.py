@@ -72,8 +72,8 @@ def predict(
 def _asked(what: Iterable[str]) -> Iterator[Question]:
     from multimodal_ser.inference.questions import of_path
 
-    for one in what:
-        paths = (line.rstrip("\n") for line in sys.stdin) if one == "-" else [one]
+    for word in what:
+        paths = (line.rstrip("\n") for line in sys.stdin) if word == "-" else [word]
         for path in paths:
             if path:
                 yield from of_path(Path(path))
@@ -108,8 +108,8 @@ def _told(answer: Answer) -> Iterator[str]:
     for target, value in answer.values.items():
         name = "" if len(answer.values) == 1 else f"{target}: "
         if isinstance(value, list):
-            found = [f"{one} {answer.scores[target][one]:.2f}" for one in value]
-            yield f"{name}{', '.join(found) or 'none of the labels'}"
+            probabilities = [f"{label} {answer.scores[target][label]:.2f}" for label in value]
+            yield f"{name}{', '.join(probabilities) or 'none of the labels'}"
         elif target in answer.scores:
             best = max(answer.scores[target].values())
             yield f"{name}{value or 'undecided'} {best:.2f}"

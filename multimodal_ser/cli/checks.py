@@ -35,17 +35,17 @@ def doctor(
         from multimodal_ser.config.read import load
 
         experiment = load(config, overrides or [], card=True)
-    found = checks.machine()
-    _show("this machine", found)
+    findings = checks.machine()
+    _show("this machine", findings)
     _show("extras", checks.extras())
     _show("places", checks.places(experiment.cache.dir if experiment else None))
     if experiment is not None:
         needed = checks.needs(experiment)
         _show(f"{config} needs", needed)
-        lacking = sum(one.code > 0 for one in needed)
+        lacking = sum(finding.code > 0 for finding in needed)
         print(f"{lacking} of {len(needed)} are missing" if lacking else "all of it is there")
-        found += needed
-    code = checks.exit_code(found)
+        findings += needed
+    code = checks.exit_code(findings)
     if code:
         raise typer.Exit(code)
 

@@ -116,8 +116,8 @@ def compare(  # noqa: PLR0913 (each is an option of the verb)
         from multimodal_ser.studies.compare import side_by_side
 
         study = side_by_side(
-            [experiment, *(load_experiment(one, overrides) for one in further)],
-            [load_experiment(one, overrides) for one in reference or ()],
+            [experiment, *(load_experiment(path, overrides) for path in further)],
+            [load_experiment(path, overrides) for path in reference or ()],
             baseline=None if baseline == "best-dev" else baseline,
             margin=margin,
         )
@@ -150,10 +150,10 @@ def score(
     from multimodal_ser.cli import _tables
     from multimodal_ser.studies.score import score as score_predictions
 
-    found = score_predictions(
+    scored = score_predictions(
         predictions, load_experiment(task, None, card=True), against=against, part=part
     )
-    _tables.show_score(found, part, against)
+    _tables.show_score(scored, part, against)
 
 
 def report(
@@ -194,9 +194,9 @@ def audit(
     from multimodal_ser.runs.prepare import prepare
 
     prepared = prepare(experiment)
-    found = audited(prepared) | {"seen": RunFolder.of(prepared).seen()}
-    _tables.show_audit(prepared, found["seen"])
-    for path, text in ((json, as_json(found)), (html, audit_page.page(found))):
+    findings = audited(prepared) | {"seen": RunFolder.of(prepared).seen()}
+    _tables.show_audit(prepared, findings["seen"])
+    for path, text in ((json, as_json(findings)), (html, audit_page.page(findings))):
         if path is not None:
             write_atomically(path, text.encode())
             print(f"written: {path}")
@@ -210,11 +210,11 @@ def embed(config: ConfigPath, overrides: Overrides = None) -> None:
 
     prepared = prepare(experiment, encoding=True)
     prepared.audit.refuse()
-    found = encode(prepared)
+    encoded = encode(prepared)
     for name in experiment.encoders:
-        if name in found:
-            distinct = len(set(found[name].keys) - {""})
-            print(f"{name}: {distinct} distinct inputs in {found[name].recipe.key()}")
+        if name in encoded:
+            distinct = len(set(encoded[name].keys) - {""})
+            print(f"{name}: {distinct} distinct inputs in {encoded[name].recipe.key()}")
         else:
             print(f"{name}: nothing to keep, it learns or is fitted in every fold")
 

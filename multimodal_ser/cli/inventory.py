@@ -35,16 +35,16 @@ def list_components(
     """Name every component, from datasets to learners, every metric and protocol, a line each."""
     from multimodal_ser.config import registry
 
-    for one in [kind] if kind else list(Kind):
-        print(f"{one.value}:")
-        if one in (Kind.metrics, Kind.protocols):
-            rows = _functions(one)
+    for each in [kind] if kind else list(Kind):
+        print(f"{each.value}:")
+        if each in (Kind.metrics, Kind.protocols):
+            rows = _functions(each)
         else:
-            rows = {name: registry.summary(one, name) for name in registry.names(one)}
-            rows |= {name: f"from {where}" for name, where in registry.outside(one).items()}
+            rows = {name: registry.summary(each, name) for name in registry.names(each)}
+            rows |= {name: f"from {where}" for name, where in registry.outside(each).items()}
         for name, line in rows.items():
             print(f"  {name:22} {line}")
-        if one is Kind.datasets:
+        if each is Kind.datasets:
             _known(whole=kind is not None)
 
 
@@ -59,8 +59,8 @@ def _known(*, whole: bool) -> None:
         print(f"  and {len(others)} more through manifest; what is known: mser list datasets")
         return
     print("known corpora:")
-    for name, one in known.table().items():
-        print(one.paragraph(shipped=name in loaders))
+    for name, corpus in known.table().items():
+        print(corpus.paragraph(shipped=name in loaders))
 
 
 def _functions(kind: Kind) -> dict[str, str]:

@@ -32,7 +32,7 @@ def describe(
     from multimodal_ser.report.corpus import page
 
     experiment = load(config, overrides or [], card=True)
-    ids = [one.strip() for one in show.split(",") if one.strip()]
+    ids = [word.strip() for word in show.split(",") if word.strip()]
     path, lines = page.write(experiment, output=output, show=ids, players=players)
     print("\n".join(lines))
     print(f"page: {path}")

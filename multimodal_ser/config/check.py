@@ -42,18 +42,18 @@ def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
 def _of_expect(expect: Sequence[Expect], outputs: Mapping[str, Output]) -> Iterator[str]:
     """What a document reports must be a number of something that the config has."""
     first = next(iter(outputs))
-    for place, told in enumerate(expect):
-        key, target = f"expect.{place}", told.target or first
-        if told.protocol not in (None, *splits.names()):
-            near = nearest(told.protocol, splits.names())
-            known = ", ".join(splits.names())
-            yield f"{key}.protocol: '{told.protocol}' is none{near} ({known}; null: not said)"
+    for place, report in enumerate(expect):
+        key, target = f"expect.{place}", report.target or first
+        if report.protocol not in (None, *splits.names()):
+            near = nearest(report.protocol, splits.names())
+            protocols = ", ".join(splits.names())
+            yield f"{key}.protocol: '{report.protocol}' is none{near} ({protocols}; null: not said)"
         if target not in outputs:
             near = nearest(target, [*outputs])
             yield f"{key}.target: no output is named '{target}'{near}"
             continue
         kind = outputs[target].kind
-        for name in told.values:
+        for name in report.values:
             if metrics.kind(name) != kind:
                 yield f"{key}: '{name}' scores {metrics.kind(name)}, and {target} is {kind}"
 
@@ -105,10 +105,10 @@ def _of_learning(experiment: Experiment) -> Iterator[str]:
     kinds = {output.kind for output in experiment.outputs.values()}
     if select not in (None, "loss") and metrics.kind(select) not in kinds:
         yield f"learner.select: no output is of the kind that '{select}' scores"
-    known = dict.fromkeys(("audio", "text"), False)
+    is_read = dict.fromkeys(("audio", "text"), False)
     for key, part in experiment.encoders.items():
         encoder = registry.find("encoders", part.name)
-        known[encoder.modality] = True
+        is_read[encoder.modality] = True
         if learner.WANTS != "batches" and (
             part.attended or part.options.get("layer") == "weighted"
         ):
@@ -122,7 +122,7 @@ def _of_learning(experiment: Experiment) -> Iterator[str]:
     dropped = experiment.learner.options.get("modality_dropout", 0)
     if dropped and len(experiment.modalities) < 2:
         yield "learner.modality_dropout: the encoders read one modality, so there is none to drop"
-    if experiment.shuffle and not known[experiment.shuffle]:
+    if experiment.shuffle and not is_read[experiment.shuffle]:
         yield f"shuffle: no encoder reads {experiment.shuffle}, so it would have no effect"
 
 

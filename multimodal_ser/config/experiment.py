@@ -140,8 +140,8 @@ class Expect(_Section):
         """The metrics below `values`, wherever they were written."""
         if not isinstance(raw, Mapping) or not isinstance(raw.get("values", {}), Mapping):
             return raw
-        beside = {key: one for key, one in raw.items() if cls._is_value(key, one)}
-        others = {key: one for key, one in raw.items() if key not in beside}
+        beside = {key: value for key, value in raw.items() if cls._is_value(key, value)}
+        others = {key: value for key, value in raw.items() if key not in beside}
         return {**others, "values": {**raw.get("values", {}), **beside}}
 
     @classmethod
@@ -339,11 +339,11 @@ class Experiment(BaseModel):
         """Where the experiment is not the task that its card describes."""
         if self.task is None:
             return []
-        mine, told = self.resolved(), self.task.conditions
-        found = [key for key, theirs in told.items() if not _says(mine.get(key), theirs)]
-        found += [key for key in ("shuffle", "folds", "within", "refit") if getattr(self, key)]
-        decides = next(iter(told.get("outputs") or {}), self.first)
-        return found if decides == self.first or "outputs" in found else [*found, "outputs"]
+        mine, conditions = self.resolved(), self.task.conditions
+        keys = [key for key, theirs in conditions.items() if not _says(mine.get(key), theirs)]
+        keys += [key for key in ("shuffle", "folds", "within", "refit") if getattr(self, key)]
+        decides = next(iter(conditions.get("outputs") or {}), self.first)
+        return keys if decides == self.first or "outputs" in keys else [*keys, "outputs"]
 
     def resolved(self) -> dict[str, Any]:
         """Plain data that `check` turns into the same experiment again."""

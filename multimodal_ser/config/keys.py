@@ -30,7 +30,7 @@ def places(plain: Any, above: str = "") -> Iterator[tuple[str, Any]]:
 
 def put(raw: dict[str, Any], values: Mapping[str, Any]) -> None:
     """Set keys. Another `name` for a component leaves the old one's options behind."""
-    for dotted, value in sorted(values.items(), key=lambda one: not one[0].endswith(".name")):
+    for dotted, value in sorted(values.items(), key=lambda pair: not pair[0].endswith(".name")):
         *above, last = dotted.split(".")
         place: Any = raw
         for step in above:

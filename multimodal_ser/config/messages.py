@@ -21,8 +21,8 @@ def explain(
         return f"{where}: {error['msg'].removeprefix('Value error, ')}{given}"
     *above, wrong = map(str, error["loc"])
     whole = schema.model_json_schema()
-    found = _below(whole, above)
-    here = [*_paths({**found, "$defs": whole.get("$defs", {})}), *(() if above else more)]
+    level = _below(whole, above)
+    here = [*_paths({**level, "$defs": whole.get("$defs", {})}), *(() if above else more)]
     allowed, near = here, _nearest(wrong, here, [*prefix, *above])
     if not near:
         everywhere = [*_paths(whole), *more]
@@ -33,9 +33,9 @@ def explain(
 
 def nearest_path(wrong: str, allowed: Sequence[str]) -> str:
     """` (did you mean …?)` for a dotted key: the last step counts first, then the whole path."""
-    last = nearest(wrong.rpartition(".")[2], sorted({_last(one) for one in allowed}))
+    last = nearest(wrong.rpartition(".")[2], sorted({_last(path) for path in allowed}))
     meant = last.removeprefix("; did you mean ").removesuffix("?")
-    paths = [one for one in allowed if meant and _last(one) == meant]
+    paths = [path for path in allowed if meant and _last(path) == meant]
     near = difflib.get_close_matches(wrong, paths, n=1, cutoff=0)
     return f"; did you mean {near[0]}?" if near else ""
 

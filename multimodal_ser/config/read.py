@@ -81,10 +81,10 @@ def applied(
 
     apart: its parts are looked at one by one, and may contradict each other.
     """
-    found, problems = _examined(_set(experiment, values), _How(ran=apart))
-    if problems or found is None:
+    made, problems = _examined(_set(experiment, values), _How(ran=apart))
+    if problems or made is None:
         raise _wrong(source, problems)
-    return found
+    return made
 
 
 def space_of(experiment: Experiment, *, source: str = "config") -> Space:
@@ -116,7 +116,7 @@ def _examined(raw: Mapping[str, Any], how: _How) -> tuple[Experiment | None, lis
     try:
         experiment = Experiment.model_validate(complete)
     except ValidationError as error:
-        return None, problems + [explain((), Experiment, one) for one in error.errors()]
+        return None, problems + [explain((), Experiment, line) for line in error.errors()]
     if not problems and not how.ran:
         problems = list(contradictions(experiment, how.card))
     return experiment, problems
@@ -258,6 +258,6 @@ def _fill(path: str, part: dict[str, Any], options_of: OptionsOf, allow_code: bo
     try:
         checked = schema.model_validate(options)
     except ValidationError as error:
-        return [explain((path,), schema, one, ours - {"name"}) for one in error.errors()]
+        return [explain((path,), schema, line, ours - {"name"}) for line in error.errors()]
     part.update(checked.model_dump(mode="json"))
     return []

@@ -46,12 +46,12 @@ def own(experiment: Experiment) -> dict[str, Any]:
         f"encoders.{name}": ("encoders", encoder) for name, encoder in experiment.encoders.items()
     }
     parts |= {"fusion": ("fusion", experiment.fusion), "learner": ("learners", experiment.learner)}
-    found: dict[str, Any] = {}
+    section: dict[str, Any] = {}
     for place, (kind, part) in parts.items():
         component = registry.find(kind, part.name) if part else None
         space = component.search_space() if component else {}
-        found |= {f"{place}.{key}": what for key, what in space.items()}
-    return found
+        section |= {f"{place}.{key}": what for key, what in space.items()}
+    return section
 
 
 def examine(
@@ -77,11 +77,11 @@ def examine(
 
 def _unknown(space: Space, experiment: Experiment) -> Iterator[tuple[str, str]]:
     """Name → what is wrong, of each that has no place in the config."""
-    known = dict(places(experiment.resolved() | {"search": {}}))
+    plain = dict(places(experiment.resolved() | {"search": {}}))
     for parameter in space.parameters:
         key = component_of(parameter.key) or parameter.key
-        if parameter.when is None and not _is_there(key, known):
-            yield parameter.name, f"unknown key{nearest_path(key, list(known))}"
+        if parameter.when is None and not _is_there(key, plain):
+            yield parameter.name, f"unknown key{nearest_path(key, list(plain))}"
 
 
 def _without(space: Space, names: Mapping[str, Any]) -> Space:
@@ -91,22 +91,22 @@ def _without(space: Space, names: Mapping[str, Any]) -> Space:
     return replace(space, parameters=tuple(kept))
 
 
-def _is_there(key: str, known: Mapping[str, Any]) -> bool:
+def _is_there(key: str, plain: Mapping[str, Any]) -> bool:
     """Or below a single value, where a section may stand as well (`outputs.label.head`)."""
     above = key
-    while above and above not in known:
+    while above and above not in plain:
         above = above.rpartition(".")[0]
-    return above == key or not isinstance(known.get(above, {}), dict | list)
+    return above == key or not isinstance(plain.get(above, {}), dict | list)
 
 
 def _right_part(corner: Assignment, attempt: Attempt) -> _Corner:
     """Wrong values are left out until the rest is right, so that none hides another."""
     left, problems = corner, []
     while True:
-        experiment, found = attempt(left)
-        if not found or not left:
+        experiment, lines = attempt(left)
+        if not lines or not left:
             return _Corner(left, experiment, problems)
-        wrong = {line: key for line in found for key in left if _is_about(line, key)}
+        wrong = {line: key for line in lines for key in left if _is_about(line, key)}
         if wrong:
             problems += [
                 f"search.{_called(key, left)}{line.removeprefix(key)}"
@@ -114,7 +114,7 @@ def _right_part(corner: Assignment, attempt: Attempt) -> _Corner:
             ]
             guilty = {*wrong.values()}
         else:
-            causes = {line: _causes(line, left, attempt) for line in found}
+            causes = {line: _causes(line, left, attempt) for line in lines}
             problems += [
                 f"search ({', '.join(f'{key}: {left[key]}' for key in keys)}): {line}"
                 for line, keys in causes.items()
@@ -139,7 +139,9 @@ def _less(values: Assignment, key: str) -> Assignment:
     """Without a key; a branch takes its options along."""
     place = component_of(key)
     below = f"{place}." if place else f"{key}."
-    return {one: value for one, value in values.items() if one != key and not one.startswith(below)}
+    return {
+        name: value for name, value in values.items() if name != key and not name.startswith(below)
+    }
 
 
 def _called(key: str, values: Assignment) -> str:

@@ -76,7 +76,7 @@ class _Limits(BaseModel):
             yield from self._beside(self.step)
 
     def _beside(self, step: float) -> Iterator[str]:
-        low, high, each = (Decimal(str(one)) for one in (self.low, self.high, step))
+        low, high, each = (Decimal(str(number)) for number in (self.low, self.high, step))
         steps = (high - low) // each
         if low + steps * each != high:
             ends = [str(low + count * each) for count in (steps, steps + 1) if count]
@@ -155,8 +155,8 @@ class _Reading:
         elif isinstance(what, Mapping) and {"low", "high"} & set(what):
             domain = self._range(name, what)
         elif isinstance(what, Mapping) and what:
-            for inner, one in what.items():
-                self._option(f"{name}.{inner}", f"{key}.{inner}", one, when, inside)
+            for inner, option in what.items():
+                self._option(f"{name}.{inner}", f"{key}.{inner}", option, when, inside)
             return
         elif inside is not None:
             if self._is_new(name):
@@ -186,7 +186,7 @@ class _Reading:
             limits = _Limits.model_validate(what)
         except ValidationError as error:
             above = ("search", name)
-            self.problems += [explain(above, _Limits, one) for one in error.errors()]
+            self.problems += [explain(above, _Limits, error_line) for error_line in error.errors()]
             return None
         problems = [*limits.problems()]
         for problem in problems:

@@ -87,9 +87,9 @@ def content_hash(samples: np.ndarray, rate: int) -> str:
 
 def _refuse_truncated(sound: soundfile.SoundFile, path: Path | None) -> None:
     """libsndfile mends the header of a cut WAV, AIFF or AU and says so in its log only."""
-    found = re.search(_CUT, sound.extra_info, re.MULTILINE)
-    if found and int(found[2]) < int(found[1]) < _STREAMED:
-        raise DataError(f"{path} is truncated: {found[2]} of {found[1]} bytes")
+    sizes = re.search(_CUT, sound.extra_info, re.MULTILINE)
+    if sizes and int(sizes[2]) < int(sizes[1]) < _STREAMED:
+        raise DataError(f"{path} is truncated: {sizes[2]} of {sizes[1]} bytes")
     if sound.frames >= _UNKNOWN:
         raise DataError(f"{path} does not say how long it is; write it anew, not through a pipe")
 

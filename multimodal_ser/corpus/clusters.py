@@ -20,9 +20,9 @@ def clusters(table: pd.DataFrame) -> np.ndarray:
     rows, nodes = [], []
     offset = count
     for codes in (speaker, group):
-        known = np.flatnonzero(codes >= 0)
-        rows.append(known)
-        nodes.append(codes[known] + offset)
+        named = np.flatnonzero(codes >= 0)
+        rows.append(named)
+        nodes.append(codes[named] + offset)
         offset += int(codes.max(initial=-1)) + 1
     ends = (np.concatenate(rows), np.concatenate(nodes))
     graph = coo_array((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(offset, offset))
@@ -33,8 +33,8 @@ def cluster_names(table: pd.DataFrame) -> np.ndarray:
     """`[N]` of str: each cluster by its first speaker, group or id, numbered if that is taken."""
     numbers = clusters(table)
     _, first = np.unique(numbers, return_index=True)
-    known = table["speaker"].fillna(table["group"]).fillna(table["id"])
-    names = known.iloc[first].reset_index(drop=True)
+    filled = table["speaker"].fillna(table["group"]).fillna(table["id"])
+    names = filled.iloc[first].reset_index(drop=True)
     turn = names.groupby(names).cumcount()
     names = names.where(turn == 0, names + "#" + (turn + 1).astype("str"))
     return names.to_numpy()[numbers]
@@ -58,13 +58,13 @@ def deal(cluster: np.ndarray, labels: np.ndarray, shares: np.ndarray, seed: int)
     dealt = np.empty(len(counts), dtype=np.int64)
     closed = shares == 0
     empty = int((~closed).sum())
-    for position, one in enumerate(order):
-        gain = ((counts[one] ** 2 + 2 * counts[one] * (have - wished)) * weight).sum(1)
+    for position, group in enumerate(order):
+        gain = ((counts[group] ** 2 + 2 * counts[group] * (have - wished)) * weight).sum(1)
         gain = np.where(closed, np.inf, gain)
         if len(order) - position <= empty:
             gain = np.where(have.any(1), np.inf, gain)
         part = int(gain.argmin())
         empty -= not have[part].any()
-        have[part] += counts[one]
-        dealt[one] = part
+        have[part] += counts[group]
+        dealt[group] = part
     return dealt[cluster]

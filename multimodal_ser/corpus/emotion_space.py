@@ -48,14 +48,16 @@ def to_space(labels: Sequence[str | None]) -> np.ndarray:
     """`[N, 3]` in the order of DIMENSIONS, NaN without a label; DataError for a word without a
     point.
     """
-    known = {label: POINTS.get(_word(label)) for label in dict.fromkeys(labels) if pd.notna(label)}
-    strange = sorted(label for label, point in known.items() if point is None)
+    point_of = {
+        label: POINTS.get(_word(label)) for label in dict.fromkeys(labels) if pd.notna(label)
+    }
+    strange = sorted(label for label, point in point_of.items() if point is None)
     if strange:
         raise DataError(
             f"labels without a point in the space: {', '.join(strange)}; rename or drop them "
             f"(labels.rename, labels.drop). There are points for {', '.join(POINTS)}"
         )
-    rows = [known[label] if pd.notna(label) else (np.nan,) * 3 for label in labels]
+    rows = [point_of[label] if pd.notna(label) else (np.nan,) * 3 for label in labels]
     return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
 
@@ -83,8 +85,8 @@ def round_trip(
     what the table keeps of a corpus that has labels and ratings of the same utterances.
     """
     labels = sorted(set(truth))
-    found = pd.crosstab(pd.Series(truth), pd.Series(nearest(values, labels, scale=scale)))
-    whole = found.reindex(index=labels, columns=labels, fill_value=0)
+    counts = pd.crosstab(pd.Series(truth), pd.Series(nearest(values, labels, scale=scale)))
+    whole = counts.reindex(index=labels, columns=labels, fill_value=0)
     return whole.rename_axis(index="label", columns="nearest")
 
 

@@ -58,8 +58,8 @@ class Known:
         )
 
 
-def _fact(what: str, found: str) -> str:
-    return f"{what} not known" if found == _UNKNOWN else found
+def _fact(what: str, value: str) -> str:
+    return f"{what} not known" if value == _UNKNOWN else value
 
 
 def _wrapped(fact: str) -> list[str]:
@@ -83,7 +83,7 @@ def table() -> dict[str, Known]:
 def find(name: str) -> Known | None:
     """The corpus of that name, whatever its case, hyphens and blanks: `EMO-DB` is `emodb`."""
     wanted = _bare(name)
-    return next((one for one in table().values() if wanted in one.spellings), None)
+    return next((entry for entry in table().values() if wanted in entry.spellings), None)
 
 
 def _bare(name: str) -> str:

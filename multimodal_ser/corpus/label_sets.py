@@ -51,8 +51,8 @@ def matrix(cells: pd.Series, classes: Sequence[str], mark: str = MARK) -> np.nda
 
 def strangers(cells: pd.Series, classes: Sequence[str], mark: str = MARK) -> pd.Series:
     """The cells that hold something else than labels among the classes."""
-    known = set(classes)
-    odd = [pd.notna(cell) and not known.issuperset(parsed(str(cell), mark)) for cell in cells]
+    allowed = set(classes)
+    odd = [pd.notna(cell) and not allowed.issuperset(parsed(str(cell), mark)) for cell in cells]
     return cells[np.array(odd, dtype=bool)]
 
 
@@ -60,4 +60,6 @@ def rarest(cells: pd.Series, mark: str = MARK) -> pd.Series:
     """One label of each set, the rarest over all rows: what a split is stratified by."""
     names = cells.map(lambda cell: parsed(str(cell), mark) or [NONE], na_action="ignore")
     counts = names.dropna().explode().value_counts()
-    return names.map(lambda some: min(some, key=lambda one: (counts[one], one)), na_action="ignore")
+    return names.map(
+        lambda labels: min(labels, key=lambda name: (counts[name], name)), na_action="ignore"
+    )

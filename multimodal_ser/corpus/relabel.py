@@ -83,7 +83,7 @@ def canonical(label: str) -> str:
 
 
 def _refuse_unknown(corpus: Corpus, named: Sequence[str]) -> None:
-    found = sorted(set(corpus.table["label"].dropna()) | set(corpus.labels))
-    unknown = sorted(set(named) - set(found))
+    labels = sorted(set(corpus.table["label"].dropna()) | set(corpus.labels))
+    unknown = sorted(set(named) - set(labels))
     if unknown:
-        raise DataError(f"labels: the corpus has no {unknown} (it has {', '.join(found)})")
+        raise DataError(f"labels: the corpus has no {unknown} (it has {', '.join(labels)})")

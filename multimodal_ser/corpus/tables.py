@@ -69,14 +69,18 @@ def renamed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
 
 def recoded(table: pd.DataFrame, column: str, codes: Mapping[str, str], path: Path) -> pd.Series:
     """Their codes as our words, missing ones still missing; DataError for a code not known."""
-    found = stripped(table[column])
-    unknown = found[found.notna() & ~found.isin(list(codes))].value_counts().sort_index()
+    codes_found = stripped(table[column])
+    unknown = (
+        codes_found[codes_found.notna() & ~codes_found.isin(list(codes))]
+        .value_counts()
+        .sort_index()
+    )
     if len(unknown):
         counts = [f"'{code}' in {count} rows" for code, count in unknown.items()]
         raise DataError(
             listed(counts, f"values of '{column}' of {path} are not among {', '.join(codes)}")
         )
-    return found.map(codes)
+    return codes_found.map(codes)
 
 
 def stripped(column: pd.Series) -> pd.Series:
@@ -90,20 +94,20 @@ def seconds(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
     numbers = pd.to_numeric(table[column], errors="coerce")
     bad = table[column][numbers.isna() & table[column].notna()]
     if len(bad):
-        raise DataError(listed([repr(one) for one in bad], f"'{column}' of {path} are no times"))
+        raise DataError(listed([repr(cell) for cell in bad], f"'{column}' of {path} are no times"))
     return numbers / 1000
 
 
 def numbers(column: pd.Series, ids: pd.Series, path: Path, low: float, high: float) -> pd.Series:
     """Numbers from low to high, missing ones still missing; a comma may be decimal."""
     cells = stripped(column)
-    found = pd.to_numeric(cells.str.replace(",", "."), errors="coerce").astype("float64")
-    wrong = cells.notna() & ~found.between(low, high)
+    values = pd.to_numeric(cells.str.replace(",", "."), errors="coerce").astype("float64")
+    wrong = cells.notna() & ~values.between(low, high)
     if wrong.any():
-        rows = [f"{one}: {cell}" for one, cell in zip(ids[wrong], cells[wrong], strict=True)]
+        rows = [f"{id_}: {cell}" for id_, cell in zip(ids[wrong], cells[wrong], strict=True)]
         what = f"values of '{column.name}' of {path} are no numbers from {low:g} to {high:g}"
         raise DataError(listed(rows, what))
-    return found
+    return values
 
 
 def vote_columns(ballots: pd.DataFrame, ids: pd.Series, labels: Sequence[str]) -> pd.DataFrame:
@@ -125,12 +129,14 @@ def sounds(folder: Path, endings: Collection[str], home: str) -> list[str]:
         for top, _, names in os.walk(folder, followlinks=True, onerror=_refuse)
         for name in names
     ]
-    known = [path for path in paths if path.suffix.lower() in endings]
-    odd = [repr(os.fsencode(path)) for path in known if not _is_text(str(path))]
+    audio_files = [path for path in paths if path.suffix.lower() in endings]
+    odd = [repr(os.fsencode(path)) for path in audio_files if not _is_text(str(path))]
     if odd:
         raise DataError(listed(odd, f"names of files under {folder} are not UTF-8; rename them"))
     shown = sorted(
-        path.as_posix() for path in known if not any(part.startswith(".") for part in path.parts)
+        path.as_posix()
+        for path in audio_files
+        if not any(part.startswith(".") for part in path.parts)
     )
     if not shown:
         kinds = sorted({path.suffix or path.name for path in paths}) or "nothing"
@@ -144,11 +150,11 @@ def named(folder: Path, pattern: re.Pattern[str], form: str, home: str) -> Itera
     DataError for those that are not named in that form.
     """
     paths = sounds(folder, (".flac", ".wav"), home)
-    found = [pattern.fullmatch(path) for path in paths]
-    unclear = [path for path, match in zip(paths, found, strict=True) if match is None]
+    matches = [pattern.fullmatch(path) for path in paths]
+    unclear = [path for path, match in zip(paths, matches, strict=True) if match is None]
     if unclear:
         raise DataError(listed(unclear, f"files under {folder} are not named {form}"))
-    return (match for match in found if match)
+    return (match for match in matches if match)
 
 
 def _is_text(name: str) -> bool:
@@ -227,7 +233,7 @@ def _lines(path: Path) -> pd.DataFrame:
         if line.strip():
             rows.append(_object(line, number))
     table = pd.DataFrame(rows, dtype=object)
-    words = [name for name in table if all(isinstance(one, str) for one in table[name].dropna())]
+    words = [name for name in table if all(isinstance(cell, str) for cell in table[name].dropna())]
     return table.astype(dict.fromkeys(words, "str"))
 
 

@@ -58,9 +58,9 @@ def of_labels(name: str, truth: np.ndarray, classes: Sequence[str]) -> Target:
     A row of which only some labels are known is learned from, and not scored.
     """
     whole = np.asarray(~np.isnan(truth).any(axis=1))
-    sets, found = np.unique(truth[whole] == 1, axis=0, return_inverse=True)
+    sets, set_of_row = np.unique(truth[whole] == 1, axis=0, return_inverse=True)
     codes = np.full(len(truth), -1)
-    codes[whole] = found.ravel()
+    codes[whole] = set_of_row.ravel()
     cells = pd.Series(label_sets.written(truth == 1, classes), dtype="str")
     written = cells.mask(pd.Series(~whole))
     learned = truth.astype(np.float32)
@@ -69,10 +69,10 @@ def of_labels(name: str, truth: np.ndarray, classes: Sequence[str]) -> Target:
 
 def of_numbers(name: str, numbers: pd.Series) -> Target:
     """A target of numbers, NaN where unknown."""
-    found = numbers.to_numpy(dtype=np.float64)
+    values = numbers.to_numpy(dtype=np.float64)
     written = numbers.map("{:.8g}".format, na_action="ignore").astype("str")
-    codes = np.full(len(found), -1)
-    return Target(name, (), codes, found[:, None].astype(np.float32), written)
+    codes = np.full(len(values), -1)
+    return Target(name, (), codes, values[:, None].astype(np.float32), written)
 
 
 def _target(name: str, spec: TargetSpec, corpus: Corpus) -> Target:
@@ -95,10 +95,10 @@ def _target(name: str, spec: TargetSpec, corpus: Corpus) -> Target:
 
 def _column(name: str, column: str, corpus: Corpus) -> pd.Series:
     if column not in corpus.table.columns:
-        known = [*map(str, corpus.table.columns)]
+        columns = [*map(str, corpus.table.columns)]
         raise DataError(
-            f"outputs.{name}: the corpus has no column '{column}'{nearest(column, known)} "
-            f"(it has {', '.join(known)})"
+            f"outputs.{name}: the corpus has no column '{column}'{nearest(column, columns)} "
+            f"(it has {', '.join(columns)})"
         )
     return corpus.table[column]
 
@@ -141,8 +141,8 @@ def _sets(name: str, spec: TargetSpec, corpus: Corpus) -> tuple[np.ndarray, Sequ
     moved = column == "label" and _SETS in corpus.table
     cells = _column(name, _SETS if moved else column, corpus).astype("str").str.strip()
     cells = cells.mask(cells == "")
-    found = {one for cell in cells.dropna() for one in label_sets.parsed(cell, mark)}
-    classes = spec.classes or sorted(found)
+    labels = {one for cell in cells.dropna() for one in label_sets.parsed(cell, mark)}
+    classes = spec.classes or sorted(labels)
     allowed = [one for one in classes if label_sets.can_stand(one)]
     odd = label_sets.strangers(cells, allowed, mark)
     if len(odd):
@@ -170,12 +170,12 @@ def _voted(name: str, spec: TargetSpec, table: pd.DataFrame) -> tuple[np.ndarray
     """True is a label with its share of all votes of the row, those for no class among them."""
     columns = [column for column in map(str, table) if column.startswith("votes:")]
     classes = spec.classes or [column.removeprefix("votes:") for column in columns]
-    absent = [one for one in classes if f"votes:{one}" not in columns]
+    absent = [label for label in classes if f"votes:{label}" not in columns]
     if absent or len(classes) < 2:
-        wanted = ", ".join(f"votes:{one}" for one in absent) or "votes:<label>"
+        wanted = ", ".join(f"votes:{label}" for label in absent) or "votes:<label>"
         raise DataError(f"outputs.{name}.votes: the corpus has no columns {wanted}")
     total = table[columns].fillna(0).sum(axis=1).to_numpy(dtype=float)[:, None]
-    votes = table[[f"votes:{one}" for one in classes]].fillna(0).to_numpy(dtype=float)
+    votes = table[[f"votes:{label}" for label in classes]].fillna(0).to_numpy(dtype=float)
     shares = np.divide(votes, total, out=np.full_like(votes, np.nan), where=total > 0)
     return np.where(np.isnan(shares), np.nan, shares >= (spec.votes or 0)), classes
 

@@ -26,8 +26,8 @@ _MAY_LEAVE = r"^[/\\]|:|\.\."  # without one of these a path is relative and nev
 
 def complete(table: pd.DataFrame, *, corpus: str, language: str | None) -> pd.DataFrame:
     """Every known column, of its type, blank text as missing."""
-    found = [str(column) for column in table.columns]
-    _check_names(found)
+    columns = [str(column) for column in table.columns]
+    _check_names(columns)
     table = table.copy()
     for column in TEXT_COLUMNS:
         table[column] = _as_text(table[column]) if column in table.columns else _blank(table)
@@ -36,7 +36,7 @@ def complete(table: pd.DataFrame, *, corpus: str, language: str | None) -> pd.Da
             table[column] = _as_number(table, column)
         else:
             table[column] = np.nan
-    for column in found:
+    for column in columns:
         if column.startswith("votes:"):
             table[column] = _as_number(table, column)
             if (table[column] < 0).any():
@@ -45,32 +45,32 @@ def complete(table: pd.DataFrame, *, corpus: str, language: str | None) -> pd.Da
     table["corpus"] = table["corpus"].fillna(corpus)
     if language:
         table["language"] = table["language"].fillna(language)
-    _check_content(table, found)
+    _check_content(table, columns)
     table["text_source"] = table["text_source"].mask(
         table["text_source"].isna() & table["text"].notna(), "reference"
     )
     return table
 
 
-def _check_names(found: Sequence[str]) -> None:
+def _check_names(columns: Sequence[str]) -> None:
     """No name twice, and none that is nearly one of ours while that is absent."""
-    twice = sorted({name for name in found if found.count(name) > 1})
+    twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise DataError(f"columns appear twice: {', '.join(twice)}")
-    absent = [column for column in COLUMNS if column not in found]
-    for column in set(found) - set(COLUMNS):
+    absent = [column for column in COLUMNS if column not in columns]
+    for column in set(columns) - set(COLUMNS):
         near = difflib.get_close_matches(column.lower(), absent, n=1, cutoff=0.8)
         if near and not column.lower().startswith((f"{near[0]}_", f"{near[0]}:")):
             raise DataError(
                 f"column '{column}' looks like '{near[0]}', which is absent; rename it with "
-                f"columns: {{{near[0]}: {column}}} (columns found: {', '.join(found)})"
+                f"columns: {{{near[0]}: {column}}} (columns found: {', '.join(columns)})"
             )
 
 
-def _check_content(table: pd.DataFrame, found: Sequence[str]) -> None:
+def _check_content(table: pd.DataFrame, columns: Sequence[str]) -> None:
     bare = table["audio"].isna() & table["text"].isna()
     if bare.all():
-        raise DataError(f"no row has audio or text (columns found: {', '.join(found)})")
+        raise DataError(f"no row has audio or text (columns found: {', '.join(columns)})")
     _check_ids(table)
     if bare.any():
         raise DataError(
@@ -85,7 +85,7 @@ def _blank(table: pd.DataFrame) -> pd.Series:
 def _as_text(column: pd.Series) -> pd.Series:
     strings = isinstance(column.dtype, pd.StringDtype)  # hold nothing else, however many they are
     several = list | dict | tuple | np.ndarray
-    odd = [] if strings else [one for one in column if isinstance(one, several)]
+    odd = [] if strings else [cell for cell in column if isinstance(cell, several)]
     if odd:
         raise DataError(f"'{column.name}' holds {odd[0]!r}, where one value is expected")
     text = _words(column).str.strip()
@@ -119,7 +119,7 @@ def _check_ids(table: pd.DataFrame) -> None:
         raise DataError(listed(rows, "rows have no id"))
     twice = table["id"][table["id"].duplicated()].unique()
     if len(twice):
-        raise DataError(listed([f"'{one}'" for one in twice], "ids appear more than once"))
+        raise DataError(listed([f"'{id_}'" for id_ in twice], "ids appear more than once"))
 
 
 def check_times(table: pd.DataFrame) -> None:

@@ -35,21 +35,21 @@ def cases(
             raise DataError(f"{side} and voice were not asked about the same utterances")
         found = found.assign(**{name: heads[side][name] for name in (side, f"{side} p")})
     least = found[["voice p", "words p"]].min(axis=1)
-    one = np.where(found["voice"] == found["words"], "agree", "disagree")
-    found["case"] = np.where(least >= sure, one, "unsure")
+    agreement = np.where(found["voice"] == found["words"], "agree", "disagree")
+    found["case"] = np.where(least >= sure, agreement, "unsure")
     order = found.assign(least=least).sort_values(["least", "id"], ascending=[False, True]).index
     return found.loc[order].reset_index(drop=True)
 
 
-def summary(found: pd.DataFrame) -> pd.DataFrame:
+def summary(table: pd.DataFrame) -> pd.DataFrame:
     """A row a case: its utterances, and the share of them (of known truth) that each side and
     neither of voice and words has right; NaN where there are none.
     """
-    known = found[found["truth"].notna()]
-    right = pd.DataFrame({side: known[side] == known["truth"] for side in SIDES})
+    with_truth = table[table["truth"].notna()]
+    right = pd.DataFrame({side: with_truth[side] == with_truth["truth"] for side in SIDES})
     right["neither"] = ~(right["voice"] | right["words"])
-    shares = right.groupby(known["case"]).mean().reindex(CASES)
-    counts = found["case"].value_counts().reindex(CASES, fill_value=0)
+    shares = right.groupby(with_truth["case"]).mean().reindex(CASES)
+    counts = table["case"].value_counts().reindex(CASES, fill_value=0)
     return shares.astype(float).assign(utterances=counts)[["utterances", *SIDES, "neither"]]
 
 

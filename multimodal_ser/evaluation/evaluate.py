@@ -32,10 +32,10 @@ _FLAT = 0.1  # of the spread of the truth
 
 def score_of(predictions: pd.DataFrame, metric: str) -> statistics.Score:
     """A metric as a score of the tallies of such predictions."""
-    found = metrics.find(metric)
+    function = metrics.find(metric)
     if kind_of(predictions) != "classes":
-        return found
-    return statistics.of_confusions(found, len(classes_of(predictions)))
+        return function
+    return statistics.of_confusions(function, len(classes_of(predictions)))
 
 
 def tallies(predictions: pd.DataFrame) -> np.ndarray:
@@ -123,13 +123,13 @@ def measure(
 
     chosen: target → its metrics.
     """
-    found = {
+    by_target = {
         name: evaluate(predictions[predictions["target"] == name], names, breakdown)
         for name, names in chosen.items()
     }
-    first = found.pop(next(iter(chosen)))
+    first = by_target.pop(next(iter(chosen)))
     for part, own in first.items():
-        own["others"] = {name: one[part] for name, one in found.items() if part in one}
+        own["others"] = {name: parts[part] for name, parts in by_target.items() if part in parts}
     return first
 
 
@@ -229,11 +229,11 @@ def _per_value(
     rows: pd.DataFrame, values: pd.Series, chosen: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Accuracy (of classes) first, then the chosen metrics, for each value of a column."""
-    found = {}
+    numbers = {}
     first = ["accuracy"] if kind_of(rows) == "classes" else []
     names = [*first, *(name for name in chosen if name not in first)]
     for value, some in rows.groupby(values.fillna("unknown").to_numpy(), sort=True):
-        told = some["truth"].notna().any()
-        scored = {name: _values(some, name)["mean"] for name in names} if told else {}
-        found[str(value)] = {"utterances": int(some["id"].nunique()), **scored}
-    return found
+        has_truth = some["truth"].notna().any()
+        scored = {name: _values(some, name)["mean"] for name in names} if has_truth else {}
+        numbers[str(value)] = {"utterances": int(some["id"].nunique()), **scored}
+    return numbers

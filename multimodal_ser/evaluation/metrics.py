@@ -81,15 +81,15 @@ def agreements(truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
 
 def label_macro_f1(sums: np.ndarray) -> np.ndarray:
     """The mean F1 over the labels in the truth or predicted."""
-    _, true, said = _by_label(sums)
-    seen = (true + said) > 0
+    _, true, predicted = _by_label(sums)
+    seen = (true + predicted) > 0
     return _ratio((label_f1(sums) * seen).sum(-1), seen.sum(-1))
 
 
 def label_micro_f1(sums: np.ndarray) -> np.ndarray:
     """F1 over all pairs of an utterance and a label."""
-    right, true, said = _by_label(sums)
-    return _ratio(2 * right.sum(-1), true.sum(-1) + said.sum(-1))
+    right, true, predicted = _by_label(sums)
+    return _ratio(2 * right.sum(-1), true.sum(-1) + predicted.sum(-1))
 
 
 def subset_accuracy(sums: np.ndarray) -> np.ndarray:
@@ -99,8 +99,8 @@ def subset_accuracy(sums: np.ndarray) -> np.ndarray:
 
 def label_f1(sums: np.ndarray) -> np.ndarray:
     """`[…, C]`: 2 · right / (true + predicted)."""
-    right, true, said = _by_label(sums)
-    return _ratio(2 * right, true + said)
+    right, true, predicted = _by_label(sums)
+    return _ratio(2 * right, true + predicted)
 
 
 def label_recall(sums: np.ndarray) -> np.ndarray:
@@ -111,8 +111,8 @@ def label_recall(sums: np.ndarray) -> np.ndarray:
 
 def label_precision(sums: np.ndarray) -> np.ndarray:
     """`[…, C]`; 0 where the label is never predicted."""
-    right, _, said = _by_label(sums)
-    return _ratio(right, said)
+    right, _, predicted = _by_label(sums)
+    return _ratio(right, predicted)
 
 
 def label_support(sums: np.ndarray) -> np.ndarray:
@@ -126,9 +126,14 @@ def best_thresholds(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
     truth `[N, C]` of 1, 0 and NaN (not known), scores `[N, C]`. Of those that are equally good the
     one nearest to 0.5, which also stands where a label is never true.
     """
-    known = ~np.isnan(truth)
-    pairs = zip(truth.T, scores.T, known.T, strict=True)
-    return np.array([_best_threshold(one[rows] == 1, said[rows]) for one, said, rows in pairs])
+    is_known = ~np.isnan(truth)
+    pairs = zip(truth.T, scores.T, is_known.T, strict=True)
+    return np.array(
+        [
+            _best_threshold(truth_of_label[rows] == 1, scores_of_label[rows])
+            for truth_of_label, scores_of_label, rows in pairs
+        ]
+    )
 
 
 def moments(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -203,8 +208,8 @@ def find(name: str) -> Callable[..., Any]:
 def _by_label(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Right, true, predicted: `[…, C]` each."""
     count = (sums.shape[-1] - 2) // 3
-    right, true, said = (sums[..., 2 + at * count :][..., :count] for at in range(3))
-    return right, true, said
+    right, true, predicted = (sums[..., 2 + at * count :][..., :count] for at in range(3))
+    return right, true, predicted
 
 
 def _best_threshold(true: np.ndarray, scores: np.ndarray) -> float:
@@ -240,10 +245,10 @@ def _centred(sums: np.ndarray) -> tuple[np.ndarray, ...]:
 
     A variance below the rounding of its moments is 0: a constant does not vary by noise.
     """
-    one, two, squares, others, product = (
+    mean, other_mean, squares, others, product = (
         _ratio(sums[..., place], sums[..., 0]) for place in range(1, 6)
     )
-    spread = np.where(squares - one**2 > 1e-12 * squares, squares - one**2, 0.0)
-    other = np.where(others - two**2 > 1e-12 * others, others - two**2, 0.0)
-    covariance = np.where((spread > 0) & (other > 0), product - one * two, 0.0)
-    return one, two, spread, other, covariance
+    spread = np.where(squares - mean**2 > 1e-12 * squares, squares - mean**2, 0.0)
+    other = np.where(others - other_mean**2 > 1e-12 * others, others - other_mean**2, 0.0)
+    covariance = np.where((spread > 0) & (other > 0), product - mean * other_mean, 0.0)
+    return mean, other_mean, spread, other, covariance

@@ -85,7 +85,7 @@ def codes(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     if len(odd):
         raise DataError(f"the truth holds {list(odd)}, which are not among {', '.join(classes)}")
     truth = pd.Categorical(predictions["truth"], classes).codes.astype(np.int64)
-    return truth, predictions[[SCORE + one for one in classes]].to_numpy().argmax(1)
+    return truth, predictions[[SCORE + name for name in classes]].to_numpy().argmax(1)
 
 
 def sets(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

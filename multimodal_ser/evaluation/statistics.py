@@ -122,11 +122,11 @@ def swap_test(
     return (1 + hits) / (1 + draws)
 
 
-def _influence(one: np.ndarray, other: np.ndarray, score: Score) -> np.ndarray:
+def _influence(first: np.ndarray, second: np.ndarray, score: Score) -> np.ndarray:
     """`[K]` with the gap as its sum: what each cluster adds to it."""
-    whole, whole_other = (model.sum(1, keepdims=True) for model in (one, other))
+    whole, whole_other = (model.sum(1, keepdims=True) for model in (first, second))
     gap = (score(whole) - score(whole_other)).mean()
-    exchanged = score(whole - one + other) - score(whole_other - other + one)
+    exchanged = score(whole - first + second) - score(whole_other - second + first)
     added = (gap - exchanged.mean(0)) / 2
     return added + (gap - added.sum()) / len(added)
 
@@ -201,14 +201,14 @@ def smallest_detectable(
     if len(sizes) > _SIMULATED:
         some = np.random.default_rng(seed).choice(sizes, _SIMULATED, replace=False).tolist()
         options = {"power": power, "level": level, "simulations": simulations, "seed": seed}
-        found = smallest_detectable(some, accuracy=accuracy, correlation=correlation, **options)
-        return found * float(np.sqrt(_SIMULATED / len(sizes)))
+        gap = smallest_detectable(some, accuracy=accuracy, correlation=correlation, **options)
+        return gap * float(np.sqrt(_SIMULATED / len(sizes)))
     steps = np.arange(0.01, 1 - accuracy + 1e-9, 0.01)
     low, high = 0, len(steps)
     while low < high:
         middle = (low + high) // 2
-        found = _power(sizes, accuracy, steps[middle], correlation, level, simulations, seed)
-        low, high = (low, middle) if found >= power else (middle + 1, high)
+        gap = _power(sizes, accuracy, steps[middle], correlation, level, simulations, seed)
+        low, high = (low, middle) if gap >= power else (middle + 1, high)
     return float(steps[low]) if low < len(steps) else float("inf")
 
 
@@ -223,13 +223,13 @@ def _power(
 ) -> float:
     """The share of simulated studies in which the swap test finds the gap."""
     generator = np.random.default_rng(seed)
-    found = 0
+    rejected = 0
     for _ in range(simulations):
-        one = _simulated(sizes, accuracy, correlation, generator)
+        first = _simulated(sizes, accuracy, correlation, generator)
         other = _simulated(sizes, min(accuracy + gap, 1.0), correlation, generator)
-        p = swap_test(one, other, lambda sums: sums[..., 0] / sums[..., 1], draws=499, seed=1)
-        found += p < level
-    return found / simulations
+        p = swap_test(first, other, lambda sums: sums[..., 0] / sums[..., 1], draws=499, seed=1)
+        rejected += p < level
+    return rejected / simulations
 
 
 def _simulated(

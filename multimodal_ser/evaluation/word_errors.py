@@ -30,7 +30,9 @@ def words(text: str) -> list[str]:
     """
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
     kept = {mark.start() for mark in _IN_NUMBER.finditer(folded)}
-    plain = (one if place in kept else _letter(one) for place, one in enumerate(folded))
+    plain = (
+        character if place in kept else _letter(character) for place, character in enumerate(folded)
+    )
     return "".join(plain).split()
 
 
@@ -43,7 +45,7 @@ def characters(text: str) -> list[str]:
     return list(" ".join(words(text)))
 
 
-def errors(reference: Sequence[str], said: Sequence[str]) -> tuple[int, int, int]:
+def errors(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, int, int]:
     """Substitutions, deletions, insertions of the shortest way from the reference to what is said.
 
     Of equally short ways it is one with the fewest substitutions, hence the most units right; this
@@ -55,10 +57,10 @@ def errors(reference: Sequence[str], said: Sequence[str]) -> tuple[int, int, int
     """
     # One integer holds both aims: an error costs `unit`, a substitution one more, and the
     # substitutions together stay below a unit.
-    unit = min(len(reference), len(said)) + 1
-    count, substitutions = divmod(_cheapest(reference, said, unit), unit)
-    deletions = (count - substitutions + len(reference) - len(said)) // 2
-    return substitutions, deletions, deletions - len(reference) + len(said)
+    unit = min(len(reference), len(hypothesis)) + 1
+    count, substitutions = divmod(_cheapest(reference, hypothesis, unit), unit)
+    deletions = (count - substitutions + len(reference) - len(hypothesis)) // 2
+    return substitutions, deletions, deletions - len(reference) + len(hypothesis)
 
 
 def tally(reference: str, said: str, unit: Literal["words", "characters"]) -> np.ndarray:
@@ -79,26 +81,28 @@ def rate(sums: np.ndarray) -> np.ndarray | float:
     return np.divide(sums[..., :3].sum(-1), length, out=unknown, where=length > 0)[()]
 
 
-def _letter(one: str) -> str:
+def _letter(character: str) -> str:
     """The character itself if it spells a word, nothing if it is never seen, else a blank."""
-    category = unicodedata.category(one)
+    category = unicodedata.category(character)
     if category[0] in "LMN":
-        return one
+        return character
     return "" if category == "Cf" else " "
 
 
-def _cheapest(reference: Sequence[str], said: Sequence[str], unit: int) -> int:
+def _cheapest(reference: Sequence[str], hypothesis: Sequence[str], unit: int) -> int:
     """The least cost of a way, a row of all prefixes of `said` at a time.
 
     The row holds cost − j · unit at place j. So an insertion is free, and the cheapest series of
     insertions is a running minimum.
     """
-    codes = {one: code for code, one in enumerate(dict.fromkeys(said))}
-    heard = np.array([codes[one] for one in said], dtype=np.int64)
-    row = np.zeros(len(said) + 1, dtype=np.int64)
-    for one in reference:
+    codes = {unit_of_text: code for code, unit_of_text in enumerate(dict.fromkeys(hypothesis))}
+    hypothesis_codes = np.array(
+        [codes[unit_of_text] for unit_of_text in hypothesis], dtype=np.int64
+    )
+    row = np.zeros(len(hypothesis) + 1, dtype=np.int64)
+    for unit_of_text in reference:
         below = row + unit
-        matched = np.where(heard == codes.get(one, -1), -unit, 1)
+        matched = np.where(hypothesis_codes == codes.get(unit_of_text, -1), -unit, 1)
         np.minimum(below[1:], row[:-1] + matched, out=below[1:])
         row = np.minimum.accumulate(below)
-    return int(row[-1]) + len(said) * unit
+    return int(row[-1]) + len(hypothesis) * unit

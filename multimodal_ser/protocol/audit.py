@@ -112,23 +112,23 @@ def audit(
     """
     alike = alike or near_duplicates.begin(table["text"])
     group = table["group"].where(~_copied(table))
-    found = [
+    leaks_so_far = [
         _values("speaker", table["speaker"], table["speaker"], folds),
         _values("group", group, group, folds),
     ]
     remarks = []
     if audio is not None:
         keys = pd.Series(audio, dtype="str").replace("", None)
-        found += [_values("audio", keys, table["id"], folds), _overlaps(table, folds)]
+        leaks_so_far += [_values("audio", keys, table["id"], folds), _overlaps(table, folds)]
         remarks += _one_sound(table, keys)
-    straddles = any(found[:2])
+    straddles = any(leaks_so_far[:2])
     scores = probes(table, folds, target)
     shared = siblings(table, folds, target) if straddles else {}
     ties = tie_range(table, folds, target) if straddles else None
     compared = alike()
     transcript, remark = _transcripts(table, compared.codes, folds, target, reads_text)
     return Audit(
-        leaks=tuple(leak for leak in [*found, transcript] if leak),
+        leaks=tuple(leak for leak in [*leaks_so_far, transcript] if leak),
         remarks=(*remarks, *remark, *_nearly_identical(table, compared, folds)),
         probes=scores,
         allowed=tuple(allow),
@@ -158,7 +158,7 @@ def _leak(kind: str, codes: np.ndarray, rows: np.ndarray, where: str, shown: pd.
 def _overlaps(table: pd.DataFrame, folds: Sequence[Fold]) -> Leak | None:
     pairs, where = leaks.overlapping(table, folds)
     ids = table["id"].to_numpy()
-    shown = tuple(f"{ids[one]} and {ids[two]}" for one, two in pairs[:_EXAMPLES])
+    shown = tuple(f"{ids[first]} and {ids[second]}" for first, second in pairs[:_EXAMPLES])
     return Leak("overlap", len(pairs), where, shown) if where else None
 
 
@@ -195,8 +195,8 @@ def _nearly_identical(table: pd.DataFrame, alike: Alike, folds: Sequence[Fold]) 
         return []
     ids, text = table["id"].to_numpy(), table["text"].to_numpy()
     shown = [
-        f"{ids[one]} “{_short(text[one])}” and {ids[two]} “{_short(text[two])}”"
-        for one, two in pairs[:_EXAMPLES]
+        f"{ids[first]} “{_short(text[first])}” and {ids[second]} “{_short(text[second])}”"
+        for first, second in pairs[:_EXAMPLES]
     ]
     count = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
     more = "; …" if len(pairs) > _EXAMPLES else ""

@@ -24,10 +24,10 @@ def straddling(codes: np.ndarray, folds: Sequence[Fold]) -> tuple[np.ndarray, st
     where: dict[str, None] = {}
     for fold in folds:
         held_by = {name: held(codes[rows], len(straddles)) for name, rows in roles(fold).items()}
-        for one, other in combinations(held_by, 2):
-            shared = held_by[one] & held_by[other]
+        for part, other in combinations(held_by, 2):
+            shared = held_by[part] & held_by[other]
             if shared.any():
-                where[f"{one}/{other}"] = None
+                where[f"{part}/{other}"] = None
                 straddles |= shared
     return straddles[codes], " and ".join(where)
 
@@ -57,35 +57,37 @@ def overlapping(table: pd.DataFrame, folds: Sequence[Fold]) -> tuple[np.ndarray,
         role = np.full(len(table), "", dtype=object)
         for name, rows in roles(fold).items():
             role[rows] = name
-        one, other = role[pairs[:, 0]], role[pairs[:, 1]]
-        apart = (one != other) & (one != "") & (other != "")
+        role_of_first, other = role[pairs[:, 0]], role[pairs[:, 1]]
+        apart = (role_of_first != other) & (role_of_first != "") & (other != "")
         straddles |= apart
         where |= {
             "/".join(sorted(pair, key=_ROLES.index)): None
-            for pair in zip(one[apart], other[apart], strict=True)
+            for pair in zip(role_of_first[apart], other[apart], strict=True)
         }
     return pairs[straddles], " and ".join(where)
 
 
 def _overlaps(table: pd.DataFrame) -> np.ndarray:
     """`[P, 2]` row pairs of one file whose segments share time and sound but are not the same."""
-    known = table[table["audio"].notna()]
-    code = pd.factorize(known["audio"])[0]
-    channel = known["channel"].fillna("mix").to_numpy()
-    start = known["start"].fillna(0.0).to_numpy()
-    end = known["end"].fillna(np.inf).to_numpy()
+    with_sound = table[table["audio"].notna()]
+    code = pd.factorize(with_sound["audio"])[0]
+    channel = with_sound["channel"].fillna("mix").to_numpy()
+    start = with_sound["start"].fillna(0.0).to_numpy()
+    end = with_sound["end"].fillna(np.inf).to_numpy()
     order = np.lexsort((end, start, code))
-    rows, code, channel = known.index.to_numpy()[order], code[order], channel[order]
+    rows, code, channel = with_sound.index.to_numpy()[order], code[order], channel[order]
     start, end = start[order], end[order]
     pairs = [np.zeros((0, 2), dtype=np.int64)]
     for step in range(1, len(rows)):
         shares = (code[step:] == code[:-step]) & (start[step:] < end[:-step])
         if not shares.any():
             break
-        one, other = channel[:-step], channel[step:]
-        heard = (one == other) | (one == "mix") | (other == "mix")
-        same = (start[step:] == start[:-step]) & (end[step:] == end[:-step]) & (one == other)
-        at = np.flatnonzero(shares & heard & ~same)
+        first_channel, other = channel[:-step], channel[step:]
+        same_sound = (first_channel == other) | (first_channel == "mix") | (other == "mix")
+        same = (
+            (start[step:] == start[:-step]) & (end[step:] == end[:-step]) & (first_channel == other)
+        )
+        at = np.flatnonzero(shares & same_sound & ~same)
         pairs.append(np.stack([rows[at], rows[at + step]], axis=1))
     return np.concatenate(pairs)
 
@@ -105,6 +107,8 @@ def nearly_identical(codes: np.ndarray, pairs: np.ndarray, folds: Sequence[Fold]
     apart = np.zeros(len(pairs), dtype=bool)
     for fold in folds if len(pairs) else ():
         parts = np.stack([held(codes[rows], codes.max() + 2) for rows in roles(fold).values()])
-        one, other = parts[:, codes[pairs[:, 0]]], parts[:, codes[pairs[:, 1]]]
-        apart |= (one[:, None] & other[None] & ~np.eye(3, dtype=bool)[..., None]).any((0, 1))
+        parts_of_first, other = parts[:, codes[pairs[:, 0]]], parts[:, codes[pairs[:, 1]]]
+        apart |= (parts_of_first[:, None] & other[None] & ~np.eye(3, dtype=bool)[..., None]).any(
+            (0, 1)
+        )
     return apart

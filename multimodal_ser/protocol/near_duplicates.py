@@ -58,8 +58,8 @@ def _words(texts: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Texts are split a block at a time, so that the strings of one block alone are held.
     """
-    known = texts.reset_index(drop=True).dropna().drop_duplicates()
-    counted = [(text, text.count(" ") + 1) for text in known.tolist()]
+    distinct_texts = texts.reset_index(drop=True).dropna().drop_duplicates()
+    counted = [(text, text.count(" ") + 1) for text in distinct_texts.tolist()]
     lengths = np.array([count for _, count in counted], dtype=np.int64)
     long = [text for text, count in counted if count >= _LEAST_WORDS]
     numbers: defaultdict[str, int] = defaultdict()
@@ -69,7 +69,7 @@ def _words(texts: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         block = " ".join(long[begin : begin + _TEXTS]).split(" ")
         words.append(np.array([*map(numbers.__getitem__, block)], dtype=np.int64))
     counts = lengths >= _LEAST_WORDS
-    return np.concatenate(words), known.index.to_numpy()[counts], lengths[counts]
+    return np.concatenate(words), distinct_texts.index.to_numpy()[counts], lengths[counts]
 
 
 def _shingles(words: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,10 +115,10 @@ def _candidates(
         if step > _NEIGHBOURS:
             at = at[~crowd[at]]
         at = at[met[at] == met[at + step]]
-        one, other = text[at], text[at + step]
-        near = least[other] <= size[one]
+        first, second = text[at], text[at + step]
+        near = least[second] <= size[first]
         at = at[near]  # sizes rise within a meeting, so one too far apart ends the search
-        pairs = np.minimum(one, other)[near] * len(size) + np.maximum(one, other)[near]
+        pairs = np.minimum(first, second)[near] * len(size) + np.maximum(first, second)[near]
         block = np.concatenate([block, pairs])
         if len(block) > _BLOCK:
             yield from _parts(_distinct(block))
@@ -132,10 +132,10 @@ def _parts(pairs: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _jaccard(
-    one: np.ndarray, other: np.ndarray, shingle: np.ndarray, size: np.ndarray
+    one: np.ndarray, second: np.ndarray, shingle: np.ndarray, size: np.ndarray
 ) -> np.ndarray:
     """`[P]`: shingles that both texts of a pair hold, relative to those that either does."""
-    texts = np.stack([one, other], axis=1).ravel()
+    texts = np.stack([one, second], axis=1).ravel()
     held = size[texts]
     first = (np.cumsum(size) - size)[texts] - (np.cumsum(held) - held)
     kinds = shingle.max() + 1
@@ -143,7 +143,7 @@ def _jaccard(
     keys = np.sort(pair * kinds + shingle[np.repeat(first, held) + np.arange(len(pair))])
     twice = keys[1:][keys[1:] == keys[:-1]] // kinds
     shared = np.bincount(twice, minlength=len(one))
-    return shared / (size[one] + size[other] - shared)
+    return shared / (size[one] + size[second] - shared)
 
 
 def _distinct(numbers: np.ndarray) -> np.ndarray:
@@ -169,10 +169,10 @@ class Alike:
 
 def normalized(texts: pd.Series) -> pd.Series:
     """Texts as they are compared: case, punctuation, blanks and Unicode forms aside."""
-    known = texts.dropna()
-    plain = (unicodedata.normalize("NFKC", text).casefold() for text in known.tolist())
+    filled = texts.dropna()
+    plain = (unicodedata.normalize("NFKC", text).casefold() for text in filled.tolist())
     words = [" ".join(_MARKS.sub(" ", text).split()) for text in plain]
-    return pd.Series(words, index=known.index, dtype="str").reindex(texts.index)
+    return pd.Series(words, index=filled.index, dtype="str").reindex(texts.index)
 
 
 def begin(texts: pd.Series) -> Callable[[], Alike]:

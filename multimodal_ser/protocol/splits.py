@@ -94,11 +94,11 @@ def official(table: pd.DataFrame, *, dev: Share = 0.1, seed: int = 0) -> list[Pa
     split = table["split"].fillna("")
     if split.str.fullmatch(r"fold\d+").all():
         return _official_folds(table, split, dev, seed)
-    known = [name for name in split.unique() if _is_part(name)]
-    unknown = sorted(set(split.unique()) - set(known) - {""})
+    parts_named = [name for name in split.unique() if _is_part(name)]
+    unknown = sorted(set(split.unique()) - set(parts_named) - {""})
     if unknown:
         raise DataError(f"the split column holds {unknown}; known are train, dev, test, test2 …")
-    parts = {name: np.flatnonzero(split == name) for name in known}
+    parts = {name: np.flatnonzero(split == name) for name in parts_named}
     if not {"train", "test"} <= set(parts):
         raise DataError(f"official needs train and test; the split column has {sorted(parts)}")
     if "dev" not in parts:
@@ -191,10 +191,10 @@ def cross(
     table: pd.DataFrame, *, train: list[str], test: list[str], dev: Share = 0.1, seed: int = 0
 ) -> list[Parts]:
     """Train on some corpora and test on others, by the `corpus` column."""
-    known = sorted(table["corpus"].unique())
-    unknown = sorted({*train, *test} - set(known))
+    corpora = sorted(table["corpus"].unique())
+    unknown = sorted({*train, *test} - set(corpora))
     if unknown or set(train) & set(test) or not train or not test:
-        raise ConfigError(f"protocol: cross needs train and test, apart, out of {known}")
+        raise ConfigError(f"protocol: cross needs train and test, apart, out of {corpora}")
     rows = {part: np.flatnonzero(table["corpus"].isin(chosen))
             for part, chosen in (("train", train), ("test", test))}  # fmt: skip
     rest = _without(rows["train"], [rows["test"]], clusters(table))
@@ -204,12 +204,14 @@ def cross(
 
 def leave_one_corpus_out(table: pd.DataFrame, *, dev: Share = 0.1, seed: int = 0) -> list[Parts]:
     """Each corpus is tested once by models that saw the others."""
-    known = sorted(table["corpus"].unique())
-    if len(known) < 2:
-        raise ConfigError(f"protocol: leave_one_corpus_out needs two corpora or more, got {known}")
+    corpora = sorted(table["corpus"].unique())
+    if len(corpora) < 2:
+        raise ConfigError(
+            f"protocol: leave_one_corpus_out needs two corpora or more, got {corpora}"
+        )
     cuts = []
-    for held in known:
-        others = [corpus for corpus in known if corpus != held]
+    for held in corpora:
+        others = [corpus for corpus in corpora if corpus != held]
         cuts += cross(table, train=others, test=[held], dev=dev, seed=seed)
     return cuts
 
@@ -243,9 +245,9 @@ def _three(
 ) -> list[Parts]:
     """One cut into train, dev and test."""
     shares = np.array([(1 - test) * (1 - dev), (1 - test) * dev, test])
-    if (found := len(np.unique(cluster))) < (shares > 0).sum():
+    if (groups := len(np.unique(cluster))) < (shares > 0).sum():
         raise DataError(
-            f"{found} speakers or groups cannot be cut into train, dev and test "
+            f"{groups} speakers or groups cannot be cut into train, dev and test "
             "(dev: 0 needs one less)"
         )
     part_of = deal(cluster, _labels(table), shares, seed)

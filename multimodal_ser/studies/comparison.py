@@ -72,8 +72,8 @@ class Comparison:
         if done.prepared.target.kind == "classes":
             row["macro_f1 without small classes"] = small.get("macro_f1")
         if arm in self.contrasts:
-            found = self.contrasts[arm].plain()
-            row |= {key: found[key] for key in ("gap", "low", "high", "p", "holm", "mcnemar")}
+            contrast = self.contrasts[arm].plain()
+            row |= {key: contrast[key] for key in ("gap", "low", "high", "p", "holm", "mcnemar")}
         record = read_run(done.folder)
         return row | {"parameters": record.parameters, "seconds": record.seconds("train")}
 
@@ -94,10 +94,10 @@ class Comparison:
         """A sentence a fused arm, the one that is best on dev first."""
         arms = self.family or tuple(self.contrasts)
         ordered = sorted(arms, key=lambda arm: -dev_value(self.runs[arm], self.metric))
-        said = [self.contrasts[arm].words(arm, self.baseline) for arm in ordered]
+        sentences = [self.contrasts[arm].words(arm, self.baseline) for arm in ordered]
         further = [*self.changes.items(), *self.elsewhere.items()]
-        pairs = [(arm, *pair) for arm, one in further for pair in one.items()]
-        return [*said, *(found.words(arm, first) for arm, first, found in pairs)]
+        pairs = [(arm, *pair) for arm, contrasts_of in further for pair in contrasts_of.items()]
+        return [*sentences, *(contrast.words(arm, first) for arm, first, contrast in pairs)]
 
     def plain(self) -> dict[str, Any]:
         """What a report needs, without times, so that equal studies are equal bytes."""
@@ -139,5 +139,6 @@ def study_folder(runs: Mapping[str, Run], asked: Sequence[Any]) -> Path:
 
 def _plain(pairs: Mapping[str, Mapping[str, Contrast]]) -> dict[str, dict[str, Any]]:
     return {
-        arm: {other: found.plain() for other, found in pair.items()} for arm, pair in pairs.items()
+        arm: {other: contrast.plain() for other, contrast in pair.items()}
+        for arm, pair in pairs.items()
     }

@@ -60,7 +60,7 @@ def score(
     rows = _predictions(Path(predictions), corpus, owner, target).assign(part=part)
     if rows["truth"].isna().all():
         raise DataError(f"the {part} part of the task has no labels to score against")
-    found = evaluate.evaluate(rows, experiment.metrics_of(target.name))[part]
+    numbers = evaluate.evaluate(rows, experiment.metrics_of(target.name))[part]
     split_hash = splits.split_hash(splits.split_table(corpus.table, folds))
     difference = None
     if against is not None:
@@ -70,7 +70,7 @@ def score(
             raise DataError(f"{against} stands on split {own}, the task on {split_hash}")
         other, metric = run.of(target.name), experiment.metrics_of(target.name)[0]
         difference = contrast(rows, other[other["part"] == part], metric)
-    return Scored(found, split_hash, difference)
+    return Scored(numbers, split_hash, difference)
 
 
 def _predictions(path: Path, corpus: Corpus, owner: dict[int, int], target: Target) -> pd.DataFrame:
@@ -121,7 +121,7 @@ def _read(path: Path, target: Target) -> pd.DataFrame:
     if several:
         odd = given.loc[label_sets.strangers(given[answer], classes).index]
     if len(odd):
-        wrong = [f"{one}: {label}" for one, label in zip(odd["id"], odd[answer], strict=True)]
+        wrong = [f"{id_}: {label}" for id_, label in zip(odd["id"], odd[answer], strict=True)]
         raise DataError(listed(wrong, f"predictions are not among {', '.join(classes)}"))
     chosen = np.stack([given[answer] == name for name in classes], axis=1) * 1.0
     if several:
@@ -146,7 +146,7 @@ def _column_of_numbers(given: pd.DataFrame, column: str, path: Path) -> pd.Serie
     values = pd.to_numeric(given[column], errors="coerce").astype("float64")
     bad = given[~np.isfinite(values)]
     if len(bad):
-        rows = [f"{one}: {value!r}" for one, value in zip(bad["id"], bad[column], strict=True)]
+        rows = [f"{id_}: {value!r}" for id_, value in zip(bad["id"], bad[column], strict=True)]
         raise DataError(listed(rows, f"values of '{column}' of {path} are no numbers"))
     return values
 

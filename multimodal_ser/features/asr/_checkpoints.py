@@ -59,10 +59,10 @@ def _place(name: str) -> Path:
         return home / "whisper" / Path(own[name]).name
     path = Path(name)
     if path.is_dir():
-        found = sorted(path.glob("*.pt"))
-        if len(found) != 1:
-            raise ConfigError(f"model: the folder {path} holds {len(found)} files .pt, not one")
-        return found[0]
+        files = sorted(path.glob("*.pt"))
+        if len(files) != 1:
+            raise ConfigError(f"model: the folder {path} holds {len(files)} files .pt, not one")
+        return files[0]
     if not path.is_file():
         near = difflib.get_close_matches(name, own, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""

@@ -48,24 +48,26 @@ class Loop:
 
 def loop(text: str) -> Loop | None:
     """The first repeated phrase, compared without case and punctuation; None in honest speech."""
-    found = loops(text)
-    return found[0] if found else None
+    all_loops = loops(text)
+    return all_loops[0] if all_loops else None
 
 
 def loops(text: str) -> list[Loop]:
     """Every repeated phrase, in the order of the text; none shares a word with another."""
     places = list(_WORD.finditer(text))
     words = [unicodedata.normalize("NFC", place.group()).casefold() for place in places]
-    found, first = [], 0
+    loops_in_text, first = [], 0
     while first < len(words):
         period, after = _repeated(words, first)
         if period:
             repetitions = (after - first) // period
             after += _cut(words, after, period)
             start, end = places[first].start(), places[after - 1].end()
-            found.append(Loop(start, places[first + period - 1].end(), end, period, repetitions))
+            loops_in_text.append(
+                Loop(start, places[first + period - 1].end(), end, period, repetitions)
+            )
         first = after
-    return found
+    return loops_in_text
 
 
 def collapse(text: str) -> str:
@@ -77,8 +79,8 @@ def collapse(text: str) -> str:
     >>> collapse("Dijo: " + "no se puede hacer nada, " * 4 + "no se. Y se fue.")
     'Dijo: no se puede hacer nada. Y se fue.'
     """
-    for found in reversed(loops(text)):
-        text = text[: found.kept] + text[found.end :]
+    for repeated in reversed(loops(text)):
+        text = text[: repeated.kept] + text[repeated.end :]
     return text
 
 

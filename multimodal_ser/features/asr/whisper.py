@@ -94,30 +94,30 @@ class Recognizer:
 
     def transcribe(self, inputs: Sequence[Input]) -> list[Transcript | None]:
         """In order, None without sound; what else stands in the batch changes nothing."""
-        heard = [_at_rate(utterance) for utterance in inputs]
-        found: dict[int, Transcript] = {}
+        sounds = [_at_rate(utterance) for utterance in inputs]
+        transcripts: dict[int, Transcript] = {}
         short: dict[str | None, list[int]] = {}
-        for place, (one, samples) in enumerate(zip(inputs, heard, strict=True)):
+        for place, (utterance, samples) in enumerate(zip(inputs, sounds, strict=True)):
             if samples is None:
                 continue
-            language = self._language_of(one)
+            language = self._language_of(utterance)
             if len(samples) < _HOP or _level(samples) < self.limits.level:
-                found[place] = Transcript(None, "", language, flags=("silence",))
+                transcripts[place] = Transcript(None, "", language, flags=("silence",))
             elif len(samples) > _WINDOW:
-                found[place] = self._long(samples, language)
+                transcripts[place] = self._long(samples, language)
             else:
                 short.setdefault(language, []).append(place)
         for language, places in short.items():
-            clips = [one for place in places if (one := heard[place]) is not None]
-            found |= zip(places, self._short(clips, language), strict=True)
+            clips = [clip for place in places if (clip := sounds[place]) is not None]
+            transcripts |= zip(places, self._short(clips, language), strict=True)
         return [
-            None if samples is None else replace(found[place], seconds=len(samples) / _RATE)
-            for place, samples in enumerate(heard)
+            None if samples is None else replace(transcripts[place], seconds=len(samples) / _RATE)
+            for place, samples in enumerate(sounds)
         ]
 
-    def _language_of(self, one: Input) -> str | None:
+    def _language_of(self, utterance: Input) -> str | None:
         """None where the model is to hear it."""
-        named = (one.language or "").lower().split("-")[0]
+        named = (utterance.language or "").lower().split("-")[0]
         return self.language or (named if named in _languages(self.model) else None)
 
     @property
@@ -128,10 +128,10 @@ class Recognizer:
         """Clips up to 30 s, one pass of the decoder for all, and single ones for what fails."""
         mels = torch.stack([self._mel(clip) for clip in clips])
         results = self._decoded(mels, language, 0.0)
-        found = []
+        transcripts = []
         for samples, first in zip(clips, results, strict=True):
             last = self._again(samples, first, language)
-            found.append(
+            transcripts.append(
                 self._judged(
                     last.text,
                     last.language,
@@ -141,7 +141,7 @@ class Recognizer:
                     self._silent(last.avg_logprob, last.no_speech_prob),
                 )
             )
-        return found
+        return transcripts
 
     def _long(self, samples: np.ndarray, language: str | None) -> Transcript:
         """Window by window, none told what the one before said; means over the tokens.
@@ -159,7 +159,7 @@ class Recognizer:
                 condition_on_previous_text=False,
                 fp16=self.model.device.type != "cpu",
             )
-        parts = [one for one in result["segments"] if one["tokens"]]
+        parts = [segment for segment in result["segments"] if segment["tokens"]]
         if not parts:
             return Transcript(None, "", result["language"], flags=("no speech",))
         counts = [len(part["tokens"]) for part in parts]
@@ -190,8 +190,8 @@ class Recognizer:
             without_timestamps=True,
             fp16=self.model.device.type != "cpu",
         )
-        found: Any = decode(self.model, mel, options)
-        return found
+        results: Any = decode(self.model, mel, options)
+        return results
 
     def _again(self, samples: np.ndarray, result: Any, language: str | None) -> Any:
         """The first result that passes the limits, else the last."""
@@ -215,7 +215,7 @@ class Recognizer:
 
     def _judged(
         self,
-        said: str,
+        decoded: str,
         language: str,
         temperature: float,
         log_probability: float,
@@ -223,7 +223,7 @@ class Recognizer:
         silent: bool,
     ) -> Transcript:
         """What was said, filtered, with all that is doubtful about it."""
-        raw = _SPECIAL.sub("", said).strip()
+        raw = _SPECIAL.sub("", decoded).strip()
         ratio, looping = compression_ratio(raw), loop(raw) is not None
         unsure = log_probability < self.limits.log_probability
         doubts = {
@@ -246,10 +246,10 @@ class Recognizer:
         )
 
 
-def _at_rate(one: Input) -> np.ndarray | None:
-    if one.samples is None or one.rate is None:
+def _at_rate(utterance: Input) -> np.ndarray | None:
+    if utterance.samples is None or utterance.rate is None:
         return None
-    return resample(one.samples, one.rate, _RATE)
+    return resample(utterance.samples, utterance.rate, _RATE)
 
 
 def _level(samples: np.ndarray) -> float:

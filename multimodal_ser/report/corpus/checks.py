@@ -26,17 +26,19 @@ def split(view: View) -> Section:
         return Section("split", "Split and probes", lines)
     lines = [f"Protocol {named}, split {view.split_hash}."]
     tested = np.concatenate([rows for fold in view.folds for rows in fold.tests.values()])
-    known = [target for target in _targets(view) if target.known[tested].any()]
-    lines.append(_PROBES if known else "No test utterance has a label to look up.")
-    tables = [_parts(view), *(_probes(view, one) for one in known)]
+    with_truth = [target for target in _targets(view) if target.known[tested].any()]
+    lines.append(_PROBES if with_truth else "No test utterance has a label to look up.")
+    tables = [_parts(view), *(_probes(view, one) for one in with_truth)]
     return Section("split", "Split and probes", lines, tables=tables)
 
 
 def _targets(view: View) -> list[Target]:
     """The label, and the dimensions of emotion that are known."""
-    found = [targets.of_classes("label", view.table["label"], view.classes)] if view.classes else []
+    of_labels = (
+        [targets.of_classes("label", view.table["label"], view.classes)] if view.classes else []
+    )
     numbers = [name for name in _NUMBERS if name in view.columns.numbers]
-    return [*found, *(targets.of_numbers(name, view.table[name]) for name in numbers)]
+    return [*of_labels, *(targets.of_numbers(name, view.table[name]) for name in numbers)]
 
 
 _PROBES = (
@@ -64,9 +66,12 @@ def _parts(view: View) -> Table:
 
 
 def _probes(view: View, target: Target) -> Table:
-    found = probes(view.table, view.folds, target)
-    names = list(next(iter(found.values())))
-    rows = [[Cell(name), *(number(scores[key]) for key in names)] for name, scores in found.items()]
+    scores_of_probes = probes(view.table, view.folds, target)
+    names = list(next(iter(scores_of_probes.values())))
+    rows = [
+        [Cell(name), *(number(scores[key]) for key in names)]
+        for name, scores in scores_of_probes.items()
+    ]
     caption = f"Probes of {target.name} on test"
     return Table(caption, ["probe", *names], rows)
 
@@ -82,17 +87,17 @@ def raters(view: View) -> Section:
         return Section(
             "raters", title, ["Some votes are no whole numbers: raters are not counted."]
         )
-    found = measures.ceiling(votes.astype(np.int64))
-    if found is None:
+    ceiling = measures.ceiling(votes.astype(np.int64))
+    if ceiling is None:
         return Section("raters", title, ["No utterance has two votes."])
     labels = [name.removeprefix(_VOTES) for name in names]
     given = {name: int(count) for name, count in zip(labels, votes.sum(0), strict=True)}
-    by_number = {str(key): count for key, count in found.raters.items()}
+    by_number = {str(key): count for key, count in ceiling.raters.items()}
     drawn = [
         captioned(figures.counts("utterances by votes", by_number), "votes of an utterance"),
         captioned(figures.counts("votes by class", given), "votes for a class"),
     ]
-    return Section("raters", title, _HOW, drawn, [_ceiling(found)])
+    return Section("raters", title, _HOW, drawn, [_ceiling(ceiling)])
 
 
 _HOW = (
@@ -103,13 +108,13 @@ _HOW = (
 )
 
 
-def _ceiling(found: Ceiling) -> Table:
+def _ceiling(ceiling: Ceiling) -> Table:
     rows = [
-        [Cell("agreement with the majority"), number(found.agreement)],
-        [Cell("Fleiss' kappa"), number(found.kappa)],
-        [Cell("left-out rater: accuracy"), number(found.accuracy)],
-        [Cell("left-out rater: macro F1"), number(found.macro_f1)],
-        [Cell("utterances with a tie"), number(found.ties / found.rated, ".1%")],
+        [Cell("agreement with the majority"), number(ceiling.agreement)],
+        [Cell("Fleiss' kappa"), number(ceiling.kappa)],
+        [Cell("left-out rater: accuracy"), number(ceiling.accuracy)],
+        [Cell("left-out rater: macro F1"), number(ceiling.macro_f1)],
+        [Cell("utterances with a tie"), number(ceiling.ties / ceiling.rated, ".1%")],
     ]
-    caption = f"Raters, over {found.rated} utterances with two votes or more"
+    caption = f"Raters, over {ceiling.rated} utterances with two votes or more"
     return Table(caption, ["measure", "value"], rows)

@@ -31,25 +31,25 @@ _STOPS = (
 )  # fmt: skip
 
 
-def counts_figure(name: str, found: pd.Series) -> str:
-    plain = {str(value): int(count) for value, count in found.items()}
+def counts_figure(name: str, counts_of_values: pd.Series) -> str:
+    plain = {str(value): int(count) for value, count in counts_of_values.items()}
     return captioned(counts(f"utterances by {name}", plain), name)
 
 
 def histogram_figure(name: str, values: np.ndarray, unit: str) -> str:
-    found, one = measures.histogram(values), measures.summary(values)
-    sd = "" if one.sd is None else f" ± {one.sd:.3g}"
-    far = f"; {found.beyond} further out" if found.beyond else ""
-    caption = f"{name}: mean {one.mean:.3g}{sd}, {one.low:.3g} to {one.high:.3g}{far}"
-    return captioned(histogram(name, found, unit), caption)
+    bars_of_values, summary = measures.histogram(values), measures.summary(values)
+    sd = "" if summary.sd is None else f" ± {summary.sd:.3g}"
+    far = f"; {bars_of_values.beyond} further out" if bars_of_values.beyond else ""
+    caption = f"{name}: mean {summary.mean:.3g}{sd}, {summary.low:.3g} to {summary.high:.3g}{far}"
+    return captioned(histogram(name, bars_of_values, unit), caption)
 
 
-def counts(title: str, found: Mapping[str, int]) -> str:
+def counts(title: str, count_of: Mapping[str, int]) -> str:
     """A bar a value, with the number of utterances and its share."""
-    left, step, total = margin(found), 20, max(sum(found.values()), 1)
-    at = scale(0, max(1, *found.values()), left, left + 120)
+    left, step, total = margin(count_of), 20, max(sum(count_of.values()), 1)
+    at = scale(0, max(1, *count_of.values()), left, left + 120)
     parts = []
-    for place, (name, count) in enumerate(found.items()):
+    for place, (name, count) in enumerate(count_of.items()):
         y = step * place + step / 2 + 2
         width = at(count) - left
         parts += [
@@ -57,13 +57,13 @@ def counts(title: str, found: Mapping[str, int]) -> str:
             f'<rect class="bar" x="{left:.1f}" y="{y - 6:g}" width="{width:.1f}" height="12"/>',
             text(left + width + 6, y + 4, f"{count} ({count / total:.0%})"),
         ]
-    return svg(round(left + 210), step * len(found) + 6, title, parts)
+    return svg(round(left + 210), step * len(count_of) + 6, title, parts)
 
 
-def histogram(title: str, found: Histogram, unit: str, over: Histogram | None = None) -> str:
+def histogram(title: str, shown: Histogram, unit: str, over: Histogram | None = None) -> str:
     """Bars over an axis with its unit; `over`: another one, on the same edges, as a line."""
-    highest = max(found.counts.max(), over.counts.max() if over else 0, 1)
-    first, last = float(found.edges[0]), float(found.edges[-1])
+    highest = max(shown.counts.max(), over.counts.max() if over else 0, 1)
+    first, last = float(shown.edges[0]), float(shown.edges[-1])
     at = scale(first, last, _LEFT, _RIGHT)
     marks = [mark for mark in ticks(first, last) if first <= mark <= last]
     up = scale(0, highest, 140, 10)
@@ -76,7 +76,7 @@ def histogram(title: str, found: Histogram, unit: str, over: Histogram | None = 
     parts += [
         f'<rect class="bar" x="{at(low):.1f}" y="{up(count):.1f}" '
         f'width="{max(at(high) - at(low) - 0.5, 0.5):.1f}" height="{140 - up(count):.1f}"/>'
-        for low, high, count in zip(found.edges, found.edges[1:], found.counts, strict=False)
+        for low, high, count in zip(shown.edges, shown.edges[1:], shown.counts, strict=False)
         if count
     ]
     parts += [grid(at(mark), 140, 144, f"{mark:g}") for mark in marks]
@@ -88,10 +88,10 @@ def histogram(title: str, found: Histogram, unit: str, over: Histogram | None = 
     return svg(316, 184, title, parts)
 
 
-def _steps(found: Histogram) -> list[tuple[float, float]]:
+def _steps(shown: Histogram) -> list[tuple[float, float]]:
     """The outline of a histogram, from the ground to the ground."""
-    edges = np.repeat(found.edges, 2)
-    heights = np.concatenate([[0], np.repeat(found.counts, 2), [0]])
+    edges = np.repeat(shown.edges, 2)
+    heights = np.concatenate([[0], np.repeat(shown.counts, 2), [0]])
     return [(float(edge), float(height)) for edge, height in zip(edges, heights, strict=True)]
 
 
@@ -136,7 +136,9 @@ def png(levels: np.ndarray) -> bytes:
     """`[H, W]` of uint8 as an image of 256 colours, from dark to light."""
     places = np.linspace(0, 1, 256)
     stops = [stop for stop, _ in _STOPS]
-    channels = [np.interp(places, stops, [colour[one] for _, colour in _STOPS]) for one in range(3)]
+    channels = [
+        np.interp(places, stops, [colour[channel] for _, colour in _STOPS]) for channel in range(3)
+    ]
     palette = np.stack(channels, axis=1).round().astype(np.uint8).tobytes()
     rows = b"".join(b"\0" + row.tobytes() for row in levels)  # 0: the row is stored unfiltered
     height, width = levels.shape

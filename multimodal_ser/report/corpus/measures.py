@@ -81,20 +81,20 @@ class Ceiling:
 
 def columns(table: pd.DataFrame) -> Columns:
     """Sort the columns by kind; a user's column of words that all are numbers counts as numbers."""
-    found = Columns({}, {}, {}, {})
+    sorted_columns = Columns({}, {}, {}, {})
     for name in map(str, table.columns):
         if name in _NOT_VALUES or table[name].isna().all():
             continue
         counts, numbers = counted(table[name]), _numbers(table[name])
         if len(counts) == 1:
-            found.constant[name] = str(counts.index[0])
+            sorted_columns.constant[name] = str(counts.index[0])
         elif numbers is not None:
-            found.numbers[name] = numbers
+            sorted_columns.numbers[name] = numbers
         elif len(counts) <= FEW:
-            found.few[name] = counts
+            sorted_columns.few[name] = counts
         else:
-            found.many[name] = int(table[name].map(str, na_action="ignore").nunique())
-    return found
+            sorted_columns.many[name] = int(table[name].map(str, na_action="ignore").nunique())
+    return sorted_columns
 
 
 def counted(values: pd.Series, order: Sequence[str] | None = None) -> pd.Series:
@@ -109,15 +109,17 @@ def counted(values: pd.Series, order: Sequence[str] | None = None) -> pd.Series:
 
 def crossed(rows: pd.Series, across: pd.Series) -> pd.DataFrame:
     """Utterances of each value of `rows` with each value of `across`, both in natural order."""
-    named = [one.map(str, na_action="ignore").fillna(MISSING).to_numpy() for one in (rows, across)]
+    named = [
+        column.map(str, na_action="ignore").fillna(MISSING).to_numpy() for column in (rows, across)
+    ]
     counts = pd.crosstab(named[0], named[1])
     ordered = (sorted(axis, key=natural) for axis in (counts.index, counts.columns))
     return counts.reindex(index=next(ordered), columns=next(ordered))
 
 
-def alike(one: pd.Series, other: pd.Series) -> bool:
+def alike(first: pd.Series, other: pd.Series) -> bool:
     """Two columns divide the rows in the same way, whatever they call the pieces."""
-    codes = [pd.factorize(column)[0] for column in (one, other)]
+    codes = [pd.factorize(column)[0] for column in (first, other)]
     pairs = len(np.unique(np.stack(codes), axis=1).T)
     return pairs == len(np.unique(codes[0])) == len(np.unique(codes[1]))
 
@@ -132,7 +134,7 @@ def natural(name: str) -> tuple[int, list[tuple[float, str]]]:
 def summary(values: np.ndarray) -> Summary:
     """Of one finite number or more."""
     sd = float(values.std(ddof=1)) if len(values) > 1 else None
-    low, median, high = (float(one) for one in np.quantile(values, [0, 0.5, 1]))
+    low, median, high = (float(quantile) for quantile in np.quantile(values, [0, 0.5, 1]))
     return Summary(len(values), float(values.mean()), sd, low, median, high)
 
 
@@ -152,7 +154,7 @@ def _edges(values: np.ndarray) -> np.ndarray:
     low, high = max(low, 2 * near - far), min(high, 2 * far - near)
     rough = max((high - low) / _BINS, 1e-9 * max(abs(low), abs(high)), 1e-12)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * one for one in (1, 2, 5, 10) if power * one >= rough * 0.999)
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
     if (values == np.round(values)).all():
         step = max(step, 1.0)
     first, last = math.floor(low / step + 0.5), math.floor(high / step + 0.5)
@@ -164,17 +166,17 @@ def _numbers(column: pd.Series) -> np.ndarray | None:
 
     Codes (1, 2, 3 as text) and the columns that we define as text stay words.
     """
-    known = column.dropna()
-    if is_bool_dtype(known):
+    filled = column.dropna()
+    if is_bool_dtype(filled):
         return None
-    if not is_numeric_dtype(known):
-        words = known.map(str)
+    if not is_numeric_dtype(filled):
+        words = filled.map(str)
         if str(column.name) in TEXT_COLUMNS or words.nunique() <= FEW:
             return None
-        known = pd.to_numeric(words, errors="coerce")
-        if known.isna().any():
+        filled = pd.to_numeric(words, errors="coerce")
+        if filled.isna().any():
             return None
-    values = known.to_numpy(dtype=np.float64)
+    values = filled.to_numpy(dtype=np.float64)
     values = values[np.isfinite(values)]
     return values if len(values) else None
 
@@ -200,16 +202,16 @@ def telling(counts: Mapping[str, Counter[str]], top: int = 10) -> dict[str, list
     """
     if not any(counts.values()):
         return {name: [] for name in counts}
-    known = sorted(set().union(*counts.values()))
+    vocabulary = sorted(set().union(*counts.values()))
     scores = log_odds(
-        np.array([[count[word] for count in counts.values()] for word in known]), PRIOR
+        np.array([[count[word] for count in counts.values()] for word in vocabulary]), PRIOR
     )
-    found = {}
+    words_of = {}
     for place, name in enumerate(counts):
         best = np.argsort(-scores[:, place], kind="stable")[:top]
         kept = [row for row in best if scores[row, place] > 1.96]
-        found[name] = [(known[row], counts[name][known[row]]) for row in kept]
-    return found
+        words_of[name] = [(vocabulary[row], counts[name][vocabulary[row]]) for row in kept]
+    return words_of
 
 
 def log_odds(counts: np.ndarray, prior: float) -> np.ndarray:
@@ -229,13 +231,13 @@ def log_odds(counts: np.ndarray, prior: float) -> np.ndarray:
 
 def contradictions(table: pd.DataFrame) -> Iterator[tuple[str, Counter[str]]]:
     """Texts (as the leak gate compares them) with two labels or more, commonest first."""
-    known = pd.DataFrame({"text": normalized(table["text"]), "label": table["label"]}).dropna()
-    known = known[known["text"] != ""]
-    labels = known.groupby("text")["label"].agg(["nunique", "size"])
+    labelled = pd.DataFrame({"text": normalized(table["text"]), "label": table["label"]}).dropna()
+    labelled = labelled[labelled["text"] != ""]
+    labels = labelled.groupby("text")["label"].agg(["nunique", "size"])
     odd = labels[labels["nunique"] > 1].sort_values("size", ascending=False, kind="stable")
-    grouped = known[known["text"].isin(odd.index)].groupby("text")["label"]
-    found = {str(text): Counter(map(str, one)) for text, one in grouped}
-    yield from ((text, found[text]) for text in map(str, odd.index))
+    grouped = labelled[labelled["text"].isin(odd.index)].groupby("text")["label"]
+    labels_of = {str(text): Counter(map(str, group)) for text, group in grouped}
+    yield from ((text, labels_of[text]) for text in map(str, odd.index))
 
 
 def ceiling(votes: np.ndarray) -> Ceiling | None:

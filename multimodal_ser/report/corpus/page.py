@@ -76,11 +76,11 @@ def chosen(view: View, show: Sequence[str], players: int | None) -> list[int]:
 
     Utterances with sound, unless the corpus has none.
     """
-    known = [str(name) for name in view.table["id"]]
-    ids = pd.Index(known)
+    all_ids = [str(name) for name in view.table["id"]]
+    ids = pd.Index(all_ids)
     unknown = [name for name in show if name not in ids]
     if unknown:
-        near = [f"{name}{nearest(name, known)}" for name in unknown]
+        near = [f"{name}{nearest(name, all_ids)}" for name in unknown]
         raise DataError(listed(near, "ids to show are not in the corpus"))
     asked = [int(place) for place in ids.get_indexer(pd.Index(list(show)))]
     if players is None:
@@ -113,8 +113,10 @@ def _warnings(view: View) -> list[str]:
 def _verdict(view: View) -> list[str]:
     """What the corpus is, in a line or two."""
     table = view.table
-    heard, read = int(table["audio"].notna().sum()), int(table["text"].notna().sum())
-    hours = f"{view.sounds['seconds'].sum() / 3600:.2f} hours of sound" if heard else "no sound"
+    with_sound, read = int(table["audio"].notna().sum()), int(table["text"].notna().sum())
+    hours = (
+        f"{view.sounds['seconds'].sum() / 3600:.2f} hours of sound" if with_sound else "no sound"
+    )
     speakers = table["speaker"].nunique()
     lines = [
         f"{len(table)} utterances, {speakers or 'unknown'} speakers, "
@@ -137,7 +139,7 @@ def _balance(counts: pd.Series) -> str:
 
 def _facts(view: View) -> dict[str, str]:
     about, table = view.corpus.about, view.table
-    heard = table["audio"].notna().any()
+    has_sound = table["audio"].notna().any()
     facts = {
         "licence": about.licence,
         "citation": about.citation,
@@ -148,7 +150,7 @@ def _facts(view: View) -> dict[str, str]:
         "speakers": str(table["speaker"].nunique() or "unknown"),
         "groups": str(table["group"].nunique() or "unknown"),
         "clusters (of speaker and group)": str(len(np.unique(clusters(table)))),
-        "hours of sound": f"{view.sounds['seconds'].sum() / 3600:.3f}" if heard else "none",
+        "hours of sound": f"{view.sounds['seconds'].sum() / 3600:.3f}" if has_sound else "none",
         "protocol": view.protocol.name,
         "split": view.split_hash or "none",
         "table": view.corpus.table_hash()[:12],

@@ -21,8 +21,8 @@ def classes(view: View) -> Section:
     """How many utterances each class, part and speaker has."""
     drawn = []
     if view.classes:
-        found = measures.counted(view.table["label"], view.corpus.labels)
-        drawn.append(counts_figure("class", found))
+        counts = measures.counted(view.table["label"], view.corpus.labels)
+        drawn.append(counts_figure("class", counts))
     if view.tested is not None:
         drawn.append(counts_figure(view.tested_by, measures.counted(view.tested)))
     lines, speakers = [], measures.counted(view.table["speaker"]).drop(MISSING, errors="ignore")
@@ -41,15 +41,15 @@ def classes(view: View) -> Section:
 
 def columns(view: View) -> Section:
     """Bars of every other column that has few values."""
-    found = view.columns
-    few = {name: one for name, one in found.few.items() if name not in ("label", "speaker")}
+    kinds = view.columns
+    few = {name: one for name, one in kinds.few.items() if name not in ("label", "speaker")}
     same = view.table["group"].equals(view.table["speaker"])
     shown = {name: one for name, one in few.items() if not (same and name == "group")}
     lines = []
-    if found.constant:
-        pairs = (f"{name} = {value}" for name, value in found.constant.items())
+    if kinds.constant:
+        pairs = (f"{name} = {value}" for name, value in kinds.constant.items())
         lines.append(f"The same in every row: {', '.join(pairs)}.")
-    many = {name: count for name, count in found.many.items() if not (same and name == "group")}
+    many = {name: count for name, count in kinds.many.items() if not (same and name == "group")}
     if many:
         counts = (f"{name} ({count})" for name, count in many.items())
         lines.append(f"With more than {measures.FEW} values: {', '.join(counts)}.")
@@ -65,7 +65,10 @@ def crosses(view: View) -> Section:
     cuts |= {name: view.table[name] for name in view.columns.few if name != "label"}
     across, lines = {"class": view.table["label"]}, []
     for name, column in cuts.items():
-        twin = next((key for key, one in across.items() if measures.alike(one, column)), None)
+        twin = next(
+            (key for key, other_column in across.items() if measures.alike(other_column, column)),
+            None,
+        )
         if twin is None:
             across[name] = column
         else:
@@ -81,7 +84,7 @@ def crosses(view: View) -> Section:
 def _cross(view: View, name: str, column: pd.Series) -> Table:
     """The classes are the rows, unless the column has many values."""
     cross = measures.crossed(view.table["label"], column)
-    order = [one for one in (*view.corpus.labels, MISSING) if one in cross.index]
+    order = [label for label in (*view.corpus.labels, MISSING) if label in cross.index]
     cross = cross.reindex(order)
     caption = f"class × {name}"
     turned = len(cross.columns) > _WIDE
@@ -102,19 +105,22 @@ def _share(count: int, total: int) -> Cell:
 
 def numbers(view: View) -> Section:
     """Histograms of the columns that hold numbers."""
-    found = view.columns.numbers
-    drawn = [histogram_figure(name, values, name) for name, values in found.items()]
-    rows = [[Cell(name), *_summary(values)] for name, values in found.items()]
+    columns_of_numbers = view.columns.numbers
+    drawn = [histogram_figure(name, values, name) for name, values in columns_of_numbers.items()]
+    rows = [[Cell(name), *_summary(values)] for name, values in columns_of_numbers.items()]
     header = ["column", "known", "mean", "sd", "least", "median", "greatest"]
     tables = [Table("Columns of numbers", header, rows)] if rows else []
     return Section("numbers", "Numbers", (), drawn, tables, grid=True)
 
 
 def _summary(values: np.ndarray) -> Cells:
-    one = measures.summary(values)
+    summary = measures.summary(values)
     return [
-        number(one.count, "g"),
-        *(number(value, ".4g") for value in (one.mean, one.sd, one.low, one.median, one.high)),
+        number(summary.count, "g"),
+        *(
+            number(value, ".4g")
+            for value in (summary.mean, summary.sd, summary.low, summary.median, summary.high)
+        ),
     ]
 
 
@@ -149,11 +155,13 @@ def _gap(count: int, total: int) -> Cell:
 
 def first_rows(view: View) -> Section:
     """The first rows, as the loader read them from names and tables."""
-    said = {"id", *view.columns.constant}
+    shown_already = {"id", *view.columns.constant}
     names = [
         name
         for name in map(str, view.table.columns)
-        if name not in said and not name.startswith("votes:") and view.table[name].notna().any()
+        if name not in shown_already
+        and not name.startswith("votes:")
+        and view.table[name].notna().any()
     ][:_WIDE]
     rows = [
         [Cell(str(row["id"])), *(Cell(_brief(row[name])) for name in names)]

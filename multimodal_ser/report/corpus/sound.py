@@ -45,32 +45,34 @@ def measure(utterances: Sequence[Utterance], *, workers: int | None = None) -> p
     NaN where there is no sound. Every file is read once, and only these numbers are kept;
     DataError lists all that cannot be read.
     """
-    heard = [place for place, utterance in enumerate(utterances) if utterance.audio is not None]
-    blocks = [heard[first : first + _BLOCK] for first in range(0, len(heard), _BLOCK)]
+    with_sound = [
+        place for place, utterance in enumerate(utterances) if utterance.audio is not None
+    ]
+    blocks = [with_sound[first : first + _BLOCK] for first in range(0, len(with_sound), _BLOCK)]
     jobs = [([utterances[place] for place in block],) for block in blocks]
-    label = f"measure {len(heard)} segments" if len(heard) > _BLOCK else ""
-    table = [one for block in spread(_measure, jobs, workers=workers, label=label) for one in block]
-    failed = [one for one in table if isinstance(one, str)]
+    label = f"measure {len(with_sound)} segments" if len(with_sound) > _BLOCK else ""
+    table = [row for block in spread(_measure, jobs, workers=workers, label=label) for row in block]
+    failed = [row for row in table if isinstance(row, str)]
     if failed:
         raise DataError(listed(failed, "segments cannot be read"))
-    return pd.DataFrame(table, index=heard, columns=SOUND, dtype=float).reindex(
+    return pd.DataFrame(table, index=with_sound, columns=SOUND, dtype=float).reindex(
         range(len(utterances))
     )
 
 
 def _measure(utterances: Sequence[Utterance]) -> list[tuple[float, ...] | str]:
     """The numbers of some segments, or what is wrong with one."""
-    found: list[tuple[float, ...] | str] = []
+    rows: list[tuple[float, ...] | str] = []
     for utterance in utterances:
         try:
             samples, rate = audio.read(utterance)
         except DataError as error:
-            found.append(f"{utterance.id}: {error}")
+            rows.append(f"{utterance.id}: {error}")
             continue
         silent = not samples.any()
         kept = 0 if silent else _loud(samples)
-        found.append((len(samples) / rate, kept / rate, float(rate), float(silent)))
-    return found
+        rows.append((len(samples) / rate, kept / rate, float(rate), float(silent)))
+    return rows
 
 
 def _loud(samples: np.ndarray) -> int:
@@ -82,8 +84,8 @@ def _loud(samples: np.ndarray) -> int:
 
 def clips(utterances: Sequence[Utterance]) -> list[Clip | None]:
     """Of each utterance at most 10 s, and 80 s of all together; None where there is no sound."""
-    heard = sum(utterance.audio is not None for utterance in utterances)
-    longest = min(LONGEST, _TOGETHER / max(heard, 1))
+    with_sound = sum(utterance.audio is not None for utterance in utterances)
+    longest = min(LONGEST, _TOGETHER / max(with_sound, 1))
     return [
         _clip(utterance, longest) if utterance.audio is not None else None
         for utterance in utterances
@@ -93,15 +95,15 @@ def clips(utterances: Sequence[Utterance]) -> list[Clip | None]:
 def _clip(utterance: Utterance, longest: float) -> Clip:
     samples, rate = audio.read(utterance)
     short = samples[: round(longest * rate)]
-    heard = audio.resample(short, rate, RATE)
-    low, high = envelope(heard, _COLUMNS)
+    sound = audio.resample(short, rate, RATE)
+    low, high = envelope(sound, _COLUMNS)
     return Clip(
         seconds=len(samples) / rate,
         shown=len(short) / rate,
         low=low,
         high=high,
-        mel=log_mel(heard),
-        player="data:audio/wav;base64," + base64.b64encode(wav(heard, RATE)).decode(),
+        mel=log_mel(sound),
+        player="data:audio/wav;base64," + base64.b64encode(wav(sound, RATE)).decode(),
     )
 
 

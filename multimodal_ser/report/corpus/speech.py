@@ -32,9 +32,9 @@ _SAID = ("id", "label", "speaker", "text")
 
 def utterances(view: View, places: Sequence[int]) -> Section:
     """A card an utterance: what it sounds like, what it says, its label and speaker."""
-    known = view.corpus.utterances()
+    all_utterances = view.corpus.utterances()
     drawn = []
-    for place, clip in zip(places, clips([known[place] for place in places]), strict=True):
+    for place, clip in zip(places, clips([all_utterances[place] for place in places]), strict=True):
         words = {key: _word(view.table.at[place, key]) for key in _SAID}
         figure = figures.sound(f"waveform and spectrogram of {words['id']}", clip) if clip else ""
         drawn.append(render("corpus/clip.html.j2", clip=clip, figure=figure, **words))
@@ -97,7 +97,7 @@ def _length(name: str, sounds: pd.DataFrame) -> Cells:
     return [
         Cell(name),
         Cell(str(len(raw)), value=len(raw)),
-        *(Cell(f"{one:.2f}", f"{other:.2f}", one) for one, other in pairs),
+        *(Cell(f"{mine:.2f}", f"{other:.2f}", mine) for mine, other in pairs),
         Cell(f"{raw.sum() / 60:.1f}", f"{trimmed.sum() / 60:.1f}", raw.sum()),
     ]
 
@@ -105,14 +105,15 @@ def _length(name: str, sounds: pd.DataFrame) -> Cells:
 def words(view: View) -> Section:
     """How much is said, and which words tell the classes apart."""
     texts = view.table["text"]
-    known = texts.dropna()
-    if known.empty:
+    spoken_texts = texts.dropna()
+    if spoken_texts.empty:
         return Section("words", "Words")
-    spoken = {int(place): measures.words(text) for place, text in known.items()}  # type: ignore[arg-type]
+    spoken = {int(place): measures.words(text) for place, text in spoken_texts.items()}  # type: ignore[arg-type]
     lengths = pd.Series({place: len(one) for place, one in spoken.items()})
     odd = list(measures.contradictions(view.table))
     lines = [
-        f"{known.nunique()} distinct texts in {len(known)} utterances; {texts.isna().sum()} "
+        f"{spoken_texts.nunique()} distinct texts in {len(spoken_texts)} utterances; "
+        f"{texts.isna().sum()} "
         "utterances have none.",
         f"{len(set().union(*map(set, spoken.values())))} distinct words, in lower case.",
     ]
@@ -159,17 +160,17 @@ def _words_row(name: str, lengths: pd.Series) -> Cells:
     if lengths.empty:
         return [Cell(name), Cell("0", value=0), *[Cell(NONE)] * 4]
     spread = measures.spread_of(lengths.to_numpy(float))
-    counts = (number(one, "g") for one in (*spread, int(lengths.sum())))
+    counts = (number(count, "g") for count in (*spread, int(lengths.sum())))
     return [Cell(name), number(len(lengths), "g"), *counts]
 
 
 def _telling(bags: dict[str, Counter[str]]) -> list[Table]:
     """None where no word tells the classes apart."""
-    found = measures.telling(bags)
-    if not any(found.values()):
+    words_of = measures.telling(bags)
+    if not any(words_of.values()):
         return []
     rows = [
         [Cell(name), Cell(", ".join(f"{word} {count}" for word, count in some) or NONE)]
-        for name, some in found.items()
+        for name, some in words_of.items()
     ]
     return [Table("The most telling words, and how often the class has them", _TOLD, rows)]

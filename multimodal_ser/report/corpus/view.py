@@ -50,12 +50,12 @@ class View:
         """`[N]`: the part of each row, or with several folds the one that tests it (no repeats)."""
         if not self.folds:
             return None
-        one = np.full(len(self.table), _UNUSED, dtype=object)
+        part_of = np.full(len(self.table), _UNUSED, dtype=object)
         first = [fold for fold in self.folds if fold.repeat == self.folds[0].repeat]
         for fold in first:
             for part, rows in (fold.parts if len(first) == 1 else fold.tests).items():
-                one[rows] = part if len(first) == 1 else f"fold {fold.number}"
-        return pd.Series(one)
+                part_of[rows] = part if len(first) == 1 else f"fold {fold.number}"
+        return pd.Series(part_of)
 
     @property
     def tested_by(self) -> str:
@@ -69,10 +69,10 @@ class View:
     def places(self) -> dict[str, np.ndarray]:
         """Class → row positions, those without a label last; empty without classes."""
         labels = self.table["label"]
-        found = {name: np.flatnonzero(labels == name) for name in self.classes}
+        rows_of = {name: np.flatnonzero(labels == name) for name in self.classes}
         if self.classes and labels.isna().any():
-            found[MISSING] = np.flatnonzero(labels.isna())
-        return found
+            rows_of[MISSING] = np.flatnonzero(labels.isna())
+        return rows_of
 
 
 def cut(corpus: Corpus, protocol: Part) -> tuple[list[Fold], str]:

@@ -64,8 +64,12 @@ def below(folder: Path) -> tuple[list[Path], list[Path]]:
     """Runs and studies anywhere below a folder, and the runs that have no numbers yet."""
     planned = sorted(path.parent for path in folder.rglob("config.yaml"))
     studies = sorted(path.parent for path in folder.rglob(STUDY))
-    runs = [one for one in planned if is_run(one)]
-    stopped = [one for one in planned if not is_run(one) and (one / "audit.json").is_file()]
+    runs = [folder_planned for folder_planned in planned if is_run(folder_planned)]
+    stopped = [
+        folder_planned
+        for folder_planned in planned
+        if not is_run(folder_planned) and (folder_planned / "audit.json").is_file()
+    ]
     return [*runs, *studies], stopped
 
 
@@ -115,7 +119,7 @@ def _study(folder: Path) -> Report:
     if absent:
         raise DataError(listed(absent, f"run folders of the study {folder} are missing"))
     arms = {arm: read_run(home) for arm, home in homes.items()}
-    widest = max(arms.values(), key=lambda one: len(one.encoders)).encoders
+    widest = max(arms.values(), key=lambda record: len(record.encoders)).encoders
     return Report(
         folder, dict(sorted(arms.items(), key=lambda item: _place(item, widest))), comparison
     )
@@ -124,6 +128,6 @@ def _study(folder: Path) -> Report:
 def _place(item: tuple[str, Record], widest: Sequence[str]) -> tuple[int, list[int], str]:
     """Single encoders first, in the order of the config, then the fused arms."""
     arm, record = item
-    known = {name: place for place, name in enumerate(widest)}
-    places = [known.get(name, len(widest)) for name in record.encoders]
+    place_of = {name: place for place, name in enumerate(widest)}
+    places = [place_of.get(name, len(widest)) for name in record.encoders]
     return len(places), places, arm

@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 
 def probes(audit: Mapping[str, Any]) -> Table:
     """What a lookup without any model scores."""
-    found = audit["probes"]
-    names = list(next(iter(found.values()), {}))
-    rows = [[Cell(name), *(number(scores[key]) for key in names)] for name, scores in found.items()]
+    scores_of = audit["probes"]
+    names = list(next(iter(scores_of.values()), {}))
+    rows = [
+        [Cell(name), *(number(scores[key]) for key in names)] for name, scores in scores_of.items()
+    ]
     return Table("Probes on test: no model, only a lookup", ["probe", *names], rows)
 
 
 def siblings(audit: Mapping[str, Any]) -> list[Table]:
     """Class by class: the test items of which train holds another of the same group."""
-    found = audit.get("siblings") or {}
+    counts_of = audit.get("siblings") or {}
     rows = [
         [Cell(name), number(seen, "d"), number(count, "d"), number(seen / count if count else None)]
-        for name, (seen, count) in found.items()
+        for name, (seen, count) in counts_of.items()
     ]
     header = ["class", "with a sibling in train", "test items", "share"]
     return [Table("Test items whose speaker or group is in train", header, rows)] if rows else []
@@ -36,15 +38,15 @@ def siblings(audit: Mapping[str, Any]) -> list[Table]:
 
 def published(report: Report, task: Mapping[str, Any], *, ours: bool) -> Table:
     """Best first, by the metric that decides; values without it come last."""
-    known = {name for one in task["published"] for name in one["values"]}
-    names = [name for name in report.first.metric_names if name in known]
+    metrics_published = {name for system in task["published"] for name in system["values"]}
+    names = [name for name in report.first.metric_names if name in metrics_published]
     rows = [
         [
-            Cell(one["system"], one["note"]),
-            *(number(one["values"].get(name)) for name in names),
-            Cell(one["source"]),
+            Cell(system["system"], system["note"]),
+            *(number(system["values"].get(name)) for name in names),
+            Cell(system["source"]),
         ]
-        for one in task["published"]
+        for system in task["published"]
     ]
     if ours:
         rows += [
@@ -73,10 +75,15 @@ def reported(record: Record) -> list[Beside]:
 def beside(report: Report) -> list[Table]:
     """Reported and ours, a row a value; nothing where they speak of different things."""
     rows = [
-        [Cell(one.told.source, one.told.note), Cell(arm), Cell(name), *_here(theirs, ours)]
+        [
+            Cell(expected_row.told.source, expected_row.told.note),
+            Cell(arm),
+            Cell(name),
+            *_here(theirs, ours),
+        ]
         for arm, record in report.arms.items()
-        for one in reported(record)
-        for name, theirs, ours in one.pairs()
+        for expected_row in reported(record)
+        for name, theirs, ours in expected_row.pairs()
     ]
     header = ["source", "arm", "metric", "reported", "here", "here − reported"]
     caption = "As reported, and here: mean ± sd over seeds, with its 95 % interval"

@@ -14,7 +14,7 @@ from multimodal_ser.report.html import render
 
 def page(
     title: str,
-    found: pd.DataFrame,
+    cases: pd.DataFrame,
     facts: Mapping[str, str],
     clips: Mapping[str, Clip],
     *,
@@ -26,11 +26,11 @@ def page(
     found: with a column `text`, and those that are named as `columns`. clips: id → its sound. why:
     there is none.
     """
-    rows = found[found["case"] == "disagree"]
+    rows = cases[cases["case"] == "disagree"]
     chapters = [
-        Section("cases", "How often, and who is right", _CASES, tables=[_cases(found)]),
+        Section("cases", "How often, and who is right", _CASES, tables=[_cases(cases)]),
         *(
-            Section(f"by-{at}", f"By {column}", tables=[_by(found, column)])
+            Section(f"by-{at}", f"By {column}", tables=[_by(cases, column)])
             for at, column in enumerate(columns)
         ),
         Section(
@@ -44,7 +44,7 @@ def page(
         "report.html.j2",
         title=title,
         warnings=[],
-        verdict=verdict(found),
+        verdict=verdict(cases),
         facts=facts,
         sections=[chapter for chapter in chapters if chapter.filled],
     )
@@ -56,32 +56,32 @@ _CASES = (
 )
 
 
-def verdict(found: pd.DataFrame) -> list[str]:
+def verdict(cases: pd.DataFrame) -> list[str]:
     """How many disagree, and who is right then."""
-    count, voice, words, fused, neither = summary(found).to_numpy()[CASES.index("disagree")]
+    count, voice, words, fused, neither = summary(cases).to_numpy()[CASES.index("disagree")]
     if not count:
         return ["Voice and words are never sure of different classes."]
-    told = f"Voice and words are sure of different classes in {count:.0f} of "
+    sentence = f"Voice and words are sure of different classes in {count:.0f} of "
     shares = f"voice {voice:.0%}, words {words:.0%}, neither {neither:.0%}"
     right = f"Right are then: {shares}; fused {fused:.0%}."
-    known = found["truth"][found["case"] == "disagree"].notna().any()
-    return [f"{told}{len(found)} test utterances.", *([right] if known else [])]
+    has_truth = cases["truth"][cases["case"] == "disagree"].notna().any()
+    return [f"{sentence}{len(cases)} test utterances.", *([right] if has_truth else [])]
 
 
-def _cases(found: pd.DataFrame) -> Table:
+def _cases(cases: pd.DataFrame) -> Table:
     header = ["voice and words", "utterances", *(f"{side} right" for side in SIDES), "neither"]
     rows = [
         [Cell(str(case)), number(row["utterances"], ".0f"), *map(_share, row.iloc[1:])]
-        for case, row in summary(found).iterrows()
+        for case, row in summary(cases).iterrows()
     ]
     return Table("Voice and words, each alone, and both together", header, rows)
 
 
-def _by(found: pd.DataFrame, column: str) -> Table:
+def _by(cases: pd.DataFrame, column: str) -> Table:
     """Of which values of a column those are that disagree."""
     rows = [
         [Cell(str(value)), number(len(some), "d"), number(count, "d"), number(count / len(some))]
-        for value, some in found.groupby(found[column].fillna("unknown").to_numpy(), sort=True)
+        for value, some in cases.groupby(cases[column].fillna("unknown").to_numpy(), sort=True)
         for count in [int((some["case"] == "disagree").sum())]
     ]
     return Table(f"Disagreement by {column}", [column, "utterances", "disagree", "share"], rows)
@@ -91,10 +91,10 @@ def _utterances(rows: pd.DataFrame, columns: Sequence[str], clips: Mapping[str, 
     header = ["id", "truth", *SIDES, *columns, "text", *(["sound"] if clips else [])]
     lines: list[Cells] = []
     for row in rows.to_dict("records"):
-        said = [Cell(row[side], f"{row[f'{side} p']:.2f}") for side in SIDES]
+        answers = [Cell(row[side], f"{row[f'{side} p']:.2f}") for side in SIDES]
         more = [Cell(_word(row[name])) for name in ("truth", *columns, "text")]
         sound = [Cell("", audio=clips.get(row["id"], Clip("")).audio)] if clips else []
-        lines.append([Cell(str(row["id"])), more[0], *said, *more[1:], *sound])
+        lines.append([Cell(str(row["id"])), more[0], *answers, *more[1:], *sound])
     return Table("Both sure, of different classes: the surest first", header, lines)
 
 

@@ -42,29 +42,31 @@ _OF_STACKING = (
 
 def read(folder: Path) -> Report:
     """The arms are the ensemble and its members, on the parts that all of them have scored."""
-    told = manifest.read(folder)
+    described = manifest.read(folder)
     own = read_run(folder)
-    arms = {told.arm: own}
-    for seat, home in zip(told.members, told.homes(folder), strict=True):
+    arms = {described.arm: own}
+    for seat, home in zip(described.members, described.homes(folder), strict=True):
         member = read_run(home)
         parts = {part: member.metrics["parts"][part] for part in own.metrics["parts"]}
         arms[seat.label] = replace(member, metrics={**member.metrics, "parts": parts})
-    return Report(folder, arms, told.comparison, told)
+    return Report(folder, arms, described.comparison, described)
 
 
-def lines(told: Manifest) -> Iterator[str]:
+def lines(described: Manifest) -> Iterator[str]:
     """How the members were merged."""
-    yield _HOW[told.how]
-    if told.how in LEARNED:
+    yield _HOW[described.how]
+    if described.how in LEARNED:
         yield _LEARNED
-    single = [member.label for member in told.members if len(member.seeds) < len(told.seeds)]
+    single = [
+        member.label for member in described.members if len(member.seeds) < len(described.seeds)
+    ]
     if single:
         yield f"One seed stands beside all seeds of the others: {', '.join(single)}."
-    if told.how == "stacking":
+    if described.how == "stacking":
         yield _OF_STACKING
 
 
-def tables(told: Manifest) -> Iterator[Table]:
+def tables(described: Manifest) -> Iterator[Table]:
     """The members, and what each counts where that was learned."""
     rows = [
         [
@@ -73,16 +75,16 @@ def tables(told: Manifest) -> Iterator[Table]:
             Cell(member.path),
             Cell(", ".join(map(str, member.seeds))),
         ]
-        for member in told.members
+        for member in described.members
     ]
     yield Table("Members", ["member", "run", "lies at", "seeds"], rows)
-    for target, by_fold in told.fits.items():
+    for target, by_fold in described.fits.items():
         counts = {
-            (fold, seed): fit.counts(len(told.members))
+            (fold, seed): fit.counts(len(described.members))
             for fold, by_seed in sorted(by_fold.items())
             for seed, fit in sorted(by_seed.items())
         }
-        header = ["fold and seed", *(member.label for member in told.members)]
+        header = ["fold and seed", *(member.label for member in described.members)]
         found = [_counts(f"{fold}-{seed}", values) for (fold, seed), values in counts.items()]
         mean = _counts("mean", np.mean([*counts.values()], axis=0).tolist())
         yield Table(f"{target}: how much each member counts", header, found, [mean])

@@ -99,22 +99,22 @@ def csv(report: Report) -> str:
 def _rows(report: Report) -> Iterator[dict[str, Any]]:
     tested = contrasts.of(report)
     for arm, record in report.arms.items():
-        for part, found in sorted(record.metrics["parts"].items()):
-            sizes = {key: found[key] for key in ("utterances", "clusters")}
+        for part, numbers in sorted(record.metrics["parts"].items()):
+            sizes = {key: numbers[key] for key in ("utterances", "clusters")}
             head = {"arm": arm, "target": record.target, "part": part, **sizes, **_stamps(record)}
-            for name, value in found["metrics"].items():
+            for name, value in numbers["metrics"].items():
                 compared = part == record.part and name == record.metric
                 gap = _gap(tested[arm]) if compared and arm in tested else {}
                 yield {**head, "metric": name, **_chosen(value), **gap}
-            small = small_free(found)
+            small = small_free(numbers)
             if small:
                 yield {
                     **head,
                     "metric": "macro_f1 without small classes",
                     "mean": small["macro_f1"],
                 }
-            yield from _class_rows(record, found, head)
-            for target, other in found["others"].items():
+            yield from _class_rows(record, numbers, head)
+            for target, other in numbers["others"].items():
                 sizes = {key: other[key] for key in ("utterances", "clusters")}
                 for name, value in other["metrics"].items():
                     yield {**head, "target": target, **sizes, "metric": name, **_chosen(value)}
@@ -124,23 +124,29 @@ def _rows(report: Report) -> Iterator[dict[str, Any]]:
 
 
 def _class_rows(
-    record: Record, found: Mapping[str, Any], head: Mapping[str, Any]
+    record: Record, numbers: Mapping[str, Any], head: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     for name in record.classes:
-        one = found["classes"][name]
-        own = {**head, "class": name, "utterances": one["utterances"]}
-        yield {**own, "metric": "f1", "mean": one["f1"], "low": one["low"], "high": one["high"]}
+        of_class = numbers["classes"][name]
+        own = {**head, "class": name, "utterances": of_class["utterances"]}
+        yield {
+            **own,
+            "metric": "f1",
+            "mean": of_class["f1"],
+            "low": of_class["low"],
+            "high": of_class["high"],
+        }
         for key in ("precision", "recall"):
-            yield {**own, "metric": key, "mean": one[key]}
+            yield {**own, "metric": key, "mean": of_class[key]}
 
 
 def _chosen(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: one for key, one in value.items() if key in _COLUMNS}
+    return {key: cell for key, cell in value.items() if key in _COLUMNS}
 
 
-def _gap(one: Mapping[str, Any]) -> dict[str, Any]:
-    found = {key: one[key] for key in ("gap", "p", "holm", "mcnemar")}
-    return {**found, "gap_low": one["low"], "gap_high": one["high"]}
+def _gap(contrast: Mapping[str, Any]) -> dict[str, Any]:
+    row = {key: contrast[key] for key in ("gap", "p", "holm", "mcnemar")}
+    return {**row, "gap_low": contrast["low"], "gap_high": contrast["high"]}
 
 
 def _stamps(record: Record) -> dict[str, Any]:

@@ -63,8 +63,8 @@ class Ensemble:
         """The ensemble − the member that is best on dev, on the first test part, or on dev while
         that is sealed; None where there is no dev part to choose a member on.
         """
-        found = self.manifest.comparison["contrasts"].get(self.manifest.arm)
-        return Contrast(**found) if found else None
+        row = self.manifest.comparison["contrasts"].get(self.manifest.arm)
+        return Contrast(**row) if row else None
 
     def table(self, part: str) -> pd.DataFrame:
         """One row an arm: every metric of the first target with sd, interval and seed ensemble."""
@@ -112,10 +112,10 @@ def _make(
 ) -> None:
     """Every file of the folder, the numbers last."""
     experiment = Experiment.model_validate(card)
-    found, fits = [], {}
+    tables, fits = [], {}
     for target in experiment.outputs:
         rows, learned = joining.merge(plan.how, joining.join(runs, target, plan.parts, plan.seeds))
-        found.append(rows)
+        tables.append(rows)
         fits |= {target: learned} if learned else {}
     audit, order = members.audited(runs), ["target", "part", "repeat", "fold", "seed", "id"]
     if any(part.startswith("test") for part in plan.parts):
@@ -126,7 +126,7 @@ def _make(
     folder.write("split.csv", (runs[0].record.folder / "split.csv").read_bytes())
     folder.write_json("audit.json", audit)
     folder.write_json("environment.json", surroundings("cpu"))
-    folder.write_table("predictions.csv", pd.concat(found).sort_values(order, ignore_index=True))
+    folder.write_table("predictions.csv", pd.concat(tables).sort_values(order, ignore_index=True))
     written = read(folder.path)
     first = written[written["target"] == experiment.first]
     if experiment.submission is not None and experiment.submission.part in plan.parts:
@@ -146,15 +146,15 @@ def _compared(
 ) -> dict[str, Any]:
     """The ensemble against the member that is best on dev, as a study compares its arms."""
     arm, metric, closed = plan.arm, plan.metrics[0], [*_sealed(runs, plan.parts)]
-    found = {"metric": metric, "baseline": "", "contrasts": {}, "family": [], "changes": {}}
+    comparison = {"metric": metric, "baseline": "", "contrasts": {}, "family": [], "changes": {}}
     if "dev" not in measured:
         why = "there are no labels on dev to choose the best member by, so none is tested against"
-        return found | {"detectable": None, "verdict": [why, *closed]}
+        return comparison | {"detectable": None, "verdict": [why, *closed]}
     best = max(runs, key=lambda run: run.record.on_dev(metric))
     part = next((part for part in sorted(measured) if part.startswith("test")), "dev")
     other = best.record.of(str(rows["target"].iloc[0]))
     gap = contrast(rows[rows["part"] == part], other[other["part"] == part], metric)
-    return found | {
+    return comparison | {
         "baseline": best.label,
         "contrasts": {arm: corrected({arm: gap})[arm].plain()},
         "family": [arm],
@@ -214,9 +214,9 @@ def _refuse_unfit(how: str, runs: Sequence[Member], parts: Sequence[str]) -> Non
 
 def _place(runs: Sequence[Member], how: str, name: str) -> Path:
     """`<runs>/<name>/<fingerprint>`, in the folder of runs that the first member lies in."""
-    told = json.dumps([how, [run.record.fingerprint for run in runs], __version__])
+    identity = json.dumps([how, [run.record.fingerprint for run in runs], __version__])
     above = Path(os.path.normpath(runs[0].record.folder / ".." / ".."))
-    return above / name / hashlib.sha256(told.encode()).hexdigest()[:12]
+    return above / name / hashlib.sha256(identity.encode()).hexdigest()[:12]
 
 
 def _plan(
@@ -238,7 +238,7 @@ def _plan(
         how=how,
         seeds=card["seeds"],
         parts=[*parts],
-        metrics=[one for one in card["metrics"] if metrics.kind(one) == decides],
+        metrics=[metric for metric in card["metrics"] if metrics.kind(metric) == decides],
         classes=runs[0].record.classes_by_target,
         members=seats,
     )

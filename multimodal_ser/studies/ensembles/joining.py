@@ -57,8 +57,8 @@ def join(
     cuts = None
     if kind == "labels":
         cuts = _columns(tables, [THRESHOLD + name for name in classes])
-    said = Opinions(kind, scores, cuts)
-    return Joined(tables[0][_HEAD], classes, said, predictions.truth(tables[0]))
+    opinions = Opinions(kind, scores, cuts)
+    return Joined(tables[0][_HEAD], classes, opinions, predictions.truth(tables[0]))
 
 
 def merge(how: str, joined: Joined) -> tuple[pd.DataFrame, Fits]:
@@ -86,18 +86,21 @@ def _learn(
     about = joined.rows.iloc[rows]
     dev = rows[(about["part"] == "dev").to_numpy()]
     rest = np.setdiff1d(rows, dev)
-    said, truth = joined.said.of(dev), joined.truth[dev]
+    opinions, truth = joined.said.of(dev), joined.truth[dev]
     try:
-        learned = fit(how, said, truth)
-        of_dev = cross_fitted(how, said, truth, joined.rows["cluster"].to_numpy()[dev])
+        learned = fit(how, opinions, truth)
+        of_dev = cross_fitted(how, opinions, truth, joined.rows["cluster"].to_numpy()[dev])
     except DataError as error:
         where = f"{about['target'].iloc[0]}, fold {about['fold'].iloc[0]}"
         raise DataError(
             f"{how} cannot be learned on dev ({where}): {error}; take mean, or a protocol with "
             "more of dev"
         ) from None
-    for places, (found, at) in ((dev, of_dev), (rest, merged(how, joined.said.of(rest), learned))):
-        scores[places] = found
+    for places, (merged_scores, at) in (
+        (dev, of_dev),
+        (rest, merged(how, joined.said.of(rest), learned)),
+    ):
+        scores[places] = merged_scores
         if cuts is not None:
             cuts[places] = at
     return learned
@@ -135,10 +138,10 @@ def _refuse_other_rows(
         what = f"{len(ids)} ids are in one only, such as {ids[0]}" if ids else "other folds, seeds"
         raise DataError(f"{name} and {other_name} did not score the same utterances: {what}")
     for column in ("truth", "cluster"):
-        one, two = first[column].fillna(""), other[column].fillna("")
-        if (one != two).any():
-            row = int((one != two).to_numpy().argmax())
+        ours, theirs = first[column].fillna(""), other[column].fillna("")
+        if (ours != theirs).any():
+            row = int((ours != theirs).to_numpy().argmax())
             raise DataError(
-                f"{name} and {other_name}: the {column} of {first['id'][row]} is '{one[row]}' "
-                f"against '{two[row]}'; run both on the same corpus"
+                f"{name} and {other_name}: the {column} of {first['id'][row]} is '{ours[row]}' "
+                f"against '{theirs[row]}'; run both on the same corpus"
             )

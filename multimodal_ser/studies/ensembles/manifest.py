@@ -69,8 +69,10 @@ class Manifest(BaseModel):
 
     def homes(self, folder: Path) -> list[Path]:
         """The folders of the members; DataError where one is gone, or has changed since."""
-        found = [Path(os.path.normpath(folder.resolve() / member.path)) for member in self.members]
-        pairs = list(zip(self.members, found, strict=True))
+        folders = [
+            Path(os.path.normpath(folder.resolve() / member.path)) for member in self.members
+        ]
+        pairs = list(zip(self.members, folders, strict=True))
         gone = [f"{seat.label}: {home}" for seat, home in pairs if not home.is_dir()]
         if gone:
             raise DataError(listed(gone, f"members of the ensemble {folder} are missing"))
@@ -80,7 +82,7 @@ class Manifest(BaseModel):
                 f"{', '.join(changed)}: other predictions than those that {folder} merged; in "
                 f"{folder.parent} merge them again: {self.command(folder)}"
             )
-        return found
+        return folders
 
     def command(self, folder: Path) -> str:
         """What makes it again, typed in the folder of runs."""

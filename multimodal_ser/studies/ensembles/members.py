@@ -44,10 +44,10 @@ def refuse_unlike(members: Sequence[Member]) -> None:
     wanted = dict(_task(first.record))
     problems = []
     for other in others:
-        found = dict(_task(other.record))
-        what = next((key for key in wanted if wanted[key] != found.get(key)), None)
+        task = dict(_task(other.record))
+        what = next((key for key in wanted if wanted[key] != task.get(key)), None)
         if what is not None:
-            values = f"{wanted[what]} against {found.get(what, 'none')}"
+            values = f"{wanted[what]} against {task.get(what, 'none')}"
             problems.append(f"{first.label} and {other.label}: {what}: {values}")
     if problems:
         raise DataError(listed(problems, "differences keep these runs from being merged"))
@@ -59,9 +59,12 @@ def seeds_of(members: Sequence[Member]) -> list[int]:
     first, *others = several
     for other in others:
         if other.record.seeds != first.record.seeds:
-            one, two = (", ".join(map(str, each.record.seeds)) for each in (first, other))
+            first_seeds, other_seeds = (
+                ", ".join(map(str, each.record.seeds)) for each in (first, other)
+            )
             raise DataError(
-                f"{first.label} and {other.label}: seeds {one} against {two}; run both with "
+                f"{first.label} and {other.label}: seeds {first_seeds} against {other_seeds}; "
+                "run both with "
                 "the same (new seeds join a run: mser run CONFIG seeds=[…])"
             )
     return first.record.seeds
@@ -119,10 +122,10 @@ def audited(members: Sequence[Member]) -> dict[str, Any]:
 
 def union(lists: Iterable[Iterable[Any]]) -> list[Any]:
     """Everything once, in the order in which it comes."""
-    found: list[Any] = []
+    items_so_far: list[Any] = []
     for items in lists:
-        found += [what for what in items if what not in found]
-    return found
+        items_so_far += [what for what in items if what not in items_so_far]
+    return items_so_far
 
 
 def _read(folder: Path) -> Record:

@@ -49,7 +49,8 @@ def claim(default: Mapping[int, Experiment], best: Mapping[int, Experiment]) -> 
     first = next(iter(best.values()))
     seeds = fresh_seeds(first)
     chosen, usual = (
-        {fold: run(final(one, seeds)) for fold, one in some.items()} for some in (best, default)
+        {fold: run(final(experiment, seeds)) for fold, experiment in arms.items()}
+        for arms in (best, default)
     )
     rows, others = (
         pd.concat([done.part(_TEST) for done in runs.values()], ignore_index=True)
@@ -59,7 +60,7 @@ def claim(default: Mapping[int, Experiment], best: Mapping[int, Experiment]) -> 
         raise DataError("the test part has no labels, so the winner cannot be scored on it")
     metric = first.metrics_of(first.first)[0]
     dev = [done.metrics["dev"] for done in chosen.values() if "dev" in done.metrics]
-    values = [one["metrics"][metric]["mean"] for one in dev]
+    values = [numbers["metrics"][metric]["mean"] for numbers in dev]
     return Claim(
         seeds=tuple(seeds),
         best=chosen,

@@ -70,7 +70,7 @@ class Plan:
 
     def mistakes(self) -> list[str]:
         """What cannot be, in words."""
-        found = [
+        lines = [
             f"{key}: unknown (given {given!r}){nearest(given, list(allowed))} allowed: "
             + ", ".join(allowed)
             for key, given, allowed in (
@@ -79,21 +79,21 @@ class Plan:
             )
             if given not in allowed
         ]
-        found += [
+        lines += [
             f"{key}: at least 1 (given {given})"
             for key, given in (("trials", self.trials), ("steps", self.steps))
             if given < 1
         ]
         if len(self.directions) > 1 and self.pruner != "none":
-            found.append(
+            lines.append(
                 f"pruner: none is the only one for several objectives (given {self.pruner!r})"
             )
-        return found
+        return lines
 
 
 def refuse_mistakes(plan: Plan) -> Plan:
-    if found := plan.mistakes():
-        raise ConfigError(listed(found, "mistakes in the plan of the search"))
+    if lines := plan.mistakes():
+        raise ConfigError(listed(lines, "mistakes in the plan of the search"))
     return plan
 
 
@@ -134,11 +134,11 @@ class Ledger:
                 f"the study {plan.name!r} in {shown(plan.storage)} was not begun by a search; "
                 "give this one another name"
             )
-        if found := differences(begun, plan.identity()):
+        if lines := differences(begun, plan.identity()):
             raise ConfigError(
                 f"the study {plan.name!r} in {shown(plan.storage)} was begun with another plan; "
                 "go on with that one, or give this one another name\n"
-                + listed(found, "differences")
+                + listed(lines, "differences")
             )
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:

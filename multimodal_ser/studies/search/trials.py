@@ -82,10 +82,10 @@ def bench_of(prepared: Prepared, space: Space) -> Bench:
     """
     experiment = prepared.experiment
     encoded: dict[str, Encoded] = {}
-    for one in cached_variants(experiment, space):
-        ((name, part),) = one.encoders.items()
+    for alone in cached_variants(experiment, space):
+        ((name, part),) = alone.encoders.items()
         if (called := variant(name, part)) not in encoded:
-            encoded[called] = encode(replace(prepared, experiment=one))[name]
+            encoded[called] = encode(replace(prepared, experiment=alone))[name]
     return Bench(
         experiment=experiment,
         space=space,
@@ -106,9 +106,15 @@ def cached_variants(experiment: Experiment, space: Space) -> Iterator[Experiment
     """Each encoder alone, in every way in which a trial may find it frozen."""
     for name in experiment.encoders:
         alone, mine = experiment.with_encoders([name]), _features_of(space, name)
-        if not any(name in method_of(one).cached for one in _made(alone, mine.corners())):
+        if not any(
+            name in method_of(variant_of).cached for variant_of in _made(alone, mine.corners())
+        ):
             continue  # it learns, or is fitted: it may have no end of variants
-        yield from (one for one in _made(alone, mine.variants()) if name in method_of(one).cached)
+        yield from (
+            variant_of
+            for variant_of in _made(alone, mine.variants())
+            if name in method_of(variant_of).cached
+        )
 
 
 def _made(alone: Experiment, several: Sequence[Assignment]) -> Iterator[Experiment]:
@@ -166,10 +172,10 @@ class Objective:
         for fold, seed in jobs:
             reports = Reports(trial, scores, bench.sign, _epochs_tell(experiment, bench.metric))
             trained = fit.fit(method, rows, fold, seed, watch=reports.epoch)
-            found = predict(method, rows, trained, fold.dev).scores
-            found = {**found, **filed(trained.thresholds)}
+            scores_on_dev = predict(method, rows, trained, fold.dev).scores
+            scores_on_dev = {**scores_on_dev, **filed(trained.thresholds)}
             answers = pd.DataFrame({"id": bench.ids[fold.dev]})
-            answers = answers.assign(**columns_of(bench.target, fold.dev, found))
+            answers = answers.assign(**columns_of(bench.target, fold.dev, scores_on_dev))
             scores.append(evaluate.value_of(answers, bench.metric))
             parameters = fit.learned_numbers(trained)
             if len(scores) < len(jobs):

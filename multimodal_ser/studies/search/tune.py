@@ -97,16 +97,16 @@ def tune(
         done.append(_studied(fold, plan, bench))
     write_atomically(folder / "trials.csv", as_csv(tables.trials(done)).encode())
     write_atomically(folder / "reports.csv", as_csv(tables.reports(done)).encode())
-    best = {one.fold: one.best for one in done}
+    best = {study.fold: study.best for study in done}
     _write_configs(folder, "best", best)
-    found = None
+    final_claim = None
     if finish:
-        found = claim({one.fold: one.begun for one in done}, best)
-        claimed = {fold: run.experiment for fold, run in found.best.items()}
+        final_claim = claim({study.fold: study.begun for study in done}, best)
+        claimed = {fold: run.experiment for fold, run in final_claim.best.items()}
         _write_configs(folder, "claim", claimed)
-    summary = tables.summary(folder, prepared, done, found)
+    summary = tables.summary(folder, prepared, done, final_claim)
     write_atomically(folder / "search.json", as_json(summary).encode())
-    return Search(folder, done, found, summary)
+    return Search(folder, done, final_claim, summary)
 
 
 def _write_configs(folder: Path, name: str, experiments: Mapping[int, Experiment]) -> None:
@@ -133,18 +133,19 @@ def folder_of(prepared: Prepared, space: Space) -> Path:
 def _folds(prepared: Prepared) -> list[int]:
     """The outer folds that are searched, none of them by what another one tests."""
     tune = prepared.experiment.tune
-    known = [fold.number for fold in prepared.folds]
+    numbers = [fold.number for fold in prepared.folds]
     if tune.tune_on is not None:
-        if tune.tune_on not in known:
-            raise ConfigError(f"tune.tune_on: {tune.tune_on} is not there; the folds are {known}")
+        if tune.tune_on not in numbers:
+            raise ConfigError(f"tune.tune_on: {tune.tune_on} is not there; the folds are {numbers}")
         return [tune.tune_on]
-    if len(known) > 1 and not tune.nested:
+    if len(numbers) > 1 and not tune.nested:
         raise ConfigError(
-            f"tune: the protocol makes {len(known)} folds, and a value chosen on the dev parts of "
-            f"all would have seen their tests. Set tune.nested=true ({len(known)} studies, one a "
+            f"tune: the protocol makes {len(numbers)} folds, and a value chosen on the dev parts "
+            "of "
+            f"all would have seen their tests. Set tune.nested=true ({len(numbers)} studies, one a "
             "fold), or tune.tune_on=0 to search in one fold and claim that one alone"
         )
-    return known
+    return numbers
 
 
 def _within(prepared: Prepared, fold: int) -> Experiment:
@@ -199,17 +200,17 @@ def _plan(bench: Bench, intended: Plan, folder: Path, fold: int) -> Plan:
 
 def _studied(fold: int, plan: Plan, bench: Bench) -> Study:
     trials = studies.trials(plan)
-    complete = [one for one in trials if one.state.name == "COMPLETE"]
+    complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
     if not complete:
         raise DataError(
             f"fold {fold}: none of {len(trials)} trials is complete, so nothing can be chosen; ask "
             "for more trials, or --pruner none (trials.csv says why each was given up)"
         )
 
-    def order(one: FrozenTrial) -> tuple[float, ...]:
+    def order(trial: FrozenTrial) -> tuple[float, ...]:
         """The best first; of equals the cheapest, then the first."""
-        value, *cost = one.values
-        return (-bench.sign * value, *cost, number_of(one))
+        value, *cost = trial.values
+        return (-bench.sign * value, *cost, number_of(trial))
 
     chosen = min(complete, key=order)
     best = applied(bench.experiment, bench.space.values(chosen.params))

@@ -88,27 +88,27 @@ def expected(x: Tensor, mask: Tensor, model: Markov) -> Counts:
     before = (ahead[:, :-1] - value[:, None, None])[there]
     after = (logs + behind)[:, 1:][there]
     moves = before.unsqueeze(2) + model.transitions.log() + after.unsqueeze(1)
-    said = moments(x[mask], shares, full=False)
-    return Counts(states[:, 0].sum(0), moves.exp().sum(0), said, value.sum())
+    emission_moments = moments(x[mask], shares, full=False)
+    return Counts(states[:, 0].sum(0), moves.exp().sum(0), emission_moments, value.sum())
 
 
 def step(sequences: Iterable[Sequences], model: Markov, floor: float) -> tuple[Markov, float]:
     """One step of Baum and Welch, and the mean of log p, a frame, before it."""
-    found = None
+    counts_so_far = None
     for x, mask in sequences:
         here = expected(x, mask, model)
-        found = here if found is None else _plus(found, here)
-    assert found is not None, "a model is fitted to some sequences"
-    size, (states, count) = found.said.counts.sum(), model.weights.shape
+        counts_so_far = here if counts_so_far is None else _plus(counts_so_far, here)
+    assert counts_so_far is not None, "a model is fitted to some sequences"
+    size, (states, count) = counts_so_far.said.counts.sum(), model.weights.shape
     flat = model.means.flatten(0, 1), model.variances.flatten(0, 1)
-    means, variances = gaussians(found.said, floor, *flat)
+    means, variances = gaussians(counts_so_far.said, floor, *flat)
     return Markov(
-        found.start / found.start.sum(),
-        _rows(found.transitions, model.transitions),
-        _rows(found.said.counts.reshape(states, count), model.weights),
+        counts_so_far.start / counts_so_far.start.sum(),
+        _rows(counts_so_far.transitions, model.transitions),
+        _rows(counts_so_far.said.counts.reshape(states, count), model.weights),
         means.reshape(states, count, -1),
         variances.reshape(states, count, -1),
-    ), float(found.value / size)
+    ), float(counts_so_far.value / size)
 
 
 def begin(
@@ -138,7 +138,7 @@ def begin(
         own = own if len(own) >= count else x
         parts.append(_mixture.begin(own, count, False, floor, generator)[0])
     leave = min(0.5, states * len(lengths) / len(x))
-    emissions = [torch.stack(one) for one in zip(*parts, strict=True)]
+    emissions = [torch.stack(states_of) for states_of in zip(*parts, strict=True)]
     return Markov(*_moves(states, leave, left_right), *emissions)
 
 
@@ -155,9 +155,9 @@ def _moves(states: int, leave: float, left_right: bool) -> tuple[Tensor, Tensor]
 
 def _joint(x: Tensor, mask: Tensor, model: Markov) -> Tensor:
     """log p(frame, Gaussian | state) `[B, T, S, K]`, 0 past the end."""
-    found = log_densities(x[mask], model.means.flatten(0, 1), model.variances.flatten(0, 1))
-    joint = found.new_zeros(*mask.shape, *model.weights.shape)
-    joint[mask] = found.unflatten(1, model.weights.shape) + model.weights.log()
+    densities = log_densities(x[mask], model.means.flatten(0, 1), model.variances.flatten(0, 1))
+    joint = densities.new_zeros(*mask.shape, *model.weights.shape)
+    joint[mask] = densities.unflatten(1, model.weights.shape) + model.weights.log()
     return joint
 
 
@@ -173,8 +173,11 @@ def _rows(counts: Tensor, before: Tensor) -> Tensor:
     return torch.where(there, counts / torch.where(there, sums, 1.0), before)
 
 
-def _plus(one: Counts, two: Counts) -> Counts:
-    said = one.said.plus(two.said)
+def _plus(first: Counts, second: Counts) -> Counts:
+    emission_moments = first.said.plus(second.said)
     return Counts(
-        one.start + two.start, one.transitions + two.transitions, said, one.value + two.value
+        first.start + second.start,
+        first.transitions + second.transitions,
+        emission_moments,
+        first.value + second.value,
     )

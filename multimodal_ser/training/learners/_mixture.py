@@ -36,7 +36,7 @@ class Moments(NamedTuple):
     products: Tensor
 
     def plus(self, other: Moments) -> Moments:
-        return Moments(*(one + two for one, two in zip(self, other, strict=True)))
+        return Moments(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
 def log_densities(x: Tensor, means: Tensor, covariances: Tensor) -> Tensor:
@@ -67,18 +67,18 @@ def moments(x: Tensor, shares: Tensor, full: bool) -> Moments:
     return Moments(shares.sum(0), shares.T @ x, products)
 
 
-def gaussians(found: Moments, floor: float, means: Tensor, covariances: Tensor) -> list[Tensor]:
+def gaussians(moments: Moments, floor: float, means: Tensor, covariances: Tensor) -> list[Tensor]:
     """The likeliest means and covariances; floor: added to each variance, so that none is 0.
 
     A Gaussian without any frame keeps those that it had.
     """
-    there = found.counts > _EMPTY
-    counts = torch.where(there, found.counts, 1.0).unsqueeze(1)
-    new = found.sums / counts
+    there = moments.counts > _EMPTY
+    counts = torch.where(there, moments.counts, 1.0).unsqueeze(1)
+    new = moments.sums / counts
     if covariances.ndim == 2:
-        spread = found.products / counts - new.square() + floor
+        spread = moments.products / counts - new.square() + floor
     else:
-        spread = found.products / counts.unsqueeze(2) - new.unsqueeze(2) * new.unsqueeze(1)
+        spread = moments.products / counts.unsqueeze(2) - new.unsqueeze(2) * new.unsqueeze(1)
         spread = spread + floor * torch.eye(new.shape[1], dtype=new.dtype)
     wide = there.reshape(-1, *[1] * (covariances.ndim - 1))
     return [torch.where(there.unsqueeze(1), new, means), torch.where(wide, spread, covariances)]
