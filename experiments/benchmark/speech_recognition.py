@@ -71,7 +71,7 @@ def parts(utterances: Sequence[Utterance], path: Path) -> Rows:
     recognizer = Recognizer(**{**OPTIONS, "model": str(path)})
     model: Any = recognizer.model
     heard = [audio.resample(*audio.read(one), 16000) for one in utterances]
-    mels = torch.stack([recognizer._mel(one) for one in heard])
+    mels = torch.stack([recognizer.mel(one) for one in heard])
     options = DecodingOptions(language="es", without_timestamps=True, fp16=False)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -93,9 +93,9 @@ def fill(
     jobs = [(name, dict(options), store.source, part) for part in parts]
     beside = device.type != "cpu" and registry.find("encoders", name).ACCELERATED
     if beside:
-        encoded = _beside(jobs, device, workers, label)
+        encoded = encode_on_device(jobs, device, workers, label)
     else:
-        encoded = spread(_encode_batch, jobs, workers=workers, label=label)
+        encoded = spread(encode_batch, jobs, workers=workers, label=label)
     writer, guard = ShardWriter(store), _SizeGuard(store.folder, batches)
     for batch, rows in zip(batches, encoded, strict=True):
         guard.see(batch, rows)
@@ -194,7 +194,7 @@ def encode_clip(
     """The row that each encoder makes of one clip."""
     sound = Input(samples=samples, rate=rate)
     built = [_built(name, json.dumps(options, sort_keys=True)) for name, options in encoders]
-    return [_rows(encoder, [sound], [""])[0] for encoder in built]
+    return [encoded_rows(encoder, [sound], [""])[0] for encoder in built]
 
 
 def _forward(encoder: Any, given: Mapping[str, torch.Tensor]) -> list[np.ndarray]:
@@ -208,15 +208,15 @@ def _forward(encoder: Any, given: Mapping[str, torch.Tensor]) -> list[np.ndarray
     return rows
 
 
-def _encode_batch(
+def encode_batch(
     name: str, options: Mapping[str, Any], source: str, utterances: Sequence[Utterance]
 ) -> list[Row]:
     encoder = _built(name, json.dumps(options, sort_keys=True), source)
     inputs = [read_input(utterance, encoder.modality) for utterance in utterances]
-    return _rows(encoder, inputs, [utterance.id for utterance in utterances])
+    return encoded_rows(encoder, inputs, [utterance.id for utterance in utterances])
 
 
-def _rows(encoder: Any, inputs: Sequence[Input], ids: Sequence[str]) -> list[Row]:
+def encoded_rows(encoder: Any, inputs: Sequence[Input], ids: Sequence[str]) -> list[Row]:
     rows = _finite(encoder, ids, run_encoder(encoder, inputs))
     return list(zip(rows, encoder.remarks(inputs), strict=True))
 
@@ -229,7 +229,7 @@ def _finite(encoder: Any, ids: Sequence[str], rows: list[np.ndarray]) -> list[np
     return rows
 
 
-def _beside(
+def encode_on_device(
     jobs: Sequence[tuple[str, dict[str, Any], str, list[Utterance]]],
     device: torch.device,
     workers: int | None,
@@ -251,7 +251,7 @@ def _beside(
 def _prepare_batch(
     name: str, options: Mapping[str, Any], source: str, utterances: Sequence[Utterance]
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    encoder = _front(name, json.dumps(options, sort_keys=True), source)
+    encoder = built_to_prepare(name, json.dumps(options, sort_keys=True), source)
     inputs = [read_input(utterance, encoder.modality) for utterance in utterances]
     arrays = {key: tensor.numpy() for key, tensor in encoder.prepare(inputs).items()}
     return arrays, encoder.remarks(inputs)
@@ -264,6 +264,6 @@ def _built(name: str, options: str, source: str = "") -> Any:
 
 
 @lru_cache(maxsize=4)
-def _front(name: str, options: str, source: str) -> Any:
+def built_to_prepare(name: str, options: str, source: str) -> Any:
     """An encoder that only prepares: its weights are given back to the memory."""
     return registry.build("encoders", name, json.loads(options)).to("meta")

@@ -112,7 +112,7 @@ def transcribe(
         batch for batch in planned if not all(content.key in store.rows for _, content in batch)
     ]
     if batches:
-        transcript_batches = _heard(name, options, recipe.source, batches, place, workers)
+        transcript_batches = recognised(name, options, recipe.source, batches, place, workers)
         progress = _Progress(sum(len(batch) for batch in batches))
         for batch, transcripts in zip(batches, transcript_batches, strict=True):
             pairs = zip(batch, transcripts, strict=True)
@@ -140,7 +140,7 @@ def _keyed(utterance: Utterance, content: Content | None) -> Content | None:
     return content and Content(f"{content.key}:{utterance.language or ''}", content.length)
 
 
-def _heard(
+def recognised(
     name: str,
     options: Mapping[str, Any],
     weights: str,

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +30,7 @@ from multimodal_ser.runs.doctor import free, missing
 from multimodal_ser.runs.estimates import Shape, distinct, few, length_of, shape_of
 from multimodal_ser.runs.folder import RunFolder
 from multimodal_ser.runs.prepare import Prepared, cache_root, prepare, training_rows_of
-from multimodal_ser.runs.run import as_experiment
+from multimodal_ser.runs.run import Config, as_experiment
 from multimodal_ser.training import model_folder
 from multimodal_ser.training.rows import TrainingRows
 from multimodal_ser.types import DataError, Fold, MissingError, Utterance
@@ -61,9 +60,7 @@ class _Site:
         return "" if self.place.type == "cpu" else f"timed on the CPU; {self.place.type} is faster"
 
 
-def dry_run(
-    config: Experiment | Mapping[str, Any] | str | Path, *, open_test: bool = True
-) -> Outlook:
+def dry_run(config: Config, *, open_test: bool = True) -> Outlook:
     """Look at everything that a run would need, and time a little of it."""
     experiment = as_experiment(config)
     workers = experiment.workers or cores()

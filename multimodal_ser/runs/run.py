@@ -34,6 +34,9 @@ from multimodal_ser.training import fit, model_folder
 from multimodal_ser.training.rows import TrainingRows
 from multimodal_ser.types import Fold
 
+Config = Experiment | Mapping[str, Any] | str | Path
+"""An experiment, plain data, or the path of a YAML file."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -65,7 +68,7 @@ class Run:
 
 
 def run(
-    config: Experiment | Mapping[str, Any] | str | Path,
+    config: Config,
     *,
     open_test: bool = True,
     final: bool = False,
@@ -106,7 +109,7 @@ def run(
     return Run(folder.path, experiment, prepared, predictions, measured)
 
 
-def as_experiment(config: Experiment | Mapping[str, Any] | str | Path) -> Experiment:
+def as_experiment(config: Config) -> Experiment:
     """An experiment from a path, from plain data, or as it is."""
     if isinstance(config, Experiment):
         return config

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 from multimodal_ser.config.experiment import Experiment, TextSource
@@ -17,11 +16,10 @@ from multimodal_ser.config.read import with_fusion
 from multimodal_ser.evaluation import statistics
 from multimodal_ser.evaluation.contrast import Contrast, apart, contrast, corrected
 from multimodal_ser.runs.folder import RunFolder
-from multimodal_ser.runs.run import Run, as_experiment, run
+from multimodal_ser.runs.run import Config, Run, as_experiment, run
 from multimodal_ser.studies.comparison import TEST, Comparison, dev_value, study_folder
 from multimodal_ser.types import ConfigError, DataError
 
-Config = Experiment | Mapping[str, Any] | str | Path
 BEST_DEV = "best-dev"
 
 
@@ -46,7 +44,7 @@ def compare(
     """
     experiment = as_experiment(config)
     sources = _checked_sources(experiment, sources)
-    arms = _arms(experiment, modalities, fusions, fractions, sources)
+    arms = arms_of(experiment, modalities, fusions, fractions, sources)
     if baseline not in (BEST_DEV, *arms):
         raise ConfigError(f"--baseline: no arm '{baseline}' (arms: {', '.join(arms)})")
     runs = {arm: run(small) for arm, small in arms.items()}
@@ -70,7 +68,7 @@ def compare(
     )
 
 
-def _arms(
+def arms_of(
     experiment: Experiment,
     modalities: Sequence[str] | str | None,
     fusions: Sequence[str],

@@ -13,7 +13,7 @@ import yaml
 
 from multimodal_ser import run
 from multimodal_ser.features.asr._checkpoints import write_tiny
-from tests.conftest import tones_config, write_tones
+from tests.helpers.tones import tones_config, write_tones
 
 
 def mser(*words, cwd, given=None):

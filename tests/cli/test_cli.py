@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 ROOT = Path(__file__).parents[2]
 

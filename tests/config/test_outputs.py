@@ -15,7 +15,7 @@ from multimodal_ser.config.read import check
 from multimodal_ser.training.losses import losses_of
 from multimodal_ser.training.model import head
 from multimodal_ser.types import ConfigError, DataError
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 
 def config(**changes):

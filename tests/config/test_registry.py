@@ -9,7 +9,7 @@ from multimodal_ser.config import registry
 from multimodal_ser.config.read import check
 from multimodal_ser.runs.run import run
 from multimodal_ser.types import ConfigError
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 DATASET = '''"""A scratch corpus."""
 from pathlib import Path

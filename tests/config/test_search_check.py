@@ -11,7 +11,7 @@ from multimodal_ser.config import registry
 from multimodal_ser.config.read import applied, check, load, space_of, with_fusion
 from multimodal_ser.config.search_space import Range
 from multimodal_ser.types import ConfigError
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 EXAMPLE = """
 learner.optimizer.lr: {low: 1.0e-5, high: 1.0e-2, log: true}

@@ -25,6 +25,7 @@ from multimodal_ser.corpus.emotion_space import (
 from multimodal_ser.runs.prepare import load_corpus
 from multimodal_ser.runs.run import run
 from multimodal_ser.types import ConfigError, DataError
+from tests.helpers.tones import table_config
 from tests.report.test_report import Page
 
 ROOT = Path(__file__).parents[2]
@@ -154,16 +155,13 @@ def test_a_corpus_of_which_nothing_would_be_made_is_an_error(columns, message):
 
 
 def config(folder, **changes):
-    return {
-        "name": "space",
-        "corpus": {"name": "manifest", "root": str(folder), "path": "table.csv"},
+    usual = {
         "labels": {"rename": {"bliss": "joy"}, "space": "russell_mehrabian"},
         "protocol": {"name": "kfold", "folds": 4},
-        "encoders": {"text": {"name": "hashing"}},
         "outputs": {name: {"kind": "numbers"} for name in DIMENSIONS},
         "learner": {"name": "neural", "epochs": 1},
-        "runs_dir": str(folder / "runs"),
-    } | changes
+    }
+    return table_config(folder, "space", {"text": {"name": "hashing"}}) | usual | changes
 
 
 def write_table(folder, **columns):

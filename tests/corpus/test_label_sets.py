@@ -23,6 +23,7 @@ from multimodal_ser.runs.run import as_experiment
 from multimodal_ser.studies.score import score
 from multimodal_ser.training.model import merge_labels
 from multimodal_ser.types import ConfigError, DataError
+from tests.helpers.tones import table_config
 
 NAMES = ("joy", "sadness", "surprise")
 
@@ -363,17 +364,13 @@ def spoken_table():
 
 
 def config(folder, **changes):
-    return {
-        "name": "moods",
-        "corpus": {"name": "manifest", "root": str(folder), "path": "table.csv"},
-        "protocol": {"name": "kfold", "folds": 3},
-        "encoders": {"text": {"name": "hashing", "buckets": 512, "words": [1, 1]}},
+    usual = {
         "outputs": {"mood": {"kind": "labels"}},
         "learner": {"name": "neural", "epochs": 25, "optimizer": {"lr": 0.02}},
         "seeds": [0],
-        "runs_dir": str(folder / "runs"),
-        "workers": 1,
-    } | changes
+    }
+    encoders = {"text": {"name": "hashing", "buckets": 512, "words": [1, 1]}}
+    return table_config(folder, "moods", encoders) | usual | changes
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from multimodal_ser.features.copies import with_copies
 from multimodal_ser.features.extraction import read_input
 from multimodal_ser.runs.prepare import encode, prepare, training_rows_of
 from multimodal_ser.types import ConfigError
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 STEPS = [{"name": "noise", "snr": [10, 10]}, {"name": "case", "kinds": ["upper"]}]
 

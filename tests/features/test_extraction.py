@@ -86,7 +86,7 @@ def test_features_that_are_not_finite_are_named_by_encoder_and_utterance(clips, 
 
     inputs = [extraction.read_input(one, "audio") for one, _ in batch]
     with pytest.raises(DataError, match=r"5 utterances got NaN or infinite features from"):
-        extraction._rows(
+        extraction.encoded_rows(
             completed("encoders", "broken", Broken)(), inputs, [one.id for one, _ in batch]
         )
 
@@ -98,8 +98,8 @@ def test_an_encoder_beside_its_loaders_gives_the_rows_and_remarks_of_the_workers
     contents = [text_content(one) for one in rows]
     batches = extraction.plan(hf_text.Encoder, rows, contents, torch.device("cuda"))
     jobs = [("hf_text", options, "", [one for one, _ in batch]) for batch in batches]
-    beside = [row for batch in extraction._beside(jobs, CPU, 1, "") for row in batch]
-    workers = [row for job in jobs for row in extraction._encode_batch(*job)]
+    beside = [row for batch in extraction.encode_on_device(jobs, CPU, 1, "") for row in batch]
+    workers = [row for job in jobs for row in extraction.encode_batch(*job)]
     assert [remark for _, remark in beside] == [remark for _, remark in workers]
     assert any(remark for _, remark in beside)
     for (mine, _), (theirs, _) in zip(beside, workers, strict=True):
@@ -118,7 +118,7 @@ def test_an_accelerator_gets_larger_batches():
 
 def test_an_encoder_that_only_prepares_holds_no_weights(tmp_path):
     options = json.dumps(hf_text.EXAMPLE(tmp_path))
-    front = extraction._front("hf_text", options, "")
+    front = extraction.built_to_prepare("hf_text", options, "")
     assert {one.device.type for one in front.parameters()} == {"meta"}
 
 

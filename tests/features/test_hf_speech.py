@@ -172,7 +172,7 @@ def test_one_layer_is_that_row_of_all_and_most_layers_above_are_not_computed(kin
     for layer in (0, 1, -2, 3, "last"):
         encoder = encoder_of(folder(kind), layer=layer)
         row = 3 if layer == "last" else layer
-        assert len(encoder._layers()) == min(3, row % 4 + 1)
+        assert len(encoder.layers()) == min(3, row % 4 + 1)
         for found, rows in zip(encode(encoder, inputs), every, strict=True):
             same(found, rows[row])
 

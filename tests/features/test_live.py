@@ -21,7 +21,7 @@ from multimodal_ser.training.apply import dataset
 from multimodal_ser.training.learners._optimizer import Optimizer, Schedule
 from multimodal_ser.training.learners.neural import Learner
 from multimodal_ser.types import ConfigError, Finetune, Input
-from tests.conftest import RATE, tones_config
+from tests.helpers.tones import RATE, tones_config
 from tests.training.test_steps import data_of, learner_of
 
 NOTHING = {"name": "gain", "db": [0, 0]}
@@ -139,7 +139,7 @@ def test_what_folds_settled_keeps_their_learning_rates():
     assert settled["optimizer"] == {"lr": 0.1, "schedule": {"over": 20}}
     learner = learner_of("ccc")
     learner.loop.epochs, learner.loop.optimizer = 6, Optimizer(schedule=Schedule("linear", over=20))
-    assert learner.loop._steps(75).rates.steps == 20 * 5
+    assert learner.loop.steps_for(75).rates.steps == 20 * 5
 
 
 @pytest.mark.parametrize("copies", [None, 1])

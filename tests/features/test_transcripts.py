@@ -26,7 +26,7 @@ from multimodal_ser.features.store import Recipe
 from multimodal_ser.features.transcripts import TranscriptStore, damaged, error_rates
 from multimodal_ser.runs.prepare import load_corpus, with_text
 from multimodal_ser.types import ConfigError, Input, Transcript, Utterance
-from tests.conftest import tones_config, write_tones
+from tests.helpers.tones import tones_config, write_tones
 
 WORKERS = 2
 RECIPE = Recipe("whisper", "{}", 1, ())
@@ -68,13 +68,13 @@ def sounds(tmp_path_factory):
 @pytest.fixture
 def passes(monkeypatch):
     """The ids of every batch that a recogniser was given."""
-    given, heard = [], transcripts._heard
+    given, heard = [], transcripts.recognised
 
     def noted(name, options, weights, batches, *rest):
         given.extend([[one.id for one, _ in batch] for batch in batches])
         return heard(name, options, weights, batches, *rest)
 
-    monkeypatch.setattr(transcripts, "_heard", noted)
+    monkeypatch.setattr(transcripts, "recognised", noted)
     return given
 
 

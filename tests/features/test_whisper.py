@@ -130,7 +130,7 @@ def test_the_spectrogram_is_bit_for_bit_the_one_that_whisper_makes(tiny, fifty):
     for one in [*fifty, *edges, ends_loud]:
         whole = log_mel_spectrogram(one, 80, padding=N_SAMPLES)
         theirs = pad_or_trim(whole[:, : whole.shape[-1] - N_FRAMES], N_FRAMES)
-        assert torch.equal(recognizer._mel(one), theirs), len(one)
+        assert torch.equal(recognizer.mel(one), theirs), len(one)
 
 
 def test_a_model_of_128_mels_is_heard_as_whisper_hears_it(tmp_path):
@@ -186,7 +186,7 @@ class Script:
     """
 
     def __init__(self, recognizer, clips, said):
-        self.mels = [recognizer._mel(one) for one in clips]
+        self.mels = [recognizer.mel(one) for one in clips]
         self.said = said
         self.calls = []
 
@@ -548,7 +548,7 @@ def test_the_language_is_the_fixed_one_else_the_utterance_s_else_the_model_s(
     recognizer = tiny(language=fixed, fallback=False)
     (found,) = recognizer.transcribe(inputs([tone(1, 440)], named))
     assert asked_languages == [asked]
-    mel = recognizer._mel(tone(1, 440))
+    mel = recognizer.mel(tone(1, 440))
     _, heard = whisper.detect_language(recognizer.model, mel)
     assert found.language == (asked or max(heard, key=heard.get))
 
@@ -566,7 +566,7 @@ def test_a_batch_of_several_languages_keeps_its_order(tiny, fifty):
 def test_the_language_that_was_heard_is_kept_when_a_clip_is_drawn_anew(tiny):
     recognizer = tiny(language=None)
     (found,) = recognizer.transcribe(inputs([tone(1, 440)]))
-    _, heard = whisper.detect_language(recognizer.model, recognizer._mel(tone(1, 440)))
+    _, heard = whisper.detect_language(recognizer.model, recognizer.mel(tone(1, 440)))
     assert found.temperature == 1.0
     assert found.language == max(heard, key=heard.get)
 

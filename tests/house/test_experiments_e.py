@@ -17,7 +17,7 @@ from multimodal_ser.config.read import check, load
 from multimodal_ser.inference.robustness import CHANGES, retold
 from multimodal_ser.studies.compare import side_by_side
 from multimodal_ser.types import ConfigError
-from tests.conftest import tones_config, write_tones
+from tests.helpers.tones import tones_config, write_tones
 
 FAST = {"name": "neural", "epochs": 1, "optimizer": {"lr": 0.01}}
 

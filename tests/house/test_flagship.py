@@ -14,7 +14,7 @@ from multimodal_ser.config.read import load as load_config
 from multimodal_ser.corpus.datasets import demo
 from multimodal_ser.features.asr._checkpoints import write_tiny
 from multimodal_ser.features.encoders import hf_speech, hf_text
-from tests.conftest import write_tones
+from tests.helpers.tones import write_tones
 
 ROOT = Path(__file__).parents[2]
 LAYER = "encoders.audio.layer=1"  # the stand-in has two, the real one is asked for its twelfth

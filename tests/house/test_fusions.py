@@ -10,7 +10,7 @@ from sklearn.metrics import recall_score
 from multimodal_ser.config import registry
 from multimodal_ser.config.read import check
 from multimodal_ser.types import ConfigError
-from tests.conftest import tones_config, write_tones
+from tests.helpers.tones import tones_config, write_tones
 
 NAMES = ["gated", "late"]
 

@@ -22,7 +22,7 @@ from multimodal_ser.studies.ensembles.ensemble import ensemble
 from multimodal_ser.studies.ensembles.merging import HOW, LEARNED
 from multimodal_ser.studies.score import score
 from multimodal_ser.types import ConfigError, DataError, MissingError
-from tests.conftest import RATE, tones_config, write_tones
+from tests.helpers.tones import RATE, tones_config, write_tones
 
 SCORES = ["score:joy", "score:neutral", "score:sadness"]
 HAND = {"name": "mfcc", "n_mfcc": 8, "sample_rate": RATE, "normalize": "standard"}

@@ -14,7 +14,7 @@ from multimodal_ser.features.encoders import hf_speech, hf_text
 from multimodal_ser.inference.load import stream
 from multimodal_ser.inference.questions import Question, of_path, questions
 from multimodal_ser.types import ConfigError, DataError, MissingError
-from tests.conftest import RATE, tones_config, write_tones
+from tests.helpers.tones import RATE, tones_config, write_tones
 
 SCORES = ["score:joy", "score:neutral", "score:sadness"]
 

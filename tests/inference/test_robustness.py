@@ -9,7 +9,7 @@ import pytest
 from multimodal_ser import load, run
 from multimodal_ser.inference.robustness import moves, retold, unaccented
 from multimodal_ser.types import ConfigError, DataError
-from tests.conftest import tones_config, write_tones
+from tests.helpers.tones import tones_config, write_tones
 
 SCORES = ["score:joy", "score:neutral", "score:sadness"]
 

@@ -11,7 +11,7 @@ from multimodal_ser import parallel
 from multimodal_ser.config import read
 from multimodal_ser.protocol import near_duplicates
 from multimodal_ser.runs import prepare
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 
 def series(*values):

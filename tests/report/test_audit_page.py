@@ -11,7 +11,7 @@ from multimodal_ser.config import read
 from multimodal_ser.report.corpus import audit_page
 from multimodal_ser.runs import prepare
 from multimodal_ser.runs.folder import RunFolder, audited
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 from tests.report.test_report import Page
 
 BOLD, CALM = "<b>joy</b>", "calm"

@@ -21,7 +21,7 @@ from multimodal_ser.report import figures
 from multimodal_ser.report.run import collect, findings, text
 from multimodal_ser.runs.records import read_run
 from multimodal_ser.studies.compare import compare
-from tests.conftest import WORDS, tones_config, write_tones
+from tests.helpers.tones import WORDS, tones_config, write_tones
 
 BAD = ("<script>alert(1)</script>", "=cmd()", r"\input{x}", "a|b & 50%_$#~^{}")
 VOID = {"meta", "wbr", "line", "rect", "circle", "polyline"}
@@ -303,11 +303,11 @@ def test_a_folder_can_be_named_by_a_dot(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("value", ["-0.5", "+x", "@x", "\tx", "=1"])
 def test_a_spreadsheet_does_not_run_a_cell(value):
-    assert text._cell(value) == f"'{value}"
+    assert text.csv_cell(value) == f"'{value}"
 
 
 def test_a_negative_number_stays_a_number():
-    assert text._cell(-0.5) == "-0.5"
+    assert text.csv_cell(-0.5) == "-0.5"
 
 
 def test_classes_keep_the_order_of_the_task(tmp_path):

@@ -17,7 +17,7 @@ from multimodal_ser.config.experiment import Part
 from multimodal_ser.corpus.audio import read
 from multimodal_ser.report.corpus import figures, page, sound
 from multimodal_ser.types import DataError, Utterance
-from tests.conftest import RATE, tones_config
+from tests.helpers.tones import RATE, tones_config
 from tests.report.test_report import BAD, Page
 
 

@@ -474,7 +474,7 @@ def test_where_less_is_better_the_least_is_best_and_the_stairs_go_down(tmp_path)
     (study,) = reading.read(folder).studies
     least = min(float(row["value"]) for row in rows(folder) if row["value"])
     assert study.ranked[0].value == pytest.approx(least) == pytest.approx(study.value)
-    corners = figures._best_so_far(study)
+    corners = figures.best_so_far(study)
     assert all(one[1] >= two[1] for one, two in pairwise(corners))
     assert corners[-1][1] == pytest.approx(least)
     assert "mse, less is better" in words(folder)
@@ -502,7 +502,7 @@ def test_every_trial_has_its_mark_in_the_history(search):
     assert drawn.count('class="ring"') == 12, "pruned"
     assert drawn.count('class="zero"') == 1, "given up before any report"
     steps = [max(float(row["value"]) for row in done[: n + 1]) for n in range(len(done))]
-    assert [corner[1] for corner in figures._best_so_far(study)][::2] == list(dict.fromkeys(steps))
+    assert [corner[1] for corner in figures.best_so_far(study)][::2] == list(dict.fromkeys(steps))
 
 
 def test_a_bad_tail_does_not_flatten_the_rest_and_is_counted(tmp_path):

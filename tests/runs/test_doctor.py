@@ -15,7 +15,7 @@ from multimodal_ser.config.contracts import Component
 from multimodal_ser.features.encoders import egemaps
 from multimodal_ser.runs import doctor
 from multimodal_ser.types import ConfigError
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 HUB = "somebody/never-fetched"
 ASKED = [

@@ -20,7 +20,7 @@ from multimodal_ser.runs.prepare import encode, prepare
 from multimodal_ser.runs.run import run
 from multimodal_ser.training import fit
 from multimodal_ser.types import ConfigError, DataError, Utterance
-from tests.conftest import RATE, tones_config
+from tests.helpers.tones import RATE, tones_config
 
 HUB = "somebody/never-fetched"
 

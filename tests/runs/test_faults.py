@@ -16,7 +16,7 @@ import soundfile
 import yaml
 
 from multimodal_ser.features.asr._checkpoints import write_tiny
-from tests.conftest import tones_config, write_tones
+from tests.helpers.tones import tones_config, write_tones
 
 pytestmark = pytest.mark.faults
 MOMENTS = random.Random(20261121)

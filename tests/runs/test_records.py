@@ -11,7 +11,7 @@ from multimodal_ser.runs.records import is_run, read_plan, read_run
 from multimodal_ser.studies.ensembles.ensemble import ensemble
 from multimodal_ser.studies.score import score
 from multimodal_ser.types import ConfigError, DataError
-from tests.conftest import write_tones
+from tests.helpers.tones import write_tones
 
 OLD = Path(__file__).parents[1] / "helpers" / "old_run"
 """What version 0.1.0 wrote of an SVM over the tones of 4 speakers, with the first of 6 models.

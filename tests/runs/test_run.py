@@ -1,6 +1,7 @@
 """A run of three small encoders over tones: what it leaves, and what it does a second time."""
 
 import json
+import multiprocessing
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import yaml
 
 from multimodal_ser import compare, parallel, run
 from multimodal_ser.types import DataError, LeakError
-from tests.conftest import RATE, tones_config
+from tests.helpers.tones import RATE, tones_config
 
 LEARN = {"name": "neural", "epochs": 40, "optimizer": {"lr": 0.01}}
 
@@ -272,6 +273,6 @@ def test_a_plan_is_written_before_anything_is_trained(tones):
 
 def test_workers_are_kept_and_can_be_ended(tones):
     run(tones_config(tones))
-    assert parallel._pools
+    assert multiprocessing.active_children()
     parallel.shut_down()
-    assert not parallel._pools
+    assert not multiprocessing.active_children()

@@ -11,7 +11,7 @@ from multimodal_ser.config.read import check
 from multimodal_ser.runs.prepare import prepare
 from multimodal_ser.runs.sealing import sealed
 from multimodal_ser.types import ConfigError
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 
 def parts_of(prepared, fold=0):

@@ -11,7 +11,7 @@ from multimodal_ser import run
 from multimodal_ser.config.experiment import Submission
 from multimodal_ser.runs.submission import answers, pack
 from multimodal_ser.types import DataError
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 # id, seed, score of anger: u1 is joy in one seed of three and anger in the mean (0.55)
 ROWS = [

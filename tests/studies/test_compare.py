@@ -9,14 +9,14 @@ from multimodal_ser import report as reports
 from multimodal_ser.config.read import check
 from multimodal_ser.evaluation.contrast import contrast
 from multimodal_ser.features.asr._checkpoints import write_tiny
-from multimodal_ser.studies.compare import _arms
+from multimodal_ser.studies.compare import arms_of
 from multimodal_ser.types import ConfigError
-from tests.conftest import tones_config, write_tones
+from tests.helpers.tones import tones_config, write_tones
 
 
 def arms(folder, *words, fusions=(), fractions=()):
     chosen = words[0] if words == ("all",) else list(words) or None
-    return list(_arms(check(tones_config(folder)), chosen, fusions, fractions, ()))
+    return list(arms_of(check(tones_config(folder)), chosen, fusions, fractions, ()))
 
 
 def test_arms_are_each_alone_and_all_or_what_is_asked_for(tmp_path):

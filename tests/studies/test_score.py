@@ -7,7 +7,7 @@ import yaml
 from multimodal_ser import run
 from multimodal_ser.studies.score import score
 from multimodal_ser.types import DataError
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 # A fixed task of 8 test utterances of 4 speakers, and fixed answers, scored by hand:
 #   truth  joy joy joy sad sad sad neu neu

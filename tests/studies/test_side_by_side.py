@@ -13,8 +13,8 @@ from multimodal_ser.evaluation import statistics
 from multimodal_ser.evaluation.contrast import apart, contrast
 from multimodal_ser.studies.compare import side_by_side
 from multimodal_ser.types import ConfigError, DataError
-from tests.conftest import tones_config, write_tones
 from tests.evaluation.test_contrast import guesses
+from tests.helpers.tones import tones_config, write_tones
 
 
 def test_unlike_utterances_differ_by_the_gap_of_their_scores():

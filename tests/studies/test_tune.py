@@ -19,7 +19,7 @@ from multimodal_ser.studies.search.claims import final, fresh_seeds
 from multimodal_ser.studies.search.trials import Objective, Reports, bench_of, objective_of
 from multimodal_ser.studies.search.tune import Settings, tune
 from multimodal_ser.types import ConfigError, DataError, LeakError
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 HAND = {"hand": {"name": "mfcc", "n_mfcc": 8, "sample_rate": 8000}}
 SPACE = {

@@ -12,6 +12,7 @@ from multimodal_ser.config.read import check
 from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.training.balance import balanced, truncated
 from multimodal_ser.types import ConfigError, DataError
+from tests.helpers.tones import table_config
 
 CODES = np.array([0, 0, 1, 0, -1, 0, 2, 1, 0, 2, 0, 1, -1])
 
@@ -128,15 +129,9 @@ def skewed(tmp_path_factory):
 
 
 def config(folder, **changes):
-    return {
-        "name": "skewed",
-        "corpus": {"name": "manifest", "root": str(folder), "path": "table.csv"},
-        "protocol": {"name": "kfold", "folds": 3},
-        "encoders": {"text": {"name": "hashing", "buckets": 16, "words": [1, 1]}},
-        "learner": {"name": "neural", "epochs": 30, "batch_size": 32, "optimizer": {"lr": 0.03}},
-        "runs_dir": str(folder / "runs"),
-        "workers": 1,
-    } | changes
+    learner = {"name": "neural", "epochs": 30, "batch_size": 32, "optimizer": {"lr": 0.03}}
+    encoders = {"text": {"name": "hashing", "buckets": 16, "words": [1, 1]}}
+    return table_config(folder, "skewed", encoders, learner=learner) | changes
 
 
 SVM = {"name": "svm", "scores": "margin"}

@@ -217,7 +217,7 @@ def test_what_one_encoder_says_reaches_another_one_exchange_later():
     other = features | {"audio": Features(x, features["audio"].mask)}
     heard = []
     for one in (features, other):
-        frames, tokens = fusion.gathering(*fusion._before(one))
+        frames, tokens = fusion.gathering(*fusion.before_last(one))
         heard.append((frames["text"].x, fusion.last(frames, tokens)[0]["text"].x))
     (before, after), (before_other, after_other) = heard
     torch.testing.assert_close(before_other, before, rtol=0, atol=0)

@@ -15,7 +15,7 @@ from multimodal_ser.training.balance import balanced
 from multimodal_ser.training.learners import _mixture
 from multimodal_ser.training.learners._mixture import Mixture
 from multimodal_ser.types import ConfigError, DataError
-from tests.conftest import RATE, tones_config
+from tests.helpers.tones import RATE, tones_config
 
 RNG = np.random.default_rng(0)
 FRAMES = RNG.normal(size=(2, 150, 4)) @ RNG.normal(size=(2, 4, 4)) + [[[0]], [[3]]]

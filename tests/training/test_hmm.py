@@ -15,7 +15,7 @@ from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.training.learners import _markov, _mixture, hmm
 from multimodal_ser.training.learners._markov import Markov
 from multimodal_ser.types import ConfigError, DataError
-from tests.conftest import RATE, tones_config
+from tests.helpers.tones import RATE, tones_config
 
 MISSING = importlib.util.find_spec("hmmlearn") is None
 installed = pytest.mark.skipif(MISSING, reason="needs pip install hmmlearn")

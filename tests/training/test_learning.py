@@ -17,7 +17,7 @@ from multimodal_ser.runs.prepare import encode, prepare, training_rows_of
 from multimodal_ser.training import fit
 from multimodal_ser.training.model_folder import Checkpoint
 from multimodal_ser.types import ConfigError, DataError, Finetune, Input, MissingError
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 MODES = {
     "full": {"trainable": True},

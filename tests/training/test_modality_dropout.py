@@ -10,7 +10,7 @@ from multimodal_ser.training.fusion import concat
 from multimodal_ser.training.learners.neural import Learner
 from multimodal_ser.training.model import Model, head, thinned
 from multimodal_ser.types import ConfigError, Features
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 DIMS = {"hand": 2, "voice": 3, "words": 4}
 KINDS = {"hand": "audio", "voice": "audio", "words": "text"}

@@ -18,6 +18,7 @@ from multimodal_ser.runs.run import as_experiment
 from multimodal_ser.studies.score import score
 from multimodal_ser.training import fit
 from multimodal_ser.types import DataError
+from tests.helpers.tones import table_config
 
 
 def ccc(truth, guess):
@@ -245,17 +246,12 @@ WORDS = {"name": "hashing", "buckets": 256, "words": [1, 1]}
 
 
 def config(folder, **changes):
-    return {
-        "name": "sentences",
-        "corpus": {"name": "manifest", "root": str(folder), "path": "table.csv"},
-        "protocol": {"name": "kfold", "folds": 3},
-        "encoders": {"words": WORDS},
+    usual = {
         "fusion": {"name": "concat", "hidden": 16},
         "outputs": {"strain": NUMBER},
         "learner": {"name": "neural", "epochs": 30, "batch_size": 32, "optimizer": {"lr": 0.02}},
-        "runs_dir": str(folder / "runs"),
-        "workers": 1,
-    } | changes
+    }
+    return table_config(folder, "sentences", {"words": WORDS}) | usual | changes
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from multimodal_ser.features.encoders._tokens import write_tiny
 from multimodal_ser.inference.load import load
 from multimodal_ser.runs.prepare import prepare
 from multimodal_ser.types import ConfigError, DataError, Finetune, Input
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 TINY = {
     "hidden_size": 16,

@@ -12,7 +12,7 @@ from multimodal_ser.config.registry import build
 from multimodal_ser.features.batches import Dataset, Ragged
 from multimodal_ser.training.learners import svm
 from multimodal_ser.types import ConfigError, DataError
-from tests.conftest import tones_config
+from tests.helpers.tones import tones_config
 
 RNG = np.random.default_rng(4)
 X = RNG.standard_normal((90, 5)).astype(np.float32) * [1, 2, 3, 0.5, 1]
@@ -83,7 +83,7 @@ def test_two_classes_are_judged_by_one_margin_in_both_directions():
 
 
 def test_probabilities_are_sigmoids_fitted_on_parts_that_share_no_cluster():
-    parts = svm._cluster_parts(CODES, CLUSTERS)
+    parts = svm.cluster_parts(CODES, CLUSTERS)
     assert len(parts) == 3
     for train, held in parts:
         assert not set(CLUSTERS[train]) & set(CLUSTERS[held])
@@ -102,7 +102,7 @@ def test_each_part_of_the_sigmoids_trains_every_class_however_few_clusters_hold_
             continue
         seen += 1
         held = []
-        for train, rest in svm._cluster_parts(codes, clusters):
+        for train, rest in svm.cluster_parts(codes, clusters):
             assert set(codes[train]) == set(codes)
             held.extend(rest)
         assert sorted(held) == list(range(40)), "each row is held out once"

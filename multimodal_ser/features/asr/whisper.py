@@ -126,7 +126,7 @@ class Recognizer:
 
     def _short(self, clips: Sequence[np.ndarray], language: str | None) -> list[Transcript]:
         """Clips up to 30 s, one pass of the decoder for all, and single ones for what fails."""
-        mels = torch.stack([self._mel(clip) for clip in clips])
+        mels = torch.stack([self.mel(clip) for clip in clips])
         results = self._decoded(mels, language, 0.0)
         transcripts = []
         for samples, first in zip(clips, results, strict=True):
@@ -171,7 +171,7 @@ class Recognizer:
         means = mean("avg_logprob"), mean("no_speech_prob")
         return self._judged(result["text"], result["language"], hottest, *means, silent=False)
 
-    def _mel(self, samples: np.ndarray) -> torch.Tensor:
+    def mel(self, samples: np.ndarray) -> torch.Tensor:
         """`[mels, 3000]` as `transcribe` makes it: silence after the clip, then blank frames."""
         from whisper.audio import HOP_LENGTH, N_FRAMES, log_mel_spectrogram, pad_or_trim
 

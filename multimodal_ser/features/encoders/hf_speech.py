@@ -79,13 +79,13 @@ class Encoder(nn.Module):
         self.rate: int = self.front.extractor.sampling_rate
         self.model: Any = load_model(model, revision, config, _UNUSED)
         self.valid = self._keep_encoder()
-        self.count = len(self._layers()) + 1
+        self.count = len(self.layers()) + 1
         self.index = layer_index(layer, self.count)
         if self.index is not None:  # a model may norm its last layer's output, so one more stays
-            del self._layers()[self.index + 1 :]
+            del self.layers()[self.index + 1 :]
         self.learning: Learning | None = None
         if learning:
-            needed, unread = _finetune.parted(self._layers(), self.index)
+            needed, unread = _finetune.parted(self.layers(), self.index)
             self.learning = Learning(self.model, needed, learning, unread)
         else:
             lighten(self.model, _DTYPES.get(precision))
@@ -161,7 +161,7 @@ class Encoder(nn.Module):
         if self.valid:
             self.valid.tell(*((lengths, frames) if padded else (None, None)))
         mask = mask_of(lengths, values.shape[1]).long() if padded else None
-        top = len(self._layers())
+        top = len(self.layers())
         only_last = self.index is not None and self.index == self.count - 1
         with self._cast(values.device.type), _without_warning():
             output = self.model(values, attention_mask=mask, output_hidden_states=not only_last)
@@ -187,7 +187,7 @@ class Encoder(nn.Module):
         self.model.adapter = None
         return deafen(self.model) if isinstance(self.front, Waveform) else None
 
-    def _layers(self) -> Any:
+    def layers(self) -> Any:
         body = self.model if isinstance(self.front, Whisper) else self.model.encoder
         return body.layers
 

@@ -92,7 +92,7 @@ def csv(report: Report) -> str:
     writer = comma.DictWriter(file, _COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for row in _rows(report):
-        writer.writerow({key: _cell(value) for key, value in row.items()})
+        writer.writerow({key: csv_cell(value) for key, value in row.items()})
     return file.getvalue()
 
 
@@ -159,7 +159,7 @@ def _stamps(record: Record) -> dict[str, Any]:
     }
 
 
-def _cell(value: Any) -> str:
+def csv_cell(value: Any) -> str:
     """A spreadsheet runs what starts like a formula; an apostrophe makes it text."""
     if value is None:
         return ""

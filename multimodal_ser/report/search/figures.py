@@ -36,7 +36,7 @@ def history(title: str, study: Study, span: Limits) -> str:
     last = max(trial.number for trial in study.trials)
     across = scale(0, max(last, 1), LEFT, RIGHT)
     up, parts = upright(span)
-    best = _best_so_far(study)
+    best = best_so_far(study)
     ends = [*best, (last, best[-1][1])]
     parts.append(polyline([(across(x), up(y)) for x, y in ends], "bold"))
     for one in shown:
@@ -51,7 +51,7 @@ def history(title: str, study: Study, span: Limits) -> str:
     return svg(WIDTH, 192, title, parts)
 
 
-def _best_so_far(study: Study) -> list[tuple[int, float]]:
+def best_so_far(study: Study) -> list[tuple[int, float]]:
     """The corners of the stairs: (number, best value until then)."""
     corners: list[tuple[int, float]] = []
     for trial in study.trials:

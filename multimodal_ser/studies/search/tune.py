@@ -26,7 +26,7 @@ from multimodal_ser.config.search_space import Space
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.files import as_csv, as_json, write_atomically
 from multimodal_ser.runs.prepare import Prepared, prepare
-from multimodal_ser.runs.run import as_experiment
+from multimodal_ser.runs.run import Config, as_experiment
 from multimodal_ser.runs.sealing import sealed
 from multimodal_ser.studies.search import studies, tables, workers
 from multimodal_ser.studies.search.claims import Claim, claim
@@ -71,7 +71,7 @@ class Search:
 
 
 def tune(
-    config: Experiment | Mapping[str, Any] | str | Path,
+    config: Config,
     settings: Settings,
     *,
     finish: bool = True,

@@ -63,7 +63,7 @@ class Fusion(nn.Module):
         self.out_dim = hidden
 
     def forward(self, features: Mapping[str, Features]) -> Tensor:
-        frames, _ = self.last(*self.gathering(*self._before(features)))
+        frames, _ = self.last(*self.gathering(*self.before_last(features)))
         parts = [
             self.pool(Features(norm(frames[name].x), frames[name].mask))
             for name, norm in self.norms.items()
@@ -77,7 +77,7 @@ class Fusion(nn.Module):
         Of the last exchange that another reads. What a row lacks to 1 the tokens take from each
         other. To be called in eval mode.
         """
-        return self.gathering.weights(*self._before(features))
+        return self.gathering.weights(*self.before_last(features))
 
     @staticmethod
     def search_space() -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Fusion(nn.Module):
             "dropout": {"low": 0.0, "high": 0.5},
         }
 
-    def _before(self, features: Mapping[str, Features]) -> tuple[dict[str, Features], Tensor]:
+    def before_last(self, features: Mapping[str, Features]) -> tuple[dict[str, Features], Tensor]:
         """The frames and tokens that the last exchange but one is given."""
         frames = self.project(features)
         rows = len(next(iter(frames.values())).mask)

@@ -99,7 +99,7 @@ class Loop:
         """
         if not self.epochs:
             return
-        steps = self._steps(len(train))
+        steps = self.steps_for(len(train))
         if steps.together.rank:
             torch.manual_seed(seed + steps.together.rank)  # other rows, other dropout
         progress = Progress(torch.Generator().manual_seed(seed))
@@ -175,7 +175,7 @@ class Loop:
         self.curve = json.loads(files["curve.json"])
         self.best_epoch = json.loads(files["chosen.json"])["epoch"]
 
-    def _steps(self, rows: int) -> Steps:
+    def steps_for(self, rows: int) -> Steps:
         total = (self.optimizer.schedule.over or self.epochs) * math.ceil(rows / self.batch_size)
         return Steps(self.model, self.losses, self.optimizer, total, world())
 

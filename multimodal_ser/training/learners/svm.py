@@ -66,7 +66,7 @@ class Learner:
         if found.weights is not None:
             machine.set_params(class_weight=_by_class(found.codes, found.weights))
         if self.scores == "probability":
-            parts = _cluster_parts(found.codes, train.clusters[found.rows])
+            parts = cluster_parts(found.codes, train.clusters[found.rows])
             calibration: dict[str, Any] = {"cv": parts, "ensemble": False}
             machine = CalibratedClassifierCV(machine, **calibration)
         machine.fit(train.pooled()[found.rows], found.codes)
@@ -100,7 +100,7 @@ def _by_class(codes: np.ndarray, weights: np.ndarray) -> dict[int, float]:
     return {int(code): float(weights[codes == code].mean()) for code in np.unique(codes)}
 
 
-def _cluster_parts(codes: np.ndarray, clusters: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def cluster_parts(codes: np.ndarray, clusters: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Cuts of the training rows in whole clusters, each of which trains every class: up to three
     that hold the classes in like shares, or else one for each cluster.
     """
