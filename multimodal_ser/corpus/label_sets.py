@@ -41,12 +41,12 @@ def can_stand(name: str) -> bool:
 def matrix(cells: pd.Series, classes: Sequence[str], mark: str = MARK) -> np.ndarray:
     """`[N, C]` truth of cells whose labels are all among the classes; see `strangers`."""
     place = {name: at for at, name in enumerate(classes)}
-    array = np.full((len(cells), len(classes)), np.nan)
+    truth = np.full((len(cells), len(classes)), np.nan)
     for row, cell in enumerate(cells):
         if pd.notna(cell):
-            array[row] = 0
-            array[row, [place[name] for name in parsed(str(cell), mark)]] = 1
-    return array
+            truth[row] = 0
+            truth[row, [place[name] for name in parsed(str(cell), mark)]] = 1
+    return truth
 
 
 def strangers(cells: pd.Series, classes: Sequence[str], mark: str = MARK) -> pd.Series:

@@ -1,4 +1,8 @@
-"""What is to be predicted: a column of the corpus as the classes or numbers of one spec."""
+"""What is to be predicted: the truth of every row, as classes, labels or numbers.
+
+A spec says where the truth stands in the table of a corpus. A `Target` holds it for all rows, in
+the form that a model learns and in the form that a table of predictions shows.
+"""
 
 from __future__ import annotations
 

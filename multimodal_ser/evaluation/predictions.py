@@ -72,9 +72,11 @@ def truth(predictions: pd.DataFrame) -> np.ndarray:
         return numbers(predictions)[0][:, None]
     if kind == "labels":
         return sets(predictions)[0]
-    array = codes(predictions)[0]
+    class_codes = codes(predictions)[0]
     return np.where(
-        array[:, None] < 0, np.nan, array[:, None] == np.arange(len(classes_of(predictions)))
+        class_codes[:, None] < 0,
+        np.nan,
+        class_codes[:, None] == np.arange(len(classes_of(predictions))),
     )
 
 

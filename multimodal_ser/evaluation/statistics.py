@@ -33,9 +33,9 @@ def confusion_tallies(
 
 def summed(rows: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     """`[K, M]`: the sum of each cluster's rows `[N, M]`."""
-    array = np.zeros((int(clusters.max(initial=-1)) + 1, rows.shape[1]))
-    np.add.at(array, clusters, rows)
-    return array
+    sums = np.zeros((int(clusters.max(initial=-1)) + 1, rows.shape[1]))
+    np.add.at(sums, clusters, rows)
+    return sums
 
 
 def of_confusions(metric: Callable[[np.ndarray], np.ndarray], classes: int) -> Score:

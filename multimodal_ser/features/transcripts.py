@@ -116,10 +116,10 @@ def transcribe(
         progress = _Progress(sum(len(batch) for batch in batches))
         for batch, transcripts in zip(batches, transcript_batches, strict=True):
             pairs = zip(batch, transcripts, strict=True)
-            store.put({key.key: row for (_, key), row in pairs if key.key not in store.rows})
+            store.put({new.key: row for (_, new), row in pairs if new.key not in store.rows})
             progress.see(transcripts)
         progress.close()
-    return [store.rows[key.key] if key else None for key in asked]
+    return [store.rows[sought.key] if sought else None for sought in asked]
 
 
 def recalled(
@@ -132,7 +132,7 @@ def recalled(
     """What has been heard before, looked up alone; None where nobody has listened yet."""
     store = TranscriptStore(root, recipe_of(name, options, kind="asr"), look_only=True)
     asked = [_keyed(*pair) for pair in zip(utterances, contents, strict=True)]
-    return [store.rows.get(key.key) if key else None for key in asked]
+    return [store.rows.get(sought.key) if sought else None for sought in asked]
 
 
 def _keyed(utterance: Utterance, content: Content | None) -> Content | None:

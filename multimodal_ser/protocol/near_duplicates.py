@@ -1,4 +1,6 @@
-"""Texts that are nearly the same: two cuts of one sentence, or the same words with a slip.
+"""Texts that are equal, or nearly: two cuts of one sentence, or the same words with a slip.
+
+Texts are compared without case, punctuation and Unicode forms (`normalized`).
 
 Two texts are compared by the pairs of neighbouring words that they hold (their shingles), because
 single words make strangers alike ("de la ciudad de …") and three in a row are broken by one slip.
@@ -46,11 +48,11 @@ def near_duplicates(texts: pd.Series, *, threshold: float = 0.6) -> np.ndarray:
     size = np.bincount(owner)
     least = np.ceil(threshold * size - 1e-9).astype(np.int64)  # 0.07 * 100 is 7.000000000000001
     met, text = _meetings(owner, shingle, size, size - least + 1)
-    array = np.zeros(0, dtype=np.int64)
+    close = np.zeros(0, dtype=np.int64)
     for pairs in _candidates(met, text, size, least):
         new = pairs[_jaccard(*np.divmod(pairs, len(rows)), shingle, size) >= threshold]
-        array = _distinct(np.concatenate([array, new]))
-    return rows[np.stack(np.divmod(array, len(rows)), axis=1)]
+        close = _distinct(np.concatenate([close, new]))
+    return rows[np.stack(np.divmod(close, len(rows)), axis=1)]
 
 
 def _words(texts: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

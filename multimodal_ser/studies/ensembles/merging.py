@@ -1,6 +1,8 @@
-"""Weights and stacking, learned on dev, and what they say of dev: of each cluster by the others.
+"""The opinions of several models on the same utterances, made one.
 
-Nothing here knows of folds and seeds: each of them learns for itself.
+They are merged by a rule (mean, max, vote), or as weights or a stacking learned on dev (`fit`).
+On dev itself, each cluster is judged by what was learned on the others (`cross_fitted`). Nothing
+here knows of folds and seeds: each of them learns for itself.
 """
 
 from __future__ import annotations
@@ -208,9 +210,9 @@ class Regression(_Plain):
 
     def probabilities(self, x: np.ndarray, codes: int) -> np.ndarray:
         """`[N, codes]`: 0 for a code that was never true."""
-        array = np.zeros((len(x), codes))
-        array[:, self.known] = softmax(self.linear(x), axis=1)
-        return array
+        filled = np.zeros((len(x), codes))
+        filled[:, self.known] = softmax(self.linear(x), axis=1)
+        return filled
 
 
 class Fit(_Plain):
