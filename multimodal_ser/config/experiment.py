@@ -97,7 +97,7 @@ class EncoderPart(Part):
 
 
 class Labels(_Section):
-    """Other labels than the corpus ships; see `label_maps`.
+    """Other labels than the corpus ships; see `relabel`.
 
     space: a published table of emotion words, from which valence, arousal and dominance are made
     where the corpus has no ratings; see `emotion_space`.

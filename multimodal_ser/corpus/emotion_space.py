@@ -4,7 +4,7 @@ The points are the means of Russell & Mehrabian 1977, Evidence for a three-facto
 emotions, Journal of Research in Personality 11, 273-294, table 4, on scales from −1 to 1; pleasure
 is called valence here. Each was read in two transcriptions of that table, which agree on it; of
 `frustrated` they give different points, so it has none here. Neutral is no word of the table: it is
-the middle of the scales. Labels are understood as in `label_maps`.
+the middle of the scales. Labels are understood as in `relabel`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _EXCITED = (
     "exc",
     "excited",
     "excitement",
-)  # to label_maps they are joy; the table tells them apart
+)  # to relabel they are joy; the table tells them apart
 _BESIDE = 1.25  # half a point beside a scale from 1 to 5: some shipped means lie there
 
 

@@ -107,7 +107,7 @@ def audit(
     """Look for every kind of leak in what the models will see, and for what gives `target` away.
 
     audio: the content hash of each row's segment (`""` without audio) when an encoder reads
-    audio; reads_text: an encoder reads the transcripts; alike: `texts.begin`, if it was begun
+    audio; reads_text: an encoder reads the transcripts; alike: `near_duplicates.begin`, if it was begun
     before.
     """
     alike = alike or near_duplicates.begin(table["text"])
