@@ -106,9 +106,9 @@ def audit(
 ) -> Audit:
     """Look for every kind of leak in what the models will see, and for what gives `target` away.
 
-    audio: the content hash of each row's segment (`""` without audio) when an encoder reads
-    audio; reads_text: an encoder reads the transcripts; alike: `near_duplicates.begin`, if it was begun
-    before.
+    audio: the content hash of each row's segment (`""` without audio) when an encoder reads audio.
+    reads_text: an encoder reads the transcripts. alike: what `near_duplicates.begin` returned, if
+    the comparison was begun before.
     """
     alike = alike or near_duplicates.begin(table["text"])
     group = table["group"].where(~_copied(table))
