@@ -27,7 +27,10 @@ _Read = TypeVar("_Read")
 
 
 def write(folder: Path, *, players: int = 0) -> Path:
-    """The path of the page; `players`: so many of the surest errors can be heard."""
+    """Write the report of a folder and return the path of its page.
+
+    players: how many of the surest errors get a sound player.
+    """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}")
     if folder.name in ("", ".."):
@@ -44,13 +47,13 @@ def _read(folder: Path) -> Report:
 
 
 def _write_report(report: Report, players: int) -> Path:
-    wrong = sections.wrong_answers(report, max(sections.SHOWN_ERRORS, players))
-    clips, why = {}, ""
+    errors = sections.wrong_answers(report, max(sections.SHOWN_ERRORS, players))
+    clips, no_sound = {}, ""
     if players:
         from multimodal_ser.report.players import clips_of  # loads the corpus, and so torch
 
-        clips, why = clips_of(report.first, list(wrong["id"]), players)
-    chapters = sections.sections(report, wrong, clips, why)
+        clips, no_sound = clips_of(report.first, list(errors["id"]), players)
+    chapters = sections.sections(report, errors, clips, no_sound)
     outputs = {
         "report.md": text.markdown(report, chapters),
         "report.tex": text.latex(report, chapters),
@@ -63,56 +66,59 @@ def _write_report(report: Report, players: int) -> Path:
 
 
 def _write_index(folder: Path) -> Path:
-    """One table over all runs below, each linked to a report that is not older than its numbers."""
-    homes, stopped = collect.below(folder)
-    ended, unfinished = reading.below(folder)
-    if not homes and not ended:
+    """Write one page with a table of all runs, studies and searches below the folder.
+
+    Each row links to a report. A report that is older than its numbers is written again first.
+    """
+    run_folders, unfinished_runs = collect.below(folder)
+    search_folders, unfinished_searches = reading.below(folder)
+    if not run_folders and not search_folders:
         raise DataError(
             f"{folder} holds no run: a run folder has config.yaml and metrics.json, a study folder "
             f"has {collect.STUDY}, that of a search {reading.SEARCH} (mser run, mser compare and "
             "mser tune write them)"
         )
     problems: dict[Path, str] = {}
-    reports = list(_each(homes, _refreshed, problems))
-    searches = list(_each(ended, _refreshed_search, problems))
+    reports = list(_each(run_folders, _refreshed, problems))
+    searches = list(_each(search_folders, _refreshed_search, problems))
     if not reports and not searches:
         raise DataError(listed([*problems.values()], "runs, and none can be read"))
     path = folder / "index.html"
-    stopped = [*stopped, *unfinished]
-    source = html.index(folder, reports, searches, stopped, [*problems])
+    unfinished_runs = [*unfinished_runs, *unfinished_searches]
+    source = html.index(folder, reports, searches, unfinished_runs, [*problems])
     write_atomically(path, source.encode())
     return path
 
 
 def _each(
-    homes: Sequence[Path], read: Callable[[Path], _Read], problems: dict[Path, str]
+    folders: Sequence[Path], read: Callable[[Path], _Read], problems: dict[Path, str]
 ) -> Iterator[_Read]:
-    """What can be read, and why the others cannot."""
-    for home in homes:
+    """Read each folder. Where that fails, the reason goes into `problems`."""
+    for folder in folders:
         try:
-            yield read(home)
+            yield read(folder)
         except DataError as error:
-            problems[home] = str(error)
+            problems[folder] = str(error)
 
 
-def _refreshed(home: Path) -> Report:
-    """Read it, and write its report if that is absent or older than its numbers."""
-    report = _read(home)
-    if _stale(home, "metrics.json", collect.STUDY):
+def _refreshed(folder: Path) -> Report:
+    """Read the folder; write its report if it is absent or older than its numbers."""
+    report = _read(folder)
+    if _stale(folder, "metrics.json", collect.STUDY):
         _write_report(report, 0)
     return report
 
 
-def _refreshed_search(home: Path) -> Search:
-    search = reading.read(home)
-    if _stale(home, reading.SEARCH):
+def _refreshed_search(folder: Path) -> Search:
+    search = reading.read(folder)
+    if _stale(folder, reading.SEARCH):
         page.write(search)
     return search
 
 
-def _stale(home: Path, *names: str) -> bool:
-    written = home / "report.html"
-    numbers = [home / name for name in names if (home / name).exists()]
-    return not written.exists() or any(
-        path.stat().st_mtime_ns > written.stat().st_mtime_ns for path in numbers
+def _stale(folder: Path, *names: str) -> bool:
+    page_path = folder / "report.html"
+    numbers = [folder / name for name in names if (folder / name).exists()]
+    return not page_path.exists() or any(
+        path.stat().st_mtime_ns > page_path.stat().st_mtime_ns for path in numbers
     )

@@ -1,4 +1,4 @@
-"""What a page is made of, as plain data: the page, Markdown and LaTeX draw the same cells."""
+"""The parts of a report as plain data: HTML, Markdown and LaTeX all draw the same cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ _LARGEST = 1e300
 
 @dataclass(frozen=True)
 class Cell:
-    """text over `under` (an interval); `value` sorts; heat 0 to 1 colours; audio is a data URI."""
+    """One cell of a table.
+
+    text: the upper line. under: the smaller line below it, such as an interval. value: the number
+    by which the column is sorted. heat: 0 to 1, the strength of the colour. audio: a data URI.
+    """
 
     text: str
     under: str = ""
@@ -27,7 +31,7 @@ Cells = list[Cell]
 
 @dataclass(frozen=True)
 class Table:
-    """The first cell of a row names it; the rows of `foot` stay below whatever is sorted."""
+    """A table. The first cell of a row is its name. The rows of `foot` are never sorted."""
 
     caption: str
     header: Sequence[str]
@@ -37,43 +41,44 @@ class Table:
 
     @property
     def sortable(self) -> bool:
-        """A matrix is read in its own order."""
+        """False for a table with heat, which is a matrix: its order has a meaning."""
         return all(cell.heat is None for row in self.rows for cell in row)
 
     @property
     def numeric(self) -> list[bool]:
-        """The columns that hold numbers or nothing."""
+        """For each column: are all its cells numbers or empty?"""
         columns = zip(*self.rows, *self.foot, strict=True)
-        found = [
-            all(one.value is not None or one.text == NONE for one in column) for column in columns
+        are_numbers = [
+            all(cell.value is not None or cell.text == NONE for cell in column)
+            for column in columns
         ]
-        return found or [False] * len(self.header)
+        return are_numbers or [False] * len(self.header)
 
 
-def number(value: float | None, how: str = ".3f") -> Cell:
-    """An infinite bound (one cluster) sorts at the end and is written as such."""
+def number(value: float | None, format_spec: str = ".3f") -> Cell:
+    """A cell with a number. An infinite bound (of one cluster) is written as such, sorted last."""
     if value is None:
         return Cell(NONE)
-    return Cell(format(value, how), value=min(max(value, -_LARGEST), _LARGEST))
+    return Cell(format(value, format_spec), value=min(max(value, -_LARGEST), _LARGEST))
 
 
-def spread(value: Mapping[str, Any]) -> str:
-    """mean ± sd; a single seed has no sd."""
-    sd = value["sd"]
-    return f"{value['mean']:.3f}" if sd is None else f"{value['mean']:.3f} ± {sd:.3f}"
+def spread(summary: Mapping[str, Any]) -> str:
+    """mean ± sd as text; a single seed has no sd."""
+    sd = summary["sd"]
+    return f"{summary['mean']:.3f}" if sd is None else f"{summary['mean']:.3f} ± {sd:.3f}"
 
 
-def interval(value: Mapping[str, Any]) -> str:
-    return f"{value['low']:.3f} to {value['high']:.3f}"
+def interval(summary: Mapping[str, Any]) -> str:
+    return f"{summary['low']:.3f} to {summary['high']:.3f}"
 
 
-def ranged(value: Mapping[str, Any]) -> Cell:
-    """mean ± sd over its interval."""
-    return Cell(spread(value), interval(value), value["mean"])
+def ranged(summary: Mapping[str, Any]) -> Cell:
+    """A cell with mean ± sd, and its interval below."""
+    return Cell(spread(summary), interval(summary), summary["mean"])
 
 
 def probability(value: float | None, few: bool = False) -> Cell:
-    """As in the verdict; the word `few` where the test means little."""
+    """A cell with p, written as in the verdict, and the word `few` below if clusters are few."""
     if value is None:
         return Cell(NONE)
     text = "< 0.001" if value < 0.001 else f"{value:.3f}"
@@ -82,7 +87,7 @@ def probability(value: float | None, few: bool = False) -> Cell:
 
 @dataclass(frozen=True)
 class Clip:
-    """What was said, and its sound as a data URI (empty where there is none)."""
+    """The transcript of an utterance, and its sound as a data URI (empty without sound)."""
 
     text: str
     audio: str = ""
@@ -90,7 +95,10 @@ class Clip:
 
 @dataclass(frozen=True)
 class Section:
-    """lines, then figures, then tables; `code` (what → text) is folded away; grid: side by side."""
+    """One chapter of a report: lines, then figures, then tables.
+
+    code: title → text, folded away. grid: the figures and tables stand side by side.
+    """
 
     key: str
     title: str

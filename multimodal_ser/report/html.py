@@ -1,4 +1,4 @@
-"""The page: one file with everything in it, no request to anywhere, everything escaped."""
+"""A report as one HTML file: it loads nothing from elsewhere, and all text is escaped."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _TEMPLATES = Environment(
 )
 
 
-def render(template: str, **words: Any) -> str:
-    """A template of this folder, filled; whatever is absent is an error."""
-    return _TEMPLATES.get_template(template).render(**words)
+def render(template: str, **variables: Any) -> str:
+    """Fill a template of this folder. A variable that is absent is an error."""
+    return _TEMPLATES.get_template(template).render(**variables)
 
 
 def page(report: Report, chapters: Sequence[Section]) -> str:
@@ -63,8 +63,8 @@ def index(
         "index.html.j2",
         title=f"Runs in {folder.resolve().name}",
         tables=tables,
-        stopped=[one.relative_to(folder).as_posix() for one in stopped],
-        unread=[one.relative_to(folder).as_posix() for one in unread],
+        stopped=[path.relative_to(folder).as_posix() for path in stopped],
+        unread=[path.relative_to(folder).as_posix() for path in unread],
     )
 
 
@@ -84,8 +84,8 @@ def _run(folder: Path, report: Report) -> list[Cell]:
     encoders = (
         [member.label for member in ensemble.members] if ensemble else [" + ".join(record.encoders)]
     )
-    value = record.numbers["metrics"][record.metric]
-    words = [
+    score = record.numbers["metrics"][record.metric]
+    cells = [
         str(record.audit["corpus"]),
         " | ".join(encoders),
         (config.get("fusion") or {}).get("name", "–"),
@@ -95,10 +95,10 @@ def _run(folder: Path, report: Report) -> list[Cell]:
     ]
     return [
         Cell(str(config["name"]), record.folder.name, href=_link(folder, record.folder)),
-        *map(Cell, words),
+        *map(Cell, cells),
         Cell(str(len(config["seeds"])), value=len(config["seeds"])),
         Cell(record.metric),
-        ranged(value),
+        ranged(score),
         Cell(record.part),
         Cell(", ".join(record.metrics["leaks allowed"]) or "none"),
         Cell(collect.date(record)),
@@ -137,5 +137,5 @@ def _searches(folder: Path, searches: Sequence[Search]) -> Table:
     return Table("The best of many trials, and what it is worth", header, rows)
 
 
-def _link(folder: Path, home: Path) -> str:
-    return quote((home.relative_to(folder) / "report.html").as_posix())
+def _link(folder: Path, subfolder: Path) -> str:
+    return quote((subfolder.relative_to(folder) / "report.html").as_posix())

@@ -1,4 +1,4 @@
-"""Wrong utterances to listen to: the corpus is loaded again, the sound goes into the page."""
+"""Sound of wrong utterances: the corpus is loaded again, and the sound goes into the page."""
 
 from __future__ import annotations
 
@@ -16,33 +16,38 @@ if TYPE_CHECKING:
     from multimodal_ser.runs.records import Record
 
 _RATE = 16000
-_LONGEST = 10.0  # seconds; a page is read, not archived
+_LONGEST = 10.0  # seconds of one clip: a page is read, not archived
 
 
 def clips_of(record: Record, ids: Sequence[str], players: int) -> tuple[dict[str, Clip], str]:
-    """Clips of the ids, the first `players` of them with sound; else the reason why not.
+    """Return id → clip, and an empty text; or no clips, and the reason why there are none.
 
-    A run's config may name built-in components only: reading a report must not run code.
+    Only the first `players` of the ids get sound. The config of the run may name built-in
+    components only: reading a report must not run code.
     """
     try:
         experiment = read.check(record.config, source="config.yaml", allow_code=False, ran=True)
         utterances = {
             utterance.id: utterance for utterance in prepare.load_corpus(experiment).utterances()
         }
-        heard = {name: _uri(utterances[name]) for name in ids[:players] if name in utterances}
+        sounds = {
+            utterance_id: _uri(utterances[utterance_id])
+            for utterance_id in ids[:players]
+            if utterance_id in utterances
+        }
     except MserError as error:
         return {}, str(error)
     return {
-        name: Clip(utterances[name].text or "", heard.get(name, ""))
-        for name in ids
-        if name in utterances
+        utterance_id: Clip(utterances[utterance_id].text or "", sounds.get(utterance_id, ""))
+        for utterance_id in ids
+        if utterance_id in utterances
     }, ""
 
 
 def _uri(utterance: Utterance) -> str:
-    """Empty where the utterance has no sound."""
+    """The sound as a data URI; empty if the utterance has no sound."""
     if utterance.audio is None:
         return ""
     samples, rate = audio.read(utterance)
-    short = audio.resample(samples[: round(_LONGEST * rate)], rate, _RATE)
-    return "data:audio/wav;base64," + base64.b64encode(audio.wav(short, _RATE)).decode()
+    start = audio.resample(samples[: round(_LONGEST * rate)], rate, _RATE)
+    return "data:audio/wav;base64," + base64.b64encode(audio.wav(start, _RATE)).decode()

@@ -1,4 +1,4 @@
-"""What stands around the numbers: lookups without a model, siblings in train, others' results."""
+"""Tables to compare a run with: probes without a model, siblings in train, published results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def probes(audit: Mapping[str, Any]) -> Table:
-    """What a lookup without any model scores."""
+    """The scores of the probes, which look labels up without any model."""
     scores_of = audit["probes"]
     names = list(next(iter(scores_of.values()), {}))
     rows = [
@@ -26,18 +26,26 @@ def probes(audit: Mapping[str, Any]) -> Table:
 
 
 def siblings(audit: Mapping[str, Any]) -> list[Table]:
-    """Class by class: the test items of which train holds another of the same group."""
+    """For each class: how many test items have another item of the same group in train."""
     counts_of = audit.get("siblings") or {}
     rows = [
-        [Cell(name), number(seen, "d"), number(count, "d"), number(seen / count if count else None)]
-        for name, (seen, count) in counts_of.items()
+        [
+            Cell(name),
+            number(with_sibling, "d"),
+            number(total, "d"),
+            number(with_sibling / total if total else None),
+        ]
+        for name, (with_sibling, total) in counts_of.items()
     ]
     header = ["class", "with a sibling in train", "test items", "share"]
     return [Table("Test items whose speaker or group is in train", header, rows)] if rows else []
 
 
 def published(report: Report, task: Mapping[str, Any], *, ours: bool) -> Table:
-    """Best first, by the metric that decides; values without it come last."""
+    """The published results, best first by the metric that decides; rows without it come last.
+
+    ours: add a row for each arm of this report.
+    """
     metrics_published = {name for system in task["published"] for name in system["values"]}
     names = [name for name in report.first.metric_names if name in metrics_published]
     rows = [
@@ -68,30 +76,30 @@ def _ours(record: Record, names: Sequence[str]) -> Cells:
 
 
 def reported(record: Record) -> list[Beside]:
-    """What documents report of the system of a run, and ours where it may stand beside it."""
+    """What documents report of the run's system, with our scores where they are comparable."""
     return expected.beside(record.config, record.metrics["parts"])
 
 
 def beside(report: Report) -> list[Table]:
-    """Reported and ours, a row a value; nothing where they speak of different things."""
+    """A row for each reported value, with ours beside it; only values that are comparable."""
     rows = [
         [
             Cell(expected_row.told.source, expected_row.told.note),
             Cell(arm),
             Cell(name),
-            *_here(theirs, ours),
+            *_here(reported_value, our_score),
         ]
         for arm, record in report.arms.items()
         for expected_row in reported(record)
-        for name, theirs, ours in expected_row.pairs()
+        for name, reported_value, our_score in expected_row.pairs()
     ]
     header = ["source", "arm", "metric", "reported", "here", "here − reported"]
     caption = "As reported, and here: mean ± sd over seeds, with its 95 % interval"
     return [Table(caption, header, rows)] if rows else []
 
 
-def _here(theirs: float, ours: Mapping[str, Any] | None) -> Cells:
-    if ours is None:
-        return [number(theirs), Cell(NONE, NOT_MEASURED), Cell(NONE)]
-    gap = ours["mean"] - theirs
-    return [number(theirs), ranged(ours), Cell(f"{gap:+.3f}", value=gap)]
+def _here(reported_value: float, our_score: Mapping[str, Any] | None) -> Cells:
+    if our_score is None:
+        return [number(reported_value), Cell(NONE, NOT_MEASURED), Cell(NONE)]
+    gap = our_score["mean"] - reported_value
+    return [number(reported_value), ranged(our_score), Cell(f"{gap:+.3f}", value=gap)]

@@ -1,4 +1,4 @@
-"""The tables of a study: how its arms differ from the baseline, from themselves, from others."""
+"""The tables of a study: how its arms differ from the baseline and from other runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TESTS = ("p", "holm", "mcnemar")
 
 
 def gaps(report: Report) -> Table | None:
-    """Every contrast with the baseline; p stands only in the tested family."""
+    """Every contrast with the baseline; p is given only for the tested family."""
     comparison = report.comparison
     if not comparison or not comparison["contrasts"]:
         return None
@@ -22,34 +22,41 @@ def gaps(report: Report) -> Table | None:
     rows = [
         [
             Cell(arm),
-            Cell(f"{row['gap']:+.3f}", value=row["gap"]),
-            number(row["low"]),
-            number(row["high"]),
-            *(probability(row[key] if row["holm"] is not None else None) for key in _TESTS),
-            number(row["clusters"], "g"),
+            Cell(f"{contrast['gap']:+.3f}", value=contrast["gap"]),
+            number(contrast["low"]),
+            number(contrast["high"]),
+            *(
+                probability(contrast[key] if contrast["holm"] is not None else None)
+                for key in _TESTS
+            ),
+            number(contrast["clusters"], "g"),
         ]
-        for arm, row in of(report).items()
+        for arm, contrast in of(report).items()
     ]
     caption = f"Gap in {comparison['metric']} to {comparison['baseline']}, on {report.first.part}"
     return Table(caption, header, rows, folded=True)
 
 
 def changes(report: Report) -> Table | None:
-    """What the words of another source do to an arm; p is corrected for these alone."""
+    """How words from another source change an arm; p is corrected over these changes alone."""
     by_arm = (report.comparison or {}).get("changes") or {}
-    pairs = [(arm, first, row) for arm, pair in by_arm.items() for first, row in pair.items()]
-    if not pairs or not report.comparison:
+    changes = [
+        (arm, other, change)
+        for arm, changes_of in by_arm.items()
+        for other, change in changes_of.items()
+    ]
+    if not changes or not report.comparison:
         return None
     rows = [
         [
             Cell(arm),
-            Cell(first),
-            Cell(f"{row['gap']:+.3f}", value=row["gap"]),
-            number(row["low"]),
-            number(row["high"]),
-            *(probability(row[key]) for key in ("p", "holm")),
+            Cell(other),
+            Cell(f"{change['gap']:+.3f}", value=change["gap"]),
+            number(change["low"]),
+            number(change["high"]),
+            *(probability(change[key]) for key in ("p", "holm")),
         ]
-        for arm, first, row in pairs
+        for arm, other, change in changes
     ]
     header = ["arm", "against", "gap", "95 % low", "95 % high", "p", "Holm p"]
     caption = f"Change in {report.comparison['metric']} with the words of another source"
@@ -57,44 +64,52 @@ def changes(report: Report) -> Table | None:
 
 
 def elsewhere(report: Report) -> Table | None:
-    """Every arm against runs on other utterances."""
+    """Every arm against runs on other utterances; these are not paired."""
     by_arm = (report.comparison or {}).get("elsewhere") or {}
-    pairs = [(arm, other, row) for arm, pair in by_arm.items() for other, row in pair.items()]
-    if not pairs or not report.comparison:
+    comparisons = [
+        (arm, other, contrast)
+        for arm, contrasts in by_arm.items()
+        for other, contrast in contrasts.items()
+    ]
+    if not comparisons or not report.comparison:
         return None
     rows = [
         [
             Cell(arm),
             Cell(other),
-            Cell(f"{row['gap']:+.3f}", value=row["gap"]),
-            number(row["low"]),
-            number(row["high"]),
-            *(probability(row[key]) for key in ("p", "equivalent")),
+            Cell(f"{contrast['gap']:+.3f}", value=contrast["gap"]),
+            number(contrast["low"]),
+            number(contrast["high"]),
+            *(probability(contrast[key]) for key in ("p", "equivalent")),
         ]
-        for arm, other, row in pairs
+        for arm, other, contrast in comparisons
     ]
-    margin = next(iter(pairs))[2]["margin"]
-    within = f" within {margin:g}" if margin else ""
-    header = ["arm", "against", "gap", "95 % low", "95 % high", "p", f"equivalence p{within}"]
+    margin = next(iter(comparisons))[2]["margin"]
+    margin_text = f" within {margin:g}" if margin else ""
+    header = ["arm", "against", "gap", "95 % low", "95 % high", "p", f"equivalence p{margin_text}"]
     caption = f"{report.comparison['metric']} against other utterances: not paired"
     return Table(caption, header, rows)
 
 
 def clusters(report: Report) -> Table | None:
-    """The gap in each cluster, where there are too few for a test to mean much."""
-    shown = {arm: row["by_cluster"] for arm, row in of(report).items() if row["by_cluster"]}
-    if not shown or not report.comparison:
+    """The gap in each cluster, if the clusters are too few for a test to mean much."""
+    gaps_by_arm = {
+        arm: contrast["by_cluster"]
+        for arm, contrast in of(report).items()
+        if contrast["by_cluster"]
+    }
+    if not gaps_by_arm or not report.comparison:
         return None
-    names = list(next(iter(shown.values())))
+    names = list(next(iter(gaps_by_arm.values())))
     rows = [
-        [Cell(name), *(Cell(f"{gap[name]:+.3f}", value=gap[name]) for gap in shown.values())]
+        [Cell(name), *(Cell(f"{gap[name]:+.3f}", value=gap[name]) for gap in gaps_by_arm.values())]
         for name in names
     ]
     caption = f"Few clusters: the gap in {report.comparison['metric']} in each of them"
-    return Table(caption, ["cluster", *shown], rows)
+    return Table(caption, ["cluster", *gaps_by_arm], rows)
 
 
 def of(report: Report) -> dict[str, Mapping[str, Any]]:
-    """Arm → its contrast with the baseline, in the order of the arms."""
+    """Arm → its contrast with the baseline, in the order of the report's arms."""
     contrasts = report.comparison["contrasts"] if report.comparison else {}
     return {arm: contrasts[arm] for arm in report.arms if arm in contrasts}

@@ -1,4 +1,4 @@
-"""Utterances whose voice and words say different things, as one page to listen to."""
+"""A page of the utterances for which the voice model and the text model disagree, with sound."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def page(
     columns: Sequence[str] = (),
     why: str = "",
 ) -> str:
-    """The HTML of what `disagreement.cases` found.
+    """The HTML page of the cases that `disagreement.cases` returns.
 
-    found: with a column `text`, and those that are named as `columns`. clips: id → its sound. why:
-    there is none.
+    cases: also has a column `text` and those named in `columns`. clips: id → its sound. why: the
+    reason if there is no sound.
     """
     rows = cases[cases["case"] == "disagree"]
     chapters = [
         Section("cases", "How often, and who is right", _CASES, tables=[_cases(cases)]),
         *(
-            Section(f"by-{at}", f"By {column}", tables=[_by(cases, column)])
-            for at, column in enumerate(columns)
+            Section(f"by-{index}", f"By {column}", tables=[_by(cases, column)])
+            for index, column in enumerate(columns)
         ),
         Section(
             "utterances",
@@ -57,7 +57,7 @@ _CASES = (
 
 
 def verdict(cases: pd.DataFrame) -> list[str]:
-    """How many disagree, and who is right then."""
+    """How often voice and words disagree, and which of them is right then."""
     count, voice, words, fused, neither = summary(cases).to_numpy()[CASES.index("disagree")]
     if not count:
         return ["Voice and words are never sure of different classes."]
@@ -78,11 +78,11 @@ def _cases(cases: pd.DataFrame) -> Table:
 
 
 def _by(cases: pd.DataFrame, column: str) -> Table:
-    """Of which values of a column those are that disagree."""
+    """For each value of a column: how many of its utterances disagree."""
     rows = [
-        [Cell(str(value)), number(len(some), "d"), number(count, "d"), number(count / len(some))]
-        for value, some in cases.groupby(cases[column].fillna("unknown").to_numpy(), sort=True)
-        for count in [int((some["case"] == "disagree").sum())]
+        [Cell(str(value)), number(len(group), "d"), number(count, "d"), number(count / len(group))]
+        for value, group in cases.groupby(cases[column].fillna("unknown").to_numpy(), sort=True)
+        for count in [int((group["case"] == "disagree").sum())]
     ]
     return Table(f"Disagreement by {column}", [column, "utterances", "disagree", "share"], rows)
 
@@ -92,9 +92,9 @@ def _utterances(rows: pd.DataFrame, columns: Sequence[str], clips: Mapping[str, 
     lines: list[Cells] = []
     for row in rows.to_dict("records"):
         answers = [Cell(row[side], f"{row[f'{side} p']:.2f}") for side in SIDES]
-        more = [Cell(_word(row[name])) for name in ("truth", *columns, "text")]
+        texts = [Cell(_word(row[name])) for name in ("truth", *columns, "text")]
         sound = [Cell("", audio=clips.get(row["id"], Clip("")).audio)] if clips else []
-        lines.append([Cell(str(row["id"])), more[0], *answers, *more[1:], *sound])
+        lines.append([Cell(str(row["id"])), texts[0], *answers, *texts[1:], *sound])
     return Table("Both sure, of different classes: the surest first", header, lines)
 
 

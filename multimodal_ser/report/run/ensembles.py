@@ -1,4 +1,4 @@
-"""An ensemble beside the runs that it is made of, which are read where they lie."""
+"""An ensemble and its member runs. The members are read from their own folders."""
 
 from __future__ import annotations
 
@@ -41,33 +41,36 @@ _OF_STACKING = (
 
 
 def read(folder: Path) -> Report:
-    """The arms are the ensemble and its members, on the parts that all of them have scored."""
-    described = manifest.read(folder)
-    own = read_run(folder)
-    arms = {described.arm: own}
-    for seat, home in zip(described.members, described.homes(folder), strict=True):
-        member = read_run(home)
-        parts = {part: member.metrics["parts"][part] for part in own.metrics["parts"]}
-        arms[seat.label] = replace(member, metrics={**member.metrics, "parts": parts})
-    return Report(folder, arms, described.comparison, described)
+    """The report of an ensemble folder. Its arms are the ensemble and its members.
+
+    Only the parts that the ensemble has scored are kept of each member.
+    """
+    ensemble = manifest.read(folder)
+    merged = read_run(folder)
+    arms = {ensemble.arm: merged}
+    for member, member_folder in zip(ensemble.members, ensemble.homes(folder), strict=True):
+        record = read_run(member_folder)
+        parts = {part: record.metrics["parts"][part] for part in merged.metrics["parts"]}
+        arms[member.label] = replace(record, metrics={**record.metrics, "parts": parts})
+    return Report(folder, arms, ensemble.comparison, ensemble)
 
 
-def lines(described: Manifest) -> Iterator[str]:
-    """How the members were merged."""
-    yield _HOW[described.how]
-    if described.how in LEARNED:
+def lines(ensemble: Manifest) -> Iterator[str]:
+    """Sentences on how the members were merged."""
+    yield _HOW[ensemble.how]
+    if ensemble.how in LEARNED:
         yield _LEARNED
-    single = [
-        member.label for member in described.members if len(member.seeds) < len(described.seeds)
+    with_fewer_seeds = [
+        member.label for member in ensemble.members if len(member.seeds) < len(ensemble.seeds)
     ]
-    if single:
-        yield f"One seed stands beside all seeds of the others: {', '.join(single)}."
-    if described.how == "stacking":
+    if with_fewer_seeds:
+        yield f"One seed stands beside all seeds of the others: {', '.join(with_fewer_seeds)}."
+    if ensemble.how == "stacking":
         yield _OF_STACKING
 
 
-def tables(described: Manifest) -> Iterator[Table]:
-    """The members, and what each counts where that was learned."""
+def tables(ensemble: Manifest) -> Iterator[Table]:
+    """The table of members; then, if weights were learned, how much each member counts."""
     rows = [
         [
             Cell(member.label),
@@ -75,19 +78,19 @@ def tables(described: Manifest) -> Iterator[Table]:
             Cell(member.path),
             Cell(", ".join(map(str, member.seeds))),
         ]
-        for member in described.members
+        for member in ensemble.members
     ]
     yield Table("Members", ["member", "run", "lies at", "seeds"], rows)
-    for target, by_fold in described.fits.items():
+    for target, by_fold in ensemble.fits.items():
         counts = {
-            (fold, seed): fit.counts(len(described.members))
+            (fold, seed): fit.counts(len(ensemble.members))
             for fold, by_seed in sorted(by_fold.items())
             for seed, fit in sorted(by_seed.items())
         }
-        header = ["fold and seed", *(member.label for member in described.members)]
-        found = [_counts(f"{fold}-{seed}", values) for (fold, seed), values in counts.items()]
-        mean = _counts("mean", np.mean([*counts.values()], axis=0).tolist())
-        yield Table(f"{target}: how much each member counts", header, found, [mean])
+        header = ["fold and seed", *(member.label for member in ensemble.members)]
+        count_rows = [_counts(f"{fold}-{seed}", values) for (fold, seed), values in counts.items()]
+        mean_row = _counts("mean", np.mean([*counts.values()], axis=0).tolist())
+        yield Table(f"{target}: how much each member counts", header, count_rows, [mean_row])
 
 
 def _counts(name: str, values: list[float]) -> Cells:

@@ -1,4 +1,4 @@
-"""What a document reports of a system, and ours beside it where both speak of the same thing."""
+"""Values that a document reports of a system, beside ours if both measure the same thing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 from multimodal_ser.config.experiment import Expect
 
 NOT_MEASURED = "not among metrics"
-_ANOTHER_TEST = ("folds", "within", "shuffle")  # with these, others or other utterances are scored
+_ANOTHER_TEST = ("folds", "within", "shuffle")  # each of these changes what is scored
 
 
 @dataclass(frozen=True)
 class Beside:
-    """One report. differs: in what it speaks of something else than we do; ours: metric → mean, sd
-    and interval of those that we have measured, none where it differs.
+    """The values of one document beside ours.
+
+    told: the entry of the config. differs: the reasons why its values are not comparable with
+    ours. ours: metric → mean, sd and interval, of the metrics that we have measured; empty if
+    anything differs.
     """
 
     told: Expect
@@ -23,29 +26,37 @@ class Beside:
     ours: Mapping[str, Mapping[str, Any]]
 
     def pairs(self) -> Iterator[tuple[str, float, Mapping[str, Any] | None]]:
-        """Of what on which part, what is reported, and ours."""
-        of = f"{self.told.target}: " if self.told.target else ""
+        """(metric and part, reported value, our score or None); none if anything differs."""
+        prefix = f"{self.told.target}: " if self.told.target else ""
         for name, value in self.told.values.items() if not self.differs else ():
-            yield f"{of}{name} on {self.told.part}", value, self.ours.get(name)
+            yield f"{prefix}{name} on {self.told.part}", value, self.ours.get(name)
 
     def line(self) -> str:
-        """The report alone, and why nothing of ours stands beside it."""
-        told = self.told
-        values = ", ".join(f"{name} {value:g}" for name, value in told.values.items())
-        note = f" ({told.note})" if told.note else ""
-        why = "; ".join(self.differs)
-        return f"{told.source} reports {values} on {told.part}{note}. Ours is not beside it: {why}."
+        """A sentence with the reported values, and why ours are not beside them."""
+        expect = self.told
+        values = ", ".join(f"{name} {value:g}" for name, value in expect.values.items())
+        note = f" ({expect.note})" if expect.note else ""
+        reasons = "; ".join(self.differs)
+        return (
+            f"{expect.source} reports {values} on {expect.part}{note}. "
+            f"Ours is not beside it: {reasons}."
+        )
 
 
 def beside(config: Mapping[str, Any], parts: Mapping[str, Any]) -> list[Beside]:
-    """config: resolved, as a run writes it; parts: part → the numbers of it that were scored."""
-    return [_beside(Expect.model_validate(one), config, parts) for one in config.get("expect", ())]
+    """Compare each document in the config's `expect` with our scores.
+
+    config: resolved, as a run writes it. parts: part → its numbers.
+    """
+    return [
+        _beside(Expect.model_validate(entry), config, parts) for entry in config.get("expect", ())
+    ]
 
 
 def _beside(expect: Expect, config: Mapping[str, Any], parts: Mapping[str, Any]) -> Beside:
-    first = next(iter(config["outputs"]))
+    first_target = next(iter(config["outputs"]))
     numbers = parts.get(expect.part, {})
-    if expect.target not in (None, first):
+    if expect.target not in (None, first_target):
         numbers = numbers.get("others", {}).get(expect.target, {})
     differs = [*_differences(expect, config, numbers)]
     measured = {} if differs else numbers["metrics"]

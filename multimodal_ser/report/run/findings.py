@@ -1,4 +1,4 @@
-"""What a report says in words: warnings first, then what was found, then how to repeat it."""
+"""The sentences of a report: the warnings, the verdict, the facts, and how to repeat the run."""
 
 from __future__ import annotations
 
@@ -55,28 +55,28 @@ _APART = (
 
 
 def how(report: Report) -> list[str]:
-    """How the numbers of such targets are made."""
+    """Sentences on how the numbers are made, for the kinds of targets in this report."""
     kinds = {output["kind"] for output in report.first.config["outputs"].values()}
-    apart = (report.comparison or {}).get("elsewhere")
-    return [*HOW, *(_OF_LABELS if "labels" in kinds else ()), *(_APART if apart else ())]
+    unpaired = (report.comparison or {}).get("elsewhere")
+    return [*HOW, *(_OF_LABELS if "labels" in kinds else ()), *(_APART if unpaired else ())]
 
 
 def warnings(report: Report) -> list[str]:
     """What a reader must know before any number."""
-    of_runs = shared({arm: list(_of_run(record)) for arm, record in report.arms.items()})
-    return [*of_runs, *_of_arms(report)]
+    run_warnings = shared({arm: list(_of_run(record)) for arm, record in report.arms.items()})
+    return [*run_warnings, *_of_arms(report)]
 
 
 def verdict(report: Report) -> list[str]:
-    """The sentences of a study; of a single run, its values."""
+    """The verdict of a study; for a single run, its scores."""
     if report.comparison is not None:
         return list(report.comparison["verdict"])
     record = report.first
-    several = f"{record.target}: " if record.numbers["others"] else ""
-    values = {f"{several}{name}": record.numbers["metrics"][name] for name in record.metric_names}
-    for target, other in record.numbers["others"].items():
-        metric_names = [name for name in record.config["metrics"] if name in other["metrics"]]
-        values |= {f"{target}: {name}": other["metrics"][name] for name in metric_names}
+    prefix = f"{record.target}: " if record.numbers["others"] else ""
+    values = {f"{prefix}{name}": record.numbers["metrics"][name] for name in record.metric_names}
+    for target, scores in record.numbers["others"].items():
+        metric_names = [name for name in record.config["metrics"] if name in scores["metrics"]]
+        values |= {f"{target}: {name}": scores["metrics"][name] for name in metric_names}
     return [
         f"{name} {spread(value)} on {record.part} (95 % {interval(value)})"
         for name, value in values.items()
@@ -84,11 +84,11 @@ def verdict(report: Report) -> list[str]:
 
 
 def facts(report: Report) -> dict[str, str]:
-    """What was compared, on what, when."""
+    """Name → value: what was compared, on which data, and when."""
     record = report.first
     protocol = {key: value for key, value in record.config["protocol"].items() if key != "name"}
     options = ", ".join(f"{key} {json.dumps(value)}" for key, value in protocol.items())
-    found = {
+    facts = {
         "corpus": f"{record.audit['corpus']}, {record.audit['utterances']} utterances",
         "arms" if report.comparison else "encoders": ", ".join(report.arms),
         "baseline": report.comparison["baseline"] if report.comparison else "",
@@ -102,16 +102,21 @@ def facts(report: Report) -> dict[str, str]:
         "citation": record.audit.get("citation") or "",
         "date": max(map(collect.date, report.arms.values())),
     }
-    found["protocol"] = found["protocol"] or record.config["protocol"]["name"]
-    return {key: value for key, value in found.items() if value}
+    facts["protocol"] = facts["protocol"] or record.config["protocol"]["name"]
+    return {key: value for key, value in facts.items() if value}
 
 
 def audit(report: Report) -> list[str]:
-    """Leaks, remarks, how often the test was opened, and the gap that it can show."""
+    """Leaks, remarks, how often the test part was opened, and the smallest gap it can show."""
     audits = {arm: record.audit for arm, record in report.arms.items()}
-    leaks = shared({arm: [leak(row) for row in one["leaks"]] for arm, one in audits.items()})
+    leaks = shared({arm: [leak(row) for row in audit["leaks"]] for arm, audit in audits.items()})
     lines = leaks or ["No leak was found."]
-    lines += shared({arm: [f"Remark: {r}." for r in one["remarks"]] for arm, one in audits.items()})
+    lines += shared(
+        {
+            arm: [f"Remark: {remark}." for remark in audit["remarks"]]
+            for arm, audit in audits.items()
+        }
+    )
     lines += ties(report.first.audit)
     opened = report.first.opened
     times = "once" if opened == 1 else f"{opened} times"
@@ -121,13 +126,13 @@ def audit(report: Report) -> list[str]:
 
 
 def ties(audit: Mapping[str, Any]) -> list[str]:
-    """What other ways to break ties make of the lookup by group."""
-    span = audit.get("ties")
-    if not span:
+    """The range of the probe by group, over all ways to break its ties."""
+    bounds = audit.get("ties")
+    if not bounds:
         return []
     return [
         "The probe 'same group' takes the first seen of equally common labels; other ways to "
-        f"break ties give macro_f1 {span[0]:.3f} to {span[1]:.3f}."
+        f"break ties give macro_f1 {bounds[0]:.3f} to {bounds[1]:.3f}."
     ]
 
 
@@ -139,52 +144,64 @@ def _detectable(gap: float) -> str:
 
 
 def commands(report: Report) -> list[str]:
-    """What to type in the folder of runs to get these numbers again."""
-    again = shlex.join(["mser", "report", report.folder.name])
+    """The commands, in the folder of runs, that make these numbers again."""
+    report_command = shlex.join(["mser", "report", report.folder.name])
     if report.ensemble is not None:
-        return [report.ensemble.command(report.folder), again]
-    homes = [["mser", "run", f"{arm.folder.name}/config.yaml"] for arm in report.arms.values()]
+        return [report.ensemble.command(report.folder), report_command]
+    run_commands = [
+        ["mser", "run", f"{record.folder.name}/config.yaml"] for record in report.arms.values()
+    ]
     study = _study_command(report)
-    return [*(shlex.join(words) for words in ([study] if study else homes)), again]
+    return [
+        *(shlex.join(command) for command in ([study] if study else run_commands)),
+        report_command,
+    ]
 
 
 def _study_command(report: Report) -> list[str]:
-    """`mser compare` with the config of the arm that has every encoder, if there is one."""
+    """`mser compare` with the config of the arm that has all encoders; empty if none has."""
     plain = {arm: record for arm, record in report.arms.items() if not _marked(arm)}
     if report.comparison is None or not plain:
         return []
     widest = max(plain.values(), key=lambda record: len(record.encoders))
-    if any(set(arm.encoders) - set(widest.encoders) for arm in report.arms.values()):
+    if any(set(record.encoders) - set(widest.encoders) for record in report.arms.values()):
         return []
-    arms = dict.fromkeys("+".join(arm.encoders) for arm in report.arms.values())
-    fused = [arm.config for arm in report.arms.values() if arm.config.get("fusion")]
-    own = (widest.config.get("fusion") or {}).get("name")
-    fusions = dict.fromkeys(one["fusion"]["name"] for one in fused)
-    shares = dict.fromkeys(f"{arm.config['train_fraction']:g}" for arm in report.arms.values())
+    arms = dict.fromkeys("+".join(record.encoders) for record in report.arms.values())
+    fused_configs = [
+        record.config for record in report.arms.values() if record.config.get("fusion")
+    ]
+    own_fusion = (widest.config.get("fusion") or {}).get("name")
+    fusions = dict.fromkeys(config["fusion"]["name"] for config in fused_configs)
+    shares = dict.fromkeys(
+        f"{record.config['train_fraction']:g}" for record in report.arms.values()
+    )
     words = ["mser", "compare", f"{widest.folder.name}/config.yaml", "--modalities", ",".join(arms)]
-    others = [name for name in fusions if name != own]
-    words += ["--fusions", ",".join(others)] if others else []
+    other_fusions = [name for name in fusions if name != own_fusion]
+    words += ["--fusions", ",".join(other_fusions)] if other_fusions else []
     words += ["--train-fraction", ",".join(shares)] if len(shares) > 1 else []
     return [*words, "--baseline", report.comparison["baseline"]]
 
 
 def shared(lines: Mapping[str, Sequence[str]]) -> list[str]:
-    """Each line once, led by its arms unless it is of all of them."""
+    """Each line once. A line that is not true of all arms begins with the names of its arms."""
     arms: dict[str, list[str]] = {}
-    for arm, some in lines.items():
-        for line in some:
+    for arm, own_lines in lines.items():
+        for line in own_lines:
             arms.setdefault(line, []).append(arm)
-    whole = len(lines)
-    return [line if len(of) == whole else f"{', '.join(of)}: {line}" for line, of in arms.items()]
+    count = len(lines)
+    return [
+        line if len(line_arms) == count else f"{', '.join(line_arms)}: {line}"
+        for line, line_arms in arms.items()
+    ]
 
 
 def _marked(arm: str) -> bool:
-    """The name says more than the encoders: another fusion, or a fraction."""
+    """Does the arm's name hold more than its encoders: another fusion, or a fraction?"""
     return arm.endswith("]") or "@" in arm
 
 
 def of_corpus(audit: Mapping[str, Any]) -> Iterator[str]:
-    """What the corpus and its cut warn of."""
+    """Warnings about the corpus and its split."""
     allowed = [leak["kind"] for leak in audit["leaks"] if leak["allowed"]]
     if allowed:
         yield f"Leaks allowed by the config: {', '.join(allowed)}. The numbers may be too good."
@@ -225,27 +242,27 @@ def _of_run(record: Record) -> Iterator[str]:
 
 
 def _of_arms(report: Report) -> Iterator[str]:
-    """Collapses, and arms whose interval reaches what a lookup without a model scores."""
+    """Warnings about collapsed arms, and about arms whose interval includes the best probe."""
     for arm, record in report.arms.items():
         for notice in record.numbers["notices"]:
             yield f"{arm} {notice}"
-        value = record.numbers["metrics"][record.metric]
+        score = record.numbers["metrics"][record.metric]
         scores = _probes(record)
         better = sign(record.metric)
         best = max(scores, key=lambda name: better * scores[name], default=None)
-        if best is not None and not _beats(record.metric, value, scores[best]):
+        if best is not None and not _beats(record.metric, score, scores[best]):
             yield (
                 f"{arm} cannot be told from the probe '{best}' ({record.metric} "
-                f"{scores[best]:.3f}, the interval is {value['low']:.3f} to {value['high']:.3f})"
+                f"{scores[best]:.3f}, the interval is {score['low']:.3f} to {score['high']:.3f})"
             )
 
 
-def _beats(metric: str, value: Mapping[str, float], probe: float) -> bool:
-    return value["low"] > probe if sign(metric) > 0 else value["high"] < probe
+def _beats(metric: str, score: Mapping[str, float], probe: float) -> bool:
+    return score["low"] > probe if sign(metric) > 0 else score["high"] < probe
 
 
 def _probes(record: Record) -> dict[str, float]:
-    """Probe → its score on the first metric; probes are scored on test only."""
+    """Probe → its score on the first metric; empty for dev, as probes are scored on test only."""
     if not record.part.startswith("test"):
         return {}
     probes = record.audit["probes"].items()
@@ -254,7 +271,7 @@ def _probes(record: Record) -> dict[str, float]:
 
 def leak(leak: Mapping[str, Any]) -> str:
     more = ", …" if leak["count"] > len(leak["examples"]) else ""
-    shown = ", ".join(leak["examples"]) + more
+    examples = ", ".join(leak["examples"]) + more
     allowed = "allowed by the config" if leak["allowed"] else "not allowed"
-    what = f"{leak['kind']}, {leak['count']} in {leak['where']} ({shown}){leak['note']}"
-    return f"Leak, {allowed}: {what}."
+    description = f"{leak['kind']}, {leak['count']} in {leak['where']} ({examples}){leak['note']}"
+    return f"Leak, {allowed}: {description}."

@@ -1,4 +1,4 @@
-"""The chapters of a report in the order they are read; every output draws the same ones."""
+"""The chapters of a report in the order of the page; every output draws the same chapters."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ SHOWN_ERRORS = 20
 
 
 def sections(
-    report: Report, wrong: pd.DataFrame, clips: Mapping[str, Clip], why: str
+    report: Report, errors: pd.DataFrame, clips: Mapping[str, Clip], no_sound: str
 ) -> list[Section]:
-    """wrong: the errors that are shown; clips: id → what is known of its utterance; why not."""
+    """All chapters that are not empty.
+
+    errors: the table of errors to show. clips: id → transcript and sound. no_sound: the reason if
+    there is no sound.
+    """
     chapters = [
         Section("results", "Results", tables=[tables.results(report), *tables.others(report)]),
         _gaps(report),
@@ -38,7 +42,7 @@ def sections(
         *_of_target(report),
         Section("breakdown", "Breakdown", tables=tables.breakdowns(report)),
         _curves(report),
-        _errors(report, wrong, clips, why),
+        _errors(report, errors, clips, no_sound),
         Section("parts", "Every part and seed", tables=tables.parts(report)),
         Section("how", "How these numbers are made", findings.how(report)),
         _repeat(report),
@@ -53,7 +57,7 @@ _CONFUSION = (
 
 
 def _of_target(report: Report) -> list[Section]:
-    """What is shown of each class or label, or of a number."""
+    """The chapters for this kind of target: classes, labels or a number."""
     if report.first.kind == "numbers":
         return [_numbers(report)]
     if report.first.kind == "labels":
@@ -66,30 +70,30 @@ def _of_target(report: Report) -> list[Section]:
 
 
 def _numbers(report: Report) -> Section:
-    """Truth against prediction, where the target is a number."""
+    """Truth against prediction, for a target that is a number."""
     panels = []
     for arm, record in report.arms.items():
         answers = collect.ensemble(record)
         answers = answers[answers["truth"] != ""]
         pairs = list(zip(answers["truth"].astype(float), answers["guess"], strict=True))
-        drawn = figures.density(f"Truth and prediction: {arm}", pairs)
-        panels.append(figures.captioned(drawn, arm))
+        figure = figures.density(f"Truth and prediction: {arm}", pairs)
+        panels.append(figures.captioned(figure, arm))
     lines = ["Truth across, prediction upwards, on one scale; darker: more utterances."]
     return Section("numbers", "Truth and prediction", lines, panels, grid=True)
 
 
 def wrong_answers(report: Report, limit: int = SHOWN_ERRORS) -> pd.DataFrame:
-    """The surest errors of the leading arm, with what every other arm says of them."""
-    wrong = collect.mistakes(report.arms[report.leading]).head(limit)
+    """The surest errors of the leading arm, with the answers of all other arms."""
+    errors = collect.mistakes(report.arms[report.leading]).head(limit)
     for arm, record in report.arms.items():
         if arm != report.leading:
             answers = collect.ensemble(record).set_index("id")["guess"]
-            wrong[f"arm:{arm}"] = wrong["id"].map(answers)
-    return wrong
+            errors[f"arm:{arm}"] = errors["id"].map(answers)
+    return errors
 
 
 def _published(report: Report) -> Section:
-    """The task's published results and ours among them, where it is the same task."""
+    """The published results of the task, with ours among them if it is the same task."""
     task = report.first.config.get("task")
     if not task:
         return Section("published", "Published results")
@@ -106,16 +110,16 @@ def _published(report: Report) -> Section:
         lines.append("The card holds no published value.")
         return Section("published", "Published results", lines)
     lines.append("Published values are their authors' own; nobody has run them here.")
-    drawn = [context.published(report, task, ours=not differs)]
-    return Section("published", "Published results", lines, tables=drawn)
+    table = [context.published(report, task, ours=not differs)]
+    return Section("published", "Published results", lines, tables=table)
 
 
 def _reported(report: Report) -> Section:
-    """What documents report of these systems; one that speaks of something else is only cited."""
-    reports = {arm: context.reported(record) for arm, record in report.arms.items()}
+    """What documents report of these systems. Values that are not comparable are only cited."""
+    comparisons = {arm: context.reported(record) for arm, record in report.arms.items()}
     lines = {
-        arm: [report_line.line() for report_line in some if report_line.differs]
-        for arm, some in reports.items()
+        arm: [comparison.line() for comparison in comparisons_of if comparison.differs]
+        for arm, comparisons_of in comparisons.items()
     }
     return Section(
         "reported",
@@ -126,42 +130,48 @@ def _reported(report: Report) -> Section:
 
 
 def _gaps(report: Report) -> Section:
-    """Empty without a baseline."""
+    """The gaps to the baseline; empty without a baseline."""
     arms = contrasts.of(report)
-    shown = []
+    forests = []
     if arms and report.comparison:
         name = f"Gap in {report.comparison['metric']} to {report.comparison['baseline']}"
-        rows = [(arm, one["gap"], one["low"], one["high"]) for arm, one in arms.items()]
-        strong = [arm["holm"] is not None for arm in arms.values()]
+        rows = [
+            (arm, contrast["gap"], contrast["low"], contrast["high"])
+            for arm, contrast in arms.items()
+        ]
+        strong = [contrast["holm"] is not None for contrast in arms.values()]
         caption = f"{name}, 95 % interval; filled dots belong to the tested family."
-        shown = [figures.captioned(figures.forest(name, rows, strong), caption)]
-    drawn = (
+        forests = [figures.captioned(figures.forest(name, rows, strong), caption)]
+    candidates = (
         contrasts.changes(report),
         contrasts.elsewhere(report),
         contrasts.clusters(report),
         contrasts.gaps(report),
     )
-    found = [one for one in drawn if one]
-    return Section("gaps", "Gap to the baseline", figures=shown, tables=found)
+    filled = [table for table in candidates if table]
+    return Section("gaps", "Gap to the baseline", figures=forests, tables=filled)
 
 
 def _members(report: Report) -> Section:
-    """Empty unless it is an ensemble."""
-    described = report.ensemble
-    if described is None:
+    """The members of an ensemble; empty for other runs."""
+    ensemble = report.ensemble
+    if ensemble is None:
         return Section("members", "Members")
-    drawn = list(ensembles.tables(described))
-    return Section("members", "Members", list(ensembles.lines(described)), tables=drawn)
+    member_tables = list(ensembles.tables(ensemble))
+    return Section("members", "Members", list(ensembles.lines(ensemble)), tables=member_tables)
 
 
-def _classes(report: Report, what: str) -> Section:
+def _classes(report: Report, noun: str) -> Section:
     panels = []
     for arm, record in report.arms.items():
-        rows = [(name, one["f1"], one["low"], one["high"]) for name, one in tables.by_class(record)]
-        panels.append(figures.captioned(figures.bars(f"F1 of each {what}: {arm}", rows), arm))
-    title = {"class": "Classes", "label": "Labels"}[what]
-    lines = [f"F1 of each {what} with its 95 % interval."]
-    classes = tables.classes(report, title, what)
+        rows = [
+            (name, scores["f1"], scores["low"], scores["high"])
+            for name, scores in tables.by_class(record)
+        ]
+        panels.append(figures.captioned(figures.bars(f"F1 of each {noun}: {arm}", rows), arm))
+    title = {"class": "Classes", "label": "Labels"}[noun]
+    lines = [f"F1 of each {noun} with its 95 % interval."]
+    classes = tables.classes(report, title, noun)
     return Section("classes", title, lines, panels, classes, grid=True)
 
 
@@ -177,42 +187,44 @@ def _curves(report: Report) -> Section:
                 for curve in record.curves
             ]
             lines = [line for line in lines if line]
-            what = _LOSSES.get(name, f"{name} on dev")
-            drawn = figures.curves(f"{what}: {arm}", lines, figures.mean_line(lines))
-            panels.append(figures.captioned(drawn, f"{arm}: {what}, {len(lines)} models"))
+            measure = _LOSSES.get(name, f"{name} on dev")
+            figure = figures.curves(f"{measure}: {arm}", lines, figures.mean_line(lines))
+            panels.append(figures.captioned(figure, f"{arm}: {measure}, {len(lines)} models"))
     lines = ["A thin line a fold and seed, the mean over them bold."] if panels else []
     return Section("curves", "Learning curves", lines, panels, grid=True)
 
 
 def _curve_names(record: Record) -> list[str]:
-    """The loss, then the metric on dev where there is one."""
+    """The names of the curves: the losses, and the metric on dev if there is one."""
     names = dict.fromkeys(key for curve in record.curves for row in curve for key in row)
     return [name for name in names if name != "epoch"]
 
 
-def _errors(report: Report, wrong: pd.DataFrame, clips: Mapping[str, Clip], why: str) -> Section:
-    arms = [str(name) for name in wrong.columns if str(name).startswith("arm:")]
-    others = [name.removeprefix("arm:") for name in arms]
+def _errors(
+    report: Report, errors: pd.DataFrame, clips: Mapping[str, Clip], no_sound: str
+) -> Section:
+    arms = [str(name) for name in errors.columns if str(name).startswith("arm:")]
+    other_arms = [name.removeprefix("arm:") for name in arms]
     header = ["id", "cluster", "truth", report.leading if report.comparison else "predicted"]
     measure = "confidence" if report.first.kind == "classes" else "off"
-    header += [*others, measure, *(["transcript", "sound"] if clips else [])]
+    header += [*other_arms, measure, *(["transcript", "sound"] if clips else [])]
     rows = [
         [
             *(_answer(row[key]) for key in ("id", "cluster", "truth", "guess", *arms)),
             number(row[measure]),
             *(_clip(clips.get(row["id"], Clip(""))) if clips else ()),
         ]
-        for row in wrong.to_dict("records")
+        for row in errors.to_dict("records")
     ]
     record = report.arms[report.leading]
-    what = "The surest errors" if record.kind == "classes" else "The predictions furthest off"
-    caption = f"{what} of {report.leading} on {record.part}, the ensemble over seeds"
-    lines = [f"No sound here: {why}"] if why else []
+    subject = "The surest errors" if record.kind == "classes" else "The predictions furthest off"
+    caption = f"{subject} of {report.leading} on {record.part}, the ensemble over seeds"
+    lines = [f"No sound here: {no_sound}"] if no_sound else []
     if not rows:
         lines = [f"{report.leading} makes no error on {record.part}."]
     elif report.comparison:
-        why_it = "the arm that is best on dev" if "dev" in record.metrics["parts"] else "shown"
-        lines.append(f"{report.leading} is {why_it}; beside it, what the other arms answer.")
+        reason = "the arm that is best on dev" if "dev" in record.metrics["parts"] else "shown"
+        lines.append(f"{report.leading} is {reason}; beside it, what the other arms answer.")
     return Section("errors", "Errors", lines, tables=[Table(caption, header, rows)] if rows else ())
 
 

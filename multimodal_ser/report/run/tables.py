@@ -1,4 +1,4 @@
-"""The tables of a report, each with the numbers of the files and nothing computed anew."""
+"""The tables of a report. All numbers come from the run's files; nothing is computed anew."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def results(report: Report) -> Table:
-    """The main table: a row an arm, the probes below."""
+    """The main table: a row for each arm, and the probes below."""
     names = report.first.metric_names
     header = ["arm"]
     for name in names:
         header += [name, "seed ensemble"]
-    small = any(small_free(arm.numbers) for arm in report.arms.values())
+    small = any(small_free(record.numbers) for record in report.arms.values())
     header += ["macro_f1 without small classes"] if small else []
     header += ["gap", "p", "Holm p"] if report.comparison else []
     rows = [
@@ -42,37 +42,41 @@ def results(report: Report) -> Table:
     ]
     probes = report.first.audit["probes"] if report.first.part.startswith("test") else {}
     foot = [_probe(name, scores, names, len(header) + 2) for name, scores in probes.items()]
-    over = f"{_count(report.first)} on {report.first.part}"
-    caption = f"{report.first.target}: mean ± sd over {over}, with the 95 % interval below"
+    scope = f"{_count(report.first)} on {report.first.part}"
+    caption = f"{report.first.target}: mean ± sd over {scope}, with the 95 % interval below"
     return Table(caption, [*header, "parameters", "seconds"], rows, foot)
 
 
 def others(report: Report) -> list[Table]:
-    """The same for every further target, without tests: the study is about the first."""
+    """The same table for each further target, without tests: tests are of the first target only."""
     tables = []
-    for target, first in report.first.numbers["others"].items():
-        names = [name for name in report.first.config["metrics"] if name in first["metrics"]]
+    for target, scores in report.first.numbers["others"].items():
+        names = [name for name in report.first.config["metrics"] if name in scores["metrics"]]
         rows = []
         for arm, record in report.arms.items():
-            values = record.numbers["others"][target]["metrics"]
-            rows.append([Cell(arm), *_measured(values, names)])
-        header = ["arm", *(one for name in names for one in (name, "seed ensemble"))]
-        over = f"{_count(report.first)} on {report.first.part}"
-        tables.append(Table(f"{target}: mean ± sd over {over}", header, rows))
+            arm_scores = record.numbers["others"][target]["metrics"]
+            rows.append([Cell(arm), *_measured(arm_scores, names)])
+        header = ["arm", *(column for name in names for column in (name, "seed ensemble"))]
+        scope = f"{_count(report.first)} on {report.first.part}"
+        tables.append(Table(f"{target}: mean ± sd over {scope}", header, rows))
     return tables
 
 
-def classes(report: Report, title: str, what: str) -> list[Table]:
-    """Precision, recall, F1 with its interval, and the items of each class: a table an arm."""
-    header = [what, "precision", "recall", "f1", "95 % low", "95 % high", "utterances"]
+def classes(report: Report, title: str, noun: str) -> list[Table]:
+    """A table for each arm: precision, recall, F1, its interval and the items of each class."""
+    header = [noun, "precision", "recall", "f1", "95 % low", "95 % high", "utterances"]
     keys = ("precision", "recall", "f1", "low", "high")
     return [
         Table(
             f"{title} of {arm}, on {record.part}",
             header,
             [
-                [Cell(name), *(number(one[key]) for key in keys), number(one["utterances"], "g")]
-                for name, one in by_class(record)
+                [
+                    Cell(name),
+                    *(number(scores[key]) for key in keys),
+                    number(scores["utterances"], "g"),
+                ]
+                for name, scores in by_class(record)
             ],
             folded=True,
         )
@@ -81,12 +85,15 @@ def classes(report: Report, title: str, what: str) -> list[Table]:
 
 
 def by_class(record: Record) -> list[tuple[str, Mapping[str, float]]]:
-    """Each class with its numbers, in the order of the task."""
+    """(class, its scores), in the order of the task."""
     return [(name, record.numbers["classes"][name]) for name in record.classes]
 
 
 def confusions(report: Report) -> list[Table]:
-    """Rows truth, columns predicted: the share of the row, and the mean count over seeds below."""
+    """A confusion matrix for each arm: rows are the truth, columns the predictions.
+
+    A cell holds the share of its row, and below it the mean count over seeds.
+    """
     tables = []
     for arm, record in report.arms.items():
         rows = [
@@ -99,34 +106,44 @@ def confusions(report: Report) -> list[Table]:
 
 
 def breakdowns(report: Report) -> list[Table]:
-    """By value of each breakdown column: accuracy an arm, or every metric of a single run."""
+    """A table for each breakdown column, with a row for each of its values.
+
+    A study shows one metric for each arm, a single run all its metrics.
+    """
     tables = []
     for column, values in report.first.numbers["breakdown"].items():
         if report.comparison:
             header = [column, "utterances", *report.arms]
             records = list(report.arms.values())
-            shown = "accuracy" if report.first.kind == "classes" else report.first.metric
+            metric = "accuracy" if report.first.kind == "classes" else report.first.metric
             rows = [
                 [
                     Cell(value),
-                    number(one["utterances"], "g"),
-                    *(number(r.numbers["breakdown"][column][value].get(shown)) for r in records),
+                    number(scores["utterances"], "g"),
+                    *(
+                        number(record.numbers["breakdown"][column][value].get(metric))
+                        for record in records
+                    ),
                 ]
-                for value, one in values.items()
+                for value, scores in values.items()
             ]
-            tables.append(Table(f"{shown.capitalize()} by {column}", header, rows))
+            tables.append(Table(f"{metric.capitalize()} by {column}", header, rows))
         else:
             names = [key for key in max(values.values(), key=len) if key != "utterances"]
             rows = [
-                [Cell(v), number(value["utterances"], "g"), *(number(value.get(k)) for k in names)]
-                for v, value in values.items()
+                [
+                    Cell(value),
+                    number(scores["utterances"], "g"),
+                    *(number(scores.get(key)) for key in names),
+                ]
+                for value, scores in values.items()
             ]
             tables.append(Table(f"Metrics by {column}", [column, "utterances", *names], rows))
     return tables
 
 
 def parts(report: Report) -> list[Table]:
-    """Every metric of every part, seed by seed: a table an arm."""
+    """A table for each arm: every metric of every part, seed by seed."""
     header = ["part", "metric", "mean", "sd", "95 % low", "95 % high", "mean of folds"]
     header += ["seed ensemble", "by seed", "utterances", "clusters"]
     tables = []
@@ -137,20 +154,23 @@ def parts(report: Report) -> list[Table]:
             for name, value in numbers["metrics"].items()
         ]
         rows += [
-            [Cell(part), Cell(f"{target}: {name}"), *_values(value), *_sizes(other)]
+            [Cell(part), Cell(f"{target}: {name}"), *_values(value), *_sizes(scores)]
             for part, numbers in sorted(record.metrics["parts"].items())
-            for target, other in numbers["others"].items()
-            for name, value in other["metrics"].items()
+            for target, scores in numbers["others"].items()
+            for name, value in scores["metrics"].items()
         ]
         tables.append(Table(f"Every part and seed of {arm}", header, rows, folded=True))
     return tables
 
 
 def environment(report: Report) -> Table:
-    """Versions and machine of the first arm; the features' hash of each."""
+    """Versions and machine of the first arm, and the hash of the features of each arm."""
     surroundings = dict(report.first.environment)
     libraries = surroundings.pop("libraries", {})
-    features = {f"features of {a}": r.environment.get("features") for a, r in report.arms.items()}
+    features = {
+        f"features of {arm}": record.environment.get("features")
+        for arm, record in report.arms.items()
+    }
     surroundings.pop("features", None)
     surroundings.pop("remarks", None)
     rows = {
@@ -163,7 +183,7 @@ def environment(report: Report) -> Table:
 
 
 def small_free(numbers: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Macro-F1 without the classes of few items; empty where no class is small."""
+    """Macro-F1 without the classes that have few items; empty if no class is small."""
     return numbers.get("without small classes") or {}
 
 
@@ -171,16 +191,16 @@ def _metrics(record: Record, names: Sequence[str]) -> Cells:
     return _measured(record.numbers["metrics"], names)
 
 
-def _measured(values: Mapping[str, Any], names: Sequence[str]) -> Cells:
+def _measured(scores: Mapping[str, Any], names: Sequence[str]) -> Cells:
     cells = []
     for name in names:
-        value = values[name]
-        cells += [ranged(value), number(value["ensemble"])]
+        score = scores[name]
+        cells += [ranged(score), number(score["ensemble"])]
     return cells
 
 
 def _extra(report: Report, arm: str, record: Record, small: bool) -> Cells:
-    """What follows the metrics in the main table."""
+    """The cells after the metrics in a row of the main table."""
     cells = [number(small_free(record.numbers).get("macro_f1"))] if small else []
     if report.comparison:
         cells += _tested(contrasts.of(report).get(arm))
@@ -188,7 +208,7 @@ def _extra(report: Report, arm: str, record: Record, small: bool) -> Cells:
 
 
 def _tested(contrast: Mapping[str, Any] | None) -> Cells:
-    """p stands where a test belongs: in the family of fused arms."""
+    """The gap and its p; p is given only for the tested family, the fused arms."""
     if contrast is None:
         return [Cell(NONE)] * 3
     gap = Cell(f"{contrast['gap']:+.3f}", interval(contrast), contrast["gap"])
@@ -223,11 +243,11 @@ def _shares(counts: Sequence[float]) -> Cells:
     ]
 
 
-def _values(value: Mapping[str, Any]) -> Cells:
+def _values(score: Mapping[str, Any]) -> Cells:
     keys = ("mean", "sd", "low", "high", "mean_of_folds", "ensemble")
-    by_seed = sorted(value["by_seed"].items(), key=lambda item: [*map(int, item[0].split("/"))])
-    seeds = ", ".join(f"{seed}: {one:.3f}" for seed, one in by_seed)
-    return [*(number(value[key]) for key in keys), Cell(seeds)]
+    by_seed = sorted(score["by_seed"].items(), key=lambda item: [*map(int, item[0].split("/"))])
+    seeds = ", ".join(f"{seed}: {value:.3f}" for seed, value in by_seed)
+    return [*(number(score[key]) for key in keys), Cell(seeds)]
 
 
 def _sizes(numbers: Mapping[str, Any]) -> Cells:

@@ -1,4 +1,4 @@
-"""The same tables for a README, a paper and a spreadsheet."""
+"""A report as Markdown, LaTeX and CSV, for a README, a paper and a spreadsheet."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _COLUMNS: tuple[str, ...] = (
 
 
 def markdown(report: Report, chapters: Sequence[Section]) -> str:
-    """A run or a study."""
+    """A run or a study as Markdown."""
     return page(
         report.title,
         findings.warnings(report),
@@ -63,7 +63,7 @@ def page(
     facts: Mapping[str, str],
     chapters: Sequence[Section],
 ) -> str:
-    """Markdown: everything but the figures and the code."""
+    """A page as Markdown: everything but the figures and the code."""
     lines = [f"# {_md(title)}", ""]
     lines += [f"- **{_md(line)}**" for line in warnings]
     lines += [f"- {_md(line)}" for line in verdict]
@@ -76,7 +76,7 @@ def page(
 
 
 def latex(report: Report, chapters: Sequence[Section]) -> str:
-    r"""A `table` for every table, to be \input where \usepackage{booktabs} is loaded."""
+    r"""All tables as LaTeX `table`s, for \input; they need \usepackage{booktabs}."""
     about = [report.title, *findings.warnings(report), *findings.verdict(report)]
     about += [f"{key}: {value}" for key, value in findings.facts(report).items()]
     lines = ["% needs \\usepackage{booktabs}", *(f"% {_flat(line)}" for line in about)]
@@ -87,7 +87,7 @@ def latex(report: Report, chapters: Sequence[Section]) -> str:
 
 
 def csv(report: Report) -> str:
-    """A row a metric, part and arm, and a row a class, with every digit."""
+    """CSV with all digits: a row for each metric, part and arm, and for each class."""
     file = io.StringIO()
     writer = comma.DictWriter(file, _COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
@@ -97,15 +97,15 @@ def csv(report: Report) -> str:
 
 
 def _rows(report: Report) -> Iterator[dict[str, Any]]:
-    tested = contrasts.of(report)
+    contrast_by_arm = contrasts.of(report)
     for arm, record in report.arms.items():
         for part, numbers in sorted(record.metrics["parts"].items()):
             sizes = {key: numbers[key] for key in ("utterances", "clusters")}
             head = {"arm": arm, "target": record.target, "part": part, **sizes, **_stamps(record)}
-            for name, value in numbers["metrics"].items():
+            for name, score in numbers["metrics"].items():
                 compared = part == record.part and name == record.metric
-                gap = _gap(tested[arm]) if compared and arm in tested else {}
-                yield {**head, "metric": name, **_chosen(value), **gap}
+                gap = _gap(contrast_by_arm[arm]) if compared and arm in contrast_by_arm else {}
+                yield {**head, "metric": name, **_chosen(score), **gap}
             small = small_free(numbers)
             if small:
                 yield {
@@ -114,13 +114,13 @@ def _rows(report: Report) -> Iterator[dict[str, Any]]:
                     "mean": small["macro_f1"],
                 }
             yield from _class_rows(record, numbers, head)
-            for target, other in numbers["others"].items():
-                sizes = {key: other[key] for key in ("utterances", "clusters")}
-                for name, value in other["metrics"].items():
-                    yield {**head, "target": target, **sizes, "metric": name, **_chosen(value)}
-    for probe, scores in report.first.audit["probes"].items():
-        for name, value in scores.items():
-            yield {"arm": f"probe: {probe}", "part": "test", "metric": name, "mean": value}
+            for target, scores in numbers["others"].items():
+                sizes = {key: scores[key] for key in ("utterances", "clusters")}
+                for name, score in scores["metrics"].items():
+                    yield {**head, "target": target, **sizes, "metric": name, **_chosen(score)}
+    for probe, probe_scores in report.first.audit["probes"].items():
+        for name, score in probe_scores.items():
+            yield {"arm": f"probe: {probe}", "part": "test", "metric": name, "mean": score}
 
 
 def _class_rows(
@@ -128,20 +128,20 @@ def _class_rows(
 ) -> Iterator[dict[str, Any]]:
     for name in record.classes:
         of_class = numbers["classes"][name]
-        own = {**head, "class": name, "utterances": of_class["utterances"]}
+        shared = {**head, "class": name, "utterances": of_class["utterances"]}
         yield {
-            **own,
+            **shared,
             "metric": "f1",
             "mean": of_class["f1"],
             "low": of_class["low"],
             "high": of_class["high"],
         }
         for key in ("precision", "recall"):
-            yield {**own, "metric": key, "mean": of_class[key]}
+            yield {**shared, "metric": key, "mean": of_class[key]}
 
 
-def _chosen(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: cell for key, cell in value.items() if key in _COLUMNS}
+def _chosen(score: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: cell for key, cell in score.items() if key in _COLUMNS}
 
 
 def _gap(contrast: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,7 +160,11 @@ def _stamps(record: Record) -> dict[str, Any]:
 
 
 def csv_cell(value: Any) -> str:
-    """A spreadsheet runs what starts like a formula; an apostrophe makes it text."""
+    """A value as the text of a cell.
+
+    A spreadsheet would run a text that starts like a formula; an apostrophe before it prevents
+    that.
+    """
     if value is None:
         return ""
     if isinstance(value, int | float):
@@ -200,7 +204,7 @@ def _joined(cell: Cell, escaped: Callable[[str], str]) -> str:
 
 
 def _flat(text: str) -> str:
-    """One line, whatever a class name or a transcript holds."""
+    """The text on one line, even if a class name or a transcript has line breaks."""
     return " ".join(text.split())
 
 
