@@ -1,1 +1,1 @@
-"""A corpus as one page: what there is, how it sounds, what a lookup gives away."""
+"""A corpus as one page: its utterances, its sound, and what the probes score without a model."""

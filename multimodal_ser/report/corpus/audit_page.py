@@ -1,4 +1,4 @@
-"""What an audit found, as one page: leaks, lookups, near-duplicates, seen and unseen groups."""
+"""An audit as one page: leaks, probes, near-duplicates, and scores on seen and unseen groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from multimodal_ser.report.run import context, findings
 
 
 def page(audit: Mapping[str, Any]) -> str:
-    """The HTML of an audit as `run_folder.audited` gives it; `seen` are the scores of its run."""
+    """The HTML page of an audit.
+
+    audit: as `run_folder.audited` returns it; its `seen` are the scores of its run.
+    """
     chapters = [
         Section("leaks", "Leaks", [findings.leak(leak) for leak in audit["leaks"]]),
         Section("probes", "Probes", findings.ties(audit), tables=[context.probes(audit)]),
@@ -19,7 +22,7 @@ def page(audit: Mapping[str, Any]) -> str:
         Section("seen", "Seen and unseen groups", _SEEN, tables=_seen(audit)),
         Section("remarks", "Remarks", [f"{remark}." for remark in audit["remarks"]]),
     ]
-    drawn = [
+    filled = [
         chapter
         for chapter in chapters
         if chapter.tables or (chapter.lines and chapter.key in _OF_LINES)
@@ -30,7 +33,7 @@ def page(audit: Mapping[str, Any]) -> str:
         warnings=findings.of_corpus(audit),
         verdict=[verdict(audit)],
         facts=_facts(audit),
-        sections=drawn,
+        sections=filled,
     )
 
 
@@ -43,7 +46,7 @@ _SEEN = ("The run of this very config: its scores where train has the group, and
 
 
 def verdict(audit: Mapping[str, Any]) -> str:
-    """One sentence."""
+    """One sentence: does the split leak, and does the config allow it?"""
     kinds = [leak["kind"] for leak in audit["leaks"]]
     if not kinds:
         return "No leak was found."
@@ -60,11 +63,11 @@ def _seen(audit: Mapping[str, Any]) -> list[Table]:
     names = [name for name in max(values.values(), key=len) if name != "utterances"]
     rows = [
         [
-            Cell(value),
-            number(numbers["utterances"], "d"),
-            *(number(numbers.get(name)) for name in names),
+            Cell(group_seen),
+            number(scores["utterances"], "d"),
+            *(number(scores.get(name)) for name in names),
         ]
-        for value, numbers in values.items()
+        for group_seen, scores in values.items()
     ]
     return [Table("Scores by whether the group is in train", ["in train", "items", *names], rows)]
 

@@ -1,4 +1,4 @@
-"""The chapters about what can be scored: the split, its probes, and how far people agree."""
+"""The chapters on what a score can mean: the split, its probes, and how far raters agree."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from multimodal_ser.report.figures import captioned
 
 _VOTES = "votes:"
 _NUMBERS = ("arousal", "dominance", "valence")
-_FOLDS = 6  # and more are folded away
+_FOLDS = 6  # a table of more folds than these is folded away
 
 
 def split(view: View) -> Section:
-    """The parts of every fold, and what a lookup without a model scores on test."""
-    named = _protocol(view)
+    """The parts of every fold, and the scores of the probes on test."""
+    protocol = _protocol(view)
     if not view.folds:
-        lines = [f"The protocol {named} cannot cut this corpus: {view.refused}"]
+        lines = [f"The protocol {protocol} cannot cut this corpus: {view.refused}"]
         return Section("split", "Split and probes", lines)
-    lines = [f"Protocol {named}, split {view.split_hash}."]
-    tested = np.concatenate([rows for fold in view.folds for rows in fold.tests.values()])
-    with_truth = [target for target in _targets(view) if target.known[tested].any()]
+    lines = [f"Protocol {protocol}, split {view.split_hash}."]
+    test_rows = np.concatenate([rows for fold in view.folds for rows in fold.tests.values()])
+    with_truth = [target for target in _targets(view) if target.known[test_rows].any()]
     lines.append(_PROBES if with_truth else "No test utterance has a label to look up.")
-    tables = [_parts(view), *(_probes(view, one) for one in with_truth)]
+    tables = [_parts(view), *(_probes(view, target) for target in with_truth)]
     return Section("split", "Split and probes", lines, tables=tables)
 
 
 def _targets(view: View) -> list[Target]:
-    """The label, and the dimensions of emotion that are known."""
+    """The label, and those dimensions of emotion that the corpus has."""
     of_labels = (
         [targets.of_classes("label", view.table["label"], view.classes)] if view.classes else []
     )
@@ -77,7 +77,7 @@ def _probes(view: View, target: Target) -> Table:
 
 
 def raters(view: View) -> Section:
-    """What people agree on bounds what a score against their majority can mean."""
+    """How far raters agree. This limits what a score against their majority can mean."""
     names = [str(name) for name in view.table.columns if str(name).startswith(_VOTES)]
     title = "How far people agree"
     if not names:
@@ -91,13 +91,13 @@ def raters(view: View) -> Section:
     if ceiling is None:
         return Section("raters", title, ["No utterance has two votes."])
     labels = [name.removeprefix(_VOTES) for name in names]
-    given = {name: int(count) for name, count in zip(labels, votes.sum(0), strict=True)}
+    votes_of_class = {name: int(count) for name, count in zip(labels, votes.sum(0), strict=True)}
     by_number = {str(key): count for key, count in ceiling.raters.items()}
-    drawn = [
+    panels = [
         captioned(figures.counts("utterances by votes", by_number), "votes of an utterance"),
-        captioned(figures.counts("votes by class", given), "votes for a class"),
+        captioned(figures.counts("votes by class", votes_of_class), "votes for a class"),
     ]
-    return Section("raters", title, _HOW, drawn, [_ceiling(ceiling)])
+    return Section("raters", title, _HOW, panels, [_ceiling(ceiling)])
 
 
 _HOW = (

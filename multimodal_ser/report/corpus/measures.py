@@ -1,6 +1,6 @@
-"""What a corpus looks like, in numbers: its columns, its sound, its words, its raters.
+"""All numbers of a corpus page: of its columns, its sound, its words and its raters.
 
-Every number of the page that `mser describe` writes is computed here; nothing here draws.
+`mser describe` writes that page. Nothing is drawn here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from multimodal_ser.protocol.near_duplicates import normalized
 
 FEW = 30  # distinct values that can still be told apart in a picture
 MISSING = "– missing"
-PRIOR = 500.0  # words that every class is given before its own are counted
+PRIOR = 500.0  # words that every class gets before its own words are counted
 _BINS = 40
 _NOT_VALUES = {"id", "audio", "text", "start", "end"}
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
@@ -29,10 +29,10 @@ _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table by what can be shown of them; an empty column is in none.
+    """The columns of a table, sorted by kind; the keys are their names. Empty columns are left out.
 
-    constant: the one value, in every row. few: value → utterances, in natural order. numbers: the
-    finite values. many: how many distinct values.
+    constant: the value that all rows share. few: value → utterances, in natural order. numbers:
+    the finite values. many: how many distinct values.
     """
 
     constant: dict[str, str]
@@ -43,7 +43,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Histogram:
-    """counts `[B]` between edges `[B + 1]`; `beyond`: values too far out to be drawn."""
+    """counts `[B]` between edges `[B + 1]`. beyond: how many values are too far out to be drawn."""
 
     edges: np.ndarray
     counts: np.ndarray
@@ -52,7 +52,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Summary:
-    """Of some numbers; a single one has no sd."""
+    """A summary of some numbers. A single number has no sd."""
 
     count: int
     mean: float
@@ -64,10 +64,11 @@ class Summary:
 
 @dataclass(frozen=True)
 class Ceiling:
-    """How far people agree. raters: votes of an utterance → how many utterances have so many.
+    """How far raters agree.
 
-    The other numbers are of the `rated` utterances, those with two votes or more; `ties` of them
-    have no single majority.
+    raters: number of votes → how many utterances have so many votes. rated: how many utterances
+    have two votes or more; all numbers below are of these. ties: how many of them have no single
+    majority.
     """
 
     raters: dict[int, int]
@@ -80,69 +81,75 @@ class Ceiling:
 
 
 def columns(table: pd.DataFrame) -> Columns:
-    """Sort the columns by kind; a user's column of words that all are numbers counts as numbers."""
-    sorted_columns = Columns({}, {}, {}, {})
+    """Sort the columns by kind. A user's text column that holds only numbers counts as numbers."""
+    kinds = Columns({}, {}, {}, {})
     for name in map(str, table.columns):
         if name in _NOT_VALUES or table[name].isna().all():
             continue
         counts, numbers = counted(table[name]), _numbers(table[name])
         if len(counts) == 1:
-            sorted_columns.constant[name] = str(counts.index[0])
+            kinds.constant[name] = str(counts.index[0])
         elif numbers is not None:
-            sorted_columns.numbers[name] = numbers
+            kinds.numbers[name] = numbers
         elif len(counts) <= FEW:
-            sorted_columns.few[name] = counts
+            kinds.few[name] = counts
         else:
-            sorted_columns.many[name] = int(table[name].map(str, na_action="ignore").nunique())
-    return sorted_columns
+            kinds.many[name] = int(table[name].map(str, na_action="ignore").nunique())
+    return kinds
 
 
 def counted(values: pd.Series, order: Sequence[str] | None = None) -> pd.Series:
-    """Value → utterances; in natural order, or that of `order` (zeros kept); missing ones last."""
+    """Value → number of utterances, in natural order or in that of `order`; missing values last.
+
+    Values of `order` that do not occur are kept with 0.
+    """
     counts = values.map(str, na_action="ignore").value_counts()
     names = sorted(counts.index, key=natural) if order is None else list(order)
-    wanted = [*names, *(name for name in counts.index if name not in names)]
-    counts = counts.reindex(wanted, fill_value=0)
+    ordered_names = [*names, *(name for name in counts.index if name not in names)]
+    counts = counts.reindex(ordered_names, fill_value=0)
     missing = int(values.isna().sum())
     return pd.concat([counts, pd.Series({MISSING: missing})]) if missing else counts
 
 
-def crossed(rows: pd.Series, across: pd.Series) -> pd.DataFrame:
-    """Utterances of each value of `rows` with each value of `across`, both in natural order."""
-    named = [
-        column.map(str, na_action="ignore").fillna(MISSING).to_numpy() for column in (rows, across)
+def crossed(rows: pd.Series, columns: pd.Series) -> pd.DataFrame:
+    """How many utterances have each pair of values, one of `rows` and one of `columns`.
+
+    Both axes are in natural order.
+    """
+    both = [
+        column.map(str, na_action="ignore").fillna(MISSING).to_numpy() for column in (rows, columns)
     ]
-    counts = pd.crosstab(named[0], named[1])
+    counts = pd.crosstab(both[0], both[1])
     ordered = (sorted(axis, key=natural) for axis in (counts.index, counts.columns))
     return counts.reindex(index=next(ordered), columns=next(ordered))
 
 
-def alike(first: pd.Series, other: pd.Series) -> bool:
-    """Two columns divide the rows in the same way, whatever they call the pieces."""
-    codes = [pd.factorize(column)[0] for column in (first, other)]
+def alike(first: pd.Series, second: pd.Series) -> bool:
+    """Do both columns divide the rows in the same way, even if their values have other names?"""
+    codes = [pd.factorize(column)[0] for column in (first, second)]
     pairs = len(np.unique(np.stack(codes), axis=1).T)
     return pairs == len(np.unique(codes[0])) == len(np.unique(codes[1]))
 
 
 def natural(name: str) -> tuple[int, list[tuple[float, str]]]:
-    """A key that sorts fold2 before fold10, train before dev, and what is missing last."""
+    """A sort key: fold2 comes before fold10, train before dev, and missing values last."""
     rank = {"train": 0, "dev": 1, MISSING: 3}.get(name, 2)
     pieces = enumerate(re.split(r"(\d{1,15})", name))  # every other piece is a number
-    return rank, [(float(piece) if place % 2 else 0.0, piece) for place, piece in pieces]
+    return rank, [(float(piece) if index % 2 else 0.0, piece) for index, piece in pieces]
 
 
 def summary(values: np.ndarray) -> Summary:
-    """Of one finite number or more."""
+    """The summary of one finite number or more."""
     sd = float(values.std(ddof=1)) if len(values) > 1 else None
     low, median, high = (float(quantile) for quantile in np.quantile(values, [0, 0.5, 1]))
     return Summary(len(values), float(values.mean()), sd, low, median, high)
 
 
 def histogram(values: np.ndarray, within: np.ndarray | None = None) -> Histogram:
-    """Of finite numbers, on the axis that suits `within` (by default themselves).
+    """The histogram of finite numbers, on the axis that fits `within` (default: the same numbers).
 
-    Bins are centred on round numbers, so that values given to one decimal, or whole ones, never
-    lie on an edge. A few values far from the rest would squash it, and are counted instead.
+    Bins are centred on round numbers. So whole numbers, and values with one decimal, never lie on
+    an edge. A few values far from the rest would make all bars narrow; they are only counted.
     """
     edges = _edges(values if within is None else within)
     counts = np.histogram(values, edges)[0]
@@ -150,11 +157,11 @@ def histogram(values: np.ndarray, within: np.ndarray | None = None) -> Histogram
 
 
 def _edges(values: np.ndarray) -> np.ndarray:
-    low, near, far, high = np.quantile(values, [0, 0.01, 0.99, 1])
-    low, high = max(low, 2 * near - far), min(high, 2 * far - near)
-    rough = max((high - low) / _BINS, 1e-9 * max(abs(low), abs(high)), 1e-12)
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    low, low_tail, high_tail, high = np.quantile(values, [0, 0.01, 0.99, 1])
+    low, high = max(low, 2 * low_tail - high_tail), min(high, 2 * high_tail - low_tail)
+    least_step = max((high - low) / _BINS, 1e-9 * max(abs(low), abs(high)), 1e-12)
+    power = 10.0 ** math.floor(math.log10(least_step))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least_step * 0.999)
     if (values == np.round(values)).all():
         step = max(step, 1.0)
     first, last = math.floor(low / step + 0.5), math.floor(high / step + 0.5)
@@ -162,9 +169,9 @@ def _edges(values: np.ndarray) -> np.ndarray:
 
 
 def _numbers(column: pd.Series) -> np.ndarray | None:
-    """`[M]` finite values; None for a column of words.
+    """The finite values `[M]`; None for a column of words.
 
-    Codes (1, 2, 3 as text) and the columns that we define as text stay words.
+    Few distinct codes (1, 2, 3 as text), and columns that are text in our format, stay words.
     """
     filled = column.dropna()
     if is_bool_dtype(filled):
@@ -182,23 +189,23 @@ def _numbers(column: pd.Series) -> np.ndarray | None:
 
 
 def spread_of(values: np.ndarray) -> tuple[float, float, float]:
-    """Median, 5 % and 95 %."""
+    """The median, and the 5 % and 95 % quantiles."""
     median, low, high = np.quantile(values, [0.5, 0.05, 0.95])
     return float(median), float(low), float(high)
 
 
 def words(text: str) -> list[str]:
-    """Runs of letters and digits in lower case; an apostrophe or hyphen inside one joins."""
+    """The words in lower case: runs of letters and digits, joined by apostrophes and hyphens."""
     return _WORD.findall(text.casefold())
 
 
 def telling(counts: Mapping[str, Counter[str]], top: int = 10) -> dict[str, list[tuple[str, int]]]:
-    """Class → its most telling words with how often they occur in it.
+    """Class → its most telling words, each with its count in the class.
 
-    The log-odds of a word in the class against all other classes, over its standard deviation,
-    with a Dirichlet prior of `PRIOR` words that are distributed as in all classes together (Monroe,
-    Colaresi & Quinn 2008). The prior keeps words that occur once or twice from the top. A word is
-    telling above 1.96, as one in forty is by chance.
+    The score of a word is its log-odds in the class against all other classes, over the standard
+    deviation, with a Dirichlet prior of `PRIOR` words that are distributed as in all classes
+    together (Monroe, Colaresi & Quinn 2008). Because of the prior, words that occur once or twice
+    do not come first. A word is telling above 1.96; by chance this is true of one word in forty.
     """
     if not any(counts.values()):
         return {name: [] for name in counts}
@@ -207,15 +214,15 @@ def telling(counts: Mapping[str, Counter[str]], top: int = 10) -> dict[str, list
         np.array([[count[word] for count in counts.values()] for word in vocabulary]), PRIOR
     )
     words_of = {}
-    for place, name in enumerate(counts):
-        best = np.argsort(-scores[:, place], kind="stable")[:top]
-        kept = [row for row in best if scores[row, place] > 1.96]
+    for column, name in enumerate(counts):
+        ranked = np.argsort(-scores[:, column], kind="stable")[:top]
+        kept = [row for row in ranked if scores[row, column] > 1.96]
         words_of[name] = [(vocabulary[row], counts[name][vocabulary[row]]) for row in kept]
     return words_of
 
 
 def log_odds(counts: np.ndarray, prior: float) -> np.ndarray:
-    """`[V, C]` z-scores of word counts `[V, C]`: log-odds in a class against the others.
+    """z-scores `[V, C]` of word counts `[V, C]`: the log-odds in a class against the others.
 
     With own = count + a and others = rest + a, where a = prior · the word's share of all words:
     (log own / (own words + prior − own) − the same of the others) / √(1 / own + 1 / others).
@@ -230,18 +237,26 @@ def log_odds(counts: np.ndarray, prior: float) -> np.ndarray:
 
 
 def contradictions(table: pd.DataFrame) -> Iterator[tuple[str, Counter[str]]]:
-    """Texts (as the leak gate compares them) with two labels or more, commonest first."""
+    """(text, counts of its labels) for texts with two labels or more, the commonest first.
+
+    Texts are normalized as for the leak check.
+    """
     labelled = pd.DataFrame({"text": normalized(table["text"]), "label": table["label"]}).dropna()
     labelled = labelled[labelled["text"] != ""]
-    labels = labelled.groupby("text")["label"].agg(["nunique", "size"])
-    odd = labels[labels["nunique"] > 1].sort_values("size", ascending=False, kind="stable")
-    grouped = labelled[labelled["text"].isin(odd.index)].groupby("text")["label"]
+    spread = labelled.groupby("text")["label"].agg(["nunique", "size"])
+    contradictory = spread[spread["nunique"] > 1].sort_values(
+        "size", ascending=False, kind="stable"
+    )
+    grouped = labelled[labelled["text"].isin(contradictory.index)].groupby("text")["label"]
     labels_of = {str(text): Counter(map(str, group)) for text, group in grouped}
-    yield from ((text, labels_of[text]) for text in map(str, odd.index))
+    yield from ((text, labels_of[text]) for text in map(str, contradictory.index))
 
 
 def ceiling(votes: np.ndarray) -> Ceiling | None:
-    """Of votes `[N, C]` of int; None where no utterance has two. agreement: of the majority."""
+    """How far raters agree, from votes `[N, C]` of int; None if no utterance has two votes.
+
+    agreement: the mean share of the votes that the majority has.
+    """
     totals = votes.sum(1)
     raters = dict(sorted(Counter(totals.tolist()).items()))
     rated = votes[totals >= 2]
@@ -261,12 +276,12 @@ def ceiling(votes: np.ndarray) -> Ceiling | None:
 
 
 def fleiss_kappa(votes: np.ndarray) -> float | None:
-    """Agreement beyond chance of votes `[N, C]`, two or more a row, as many as there are.
+    """Agreement beyond chance of votes `[N, C]`; every row has two votes or more.
 
     P_i = Σ_c n_ic (n_ic − 1) / (n_i (n_i − 1)) is the share of pairs of raters that agree on
-    utterance i, P its mean; p_c the share of class c in all votes, and Q = Σ_c p_c² what chance
-    gives. κ = (P − Q) / (1 − Q); with one number of raters this is Fleiss 1971. None where all
-    votes are for one class.
+    utterance i, and P is its mean. p_c is the share of class c in all votes, and Q = Σ_c p_c² is
+    the agreement by chance. κ = (P − Q) / (1 − Q). If all utterances have the same number of
+    raters, this is Fleiss 1971. None if all votes are for one class.
     """
     totals = votes.sum(1)
     agreed = ((votes * (votes - 1)).sum(1) / (totals * (totals - 1))).mean()
@@ -275,10 +290,10 @@ def fleiss_kappa(votes: np.ndarray) -> float | None:
 
 
 def left_out(votes: np.ndarray) -> np.ndarray:
-    """`[C, C]` of float: every vote of `[N, C]` judged by the majority of the other votes.
+    """A confusion matrix `[C, C]` of float: each vote of `[N, C]` against the majority of the rest.
 
-    Rows are what the others say, columns the vote; where the others tie, the vote is split evenly
-    over their rows. A vote that is its utterance's only one is judged by nobody.
+    Rows are the majority of the other votes on the utterance, columns the vote itself. If the
+    others tie, the vote is split evenly over their rows. A vote without others is left out.
     """
     classes = votes.shape[1]
     confusion = np.zeros((classes, classes))

@@ -1,4 +1,4 @@
-"""A corpus as one page: facts, counts, sound, words, raters, probes. No model, no request."""
+"""A corpus as one page: facts, counts, sound, words, raters and probes. No model is needed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write(
     show: Sequence[str] = (),
     players: int | None = None,
 ) -> tuple[Path, list[str]]:
-    """Where the page of the config's corpus is, and its first lines; see `page`."""
+    """Write the page of the config's corpus; return its path and its first lines. See `page`."""
     view = look(prepare.load_corpus(experiment), experiment.protocol)
     path = output or experiment.runs_dir / experiment.name / "corpus.html"
     write_atomically(path, page(view, show=show, players=players).encode())
@@ -37,16 +37,16 @@ def write(
 
 
 def look(corpus: Corpus, protocol: Part) -> View:
-    """Cut the corpus and listen to all of it once."""
+    """Split the corpus, and measure the sound of all utterances once."""
     folds, refused = cut(corpus, protocol)
     return View(corpus, protocol, measure(corpus.utterances()), folds, refused)
 
 
 def page(view: View, *, show: Sequence[str] = (), players: int | None = None) -> str:
-    """The HTML.
+    """The HTML page.
 
-    show: ids to draw and hear. players: so many utterances besides; by default, where none is
-    asked for by id, one of each class (of the first 16).
+    show: the ids of utterances to draw and to play. players: how many more utterances to play. By
+    default this is 0 with `show`; without it, it is one of each class, for at most 16 classes.
     """
     chapters = [
         sections.classes(view),
@@ -72,36 +72,38 @@ def page(view: View, *, show: Sequence[str] = (), players: int | None = None) ->
 
 
 def chosen(view: View, show: Sequence[str], players: int | None) -> list[int]:
-    """Row positions: those asked for by id, then the first of each class, the second of each …
+    """The rows to play: those of `show`, then the first of each class, then the second of each, …
 
-    Utterances with sound, unless the corpus has none.
+    Only utterances with sound are chosen, unless the corpus has no sound at all.
     """
-    all_ids = [str(name) for name in view.table["id"]]
+    all_ids = [str(utterance_id) for utterance_id in view.table["id"]]
     ids = pd.Index(all_ids)
-    unknown = [name for name in show if name not in ids]
+    unknown = [utterance_id for utterance_id in show if utterance_id not in ids]
     if unknown:
-        near = [f"{name}{nearest(name, all_ids)}" for name in unknown]
-        raise DataError(listed(near, "ids to show are not in the corpus"))
-    asked = [int(place) for place in ids.get_indexer(pd.Index(list(show)))]
+        suggestions = [
+            f"{utterance_id}{nearest(utterance_id, all_ids)}" for utterance_id in unknown
+        ]
+        raise DataError(listed(suggestions, "ids to show are not in the corpus"))
+    shown_rows = [int(row) for row in ids.get_indexer(pd.Index(list(show)))]
     if players is None:
-        players = 0 if asked else min(len(view.classes) or _WITHOUT_LABELS, _MOST)
+        players = 0 if shown_rows else min(len(view.classes) or _WITHOUT_LABELS, _MOST)
     sound = view.table["audio"].notna()
     pool = view.table[sound] if sound.any() else view.table
-    pool = pool.drop(index=asked, errors="ignore")
-    order = pd.Categorical(pool["label"], view.corpus.labels).codes
-    turn = pool.groupby(order).cumcount().to_numpy()
-    unlabelled = (order < 0) & bool(view.classes)
-    best = np.lexsort((order, turn, unlabelled))
-    return [*asked, *map(int, pool.index[best[:players]])]
+    pool = pool.drop(index=shown_rows, errors="ignore")
+    class_codes = pd.Categorical(pool["label"], view.corpus.labels).codes
+    rounds = pool.groupby(class_codes).cumcount().to_numpy()
+    unlabelled = (class_codes < 0) & bool(view.classes)
+    ranked = np.lexsort((class_codes, rounds, unlabelled))
+    return [*shown_rows, *map(int, pool.index[ranked[:players]])]
 
 
 def _warnings(view: View) -> list[str]:
     corpus = view.corpus
     warnings = [corpus.about.notice] if corpus.about.notice else []
     warnings += [f"{count} rows dropped: {reason}" for reason, count in corpus.dropped.items()]
-    bare = int(view.table["label"].isna().sum())
-    if view.classes and bare:
-        warnings.append(f"{bare} utterances have no label")
+    without_label = int(view.table["label"].isna().sum())
+    if view.classes and without_label:
+        warnings.append(f"{without_label} utterances have no label")
     unused = 0 if view.tested is None else int((view.tested == "in no part").sum())
     if unused:
         warnings.append(f"{unused} utterances are in no part of the split")
@@ -111,7 +113,7 @@ def _warnings(view: View) -> list[str]:
 
 
 def _verdict(view: View) -> list[str]:
-    """What the corpus is, in a line or two."""
+    """The corpus in one or two lines."""
     table = view.table
     with_sound, read = int(table["audio"].notna().sum()), int(table["text"].notna().sum())
     hours = (
@@ -128,12 +130,12 @@ def _verdict(view: View) -> list[str]:
 
 
 def _balance(counts: pd.Series) -> str:
-    most, least, total = counts.max(), counts.min(), counts.sum()
-    if most == least:
-        return f"every class has {most} utterances"
+    largest, fewest, total = counts.max(), counts.min(), counts.sum()
+    if largest == fewest:
+        return f"every class has {largest} utterances"
     return (
-        f"{counts.idxmax()} is the commonest class ({most / total:.1%}), {counts.idxmin()} the "
-        f"rarest ({least / total:.1%})"
+        f"{counts.idxmax()} is the commonest class ({largest / total:.1%}), {counts.idxmin()} the "
+        f"rarest ({fewest / total:.1%})"
     )
 
 

@@ -1,4 +1,4 @@
-"""The chapters about the table of a corpus: its rows, its columns, what they lack."""
+"""The chapters about the table of a corpus: its rows, its columns and its missing values."""
 
 from __future__ import annotations
 
@@ -12,39 +12,43 @@ from multimodal_ser.report.corpus.figures import counts_figure, histogram_figure
 from multimodal_ser.report.corpus.measures import MISSING
 from multimodal_ser.report.corpus.view import View
 
-_WIDE = 12  # columns that a table of counts may have before it is turned round
+_WIDE = 12  # a table of counts with more columns than these is transposed
 _FILES = 10
 _SPEAKERS = 30
 
 
 def classes(view: View) -> Section:
     """How many utterances each class, part and speaker has."""
-    drawn = []
+    figures = []
     if view.classes:
         counts = measures.counted(view.table["label"], view.corpus.labels)
-        drawn.append(counts_figure("class", counts))
+        figures.append(counts_figure("class", counts))
     if view.tested is not None:
-        drawn.append(counts_figure(view.tested_by, measures.counted(view.tested)))
+        figures.append(counts_figure(view.tested_by, measures.counted(view.tested)))
     lines, speakers = [], measures.counted(view.table["speaker"]).drop(MISSING, errors="ignore")
     if len(speakers) > _SPEAKERS:
-        drawn.append(
+        figures.append(
             histogram_figure("utterances of a speaker", speakers.to_numpy(float), "utterances")
         )
     elif len(speakers):
-        drawn.append(counts_figure("speaker", speakers))
+        figures.append(counts_figure("speaker", speakers))
     if len(speakers):
-        least, most = speakers.min(), speakers.max()
-        each = f"{most}" if least == most else f"{least} to {most} (median {speakers.median():g})"
-        lines.append(f"{len(speakers)} speakers, {each} utterances each.")
-    return Section("classes", "Classes, parts, speakers", lines, drawn, grid=True)
+        fewest, largest = speakers.min(), speakers.max()
+        per_speaker = (
+            f"{largest}"
+            if fewest == largest
+            else f"{fewest} to {largest} (median {speakers.median():g})"
+        )
+        lines.append(f"{len(speakers)} speakers, {per_speaker} utterances each.")
+    return Section("classes", "Classes, parts, speakers", lines, figures, grid=True)
 
 
 def columns(view: View) -> Section:
     """Bars of every other column that has few values."""
     kinds = view.columns
-    few = {name: one for name, one in kinds.few.items() if name not in ("label", "speaker")}
+    few = {name: counts for name, counts in kinds.few.items() if name not in ("label", "speaker")}
     same = view.table["group"].equals(view.table["speaker"])
-    shown = {name: one for name, one in few.items() if not (same and name == "group")}
+    few_shown = {name: counts for name, counts in few.items() if not (same and name == "group")}
     lines = []
     if kinds.constant:
         pairs = (f"{name} = {value}" for name, value in kinds.constant.items())
@@ -53,27 +57,27 @@ def columns(view: View) -> Section:
     if many:
         counts = (f"{name} ({count})" for name, count in many.items())
         lines.append(f"With more than {measures.FEW} values: {', '.join(counts)}.")
-    drawn = [counts_figure(name, one) for name, one in shown.items()]
-    return Section("columns", "Columns", lines, drawn, grid=True)
+    figures = [counts_figure(name, column) for name, column in few_shown.items()]
+    return Section("columns", "Columns", lines, figures, grid=True)
 
 
 def crosses(view: View) -> Section:
-    """Class × part, class × speaker, class × every column with few values."""
+    """Tables of class × part, class × speaker, and class × each column that has few values."""
     if not view.classes:
         return Section("crosses", "Classes against columns")
     cuts = {view.tested_by: view.tested} if view.tested is not None else {}
     cuts |= {name: view.table[name] for name in view.columns.few if name != "label"}
-    across, lines = {"class": view.table["label"]}, []
+    columns, lines = {"class": view.table["label"]}, []
     for name, column in cuts.items():
-        twin = next(
-            (key for key, other_column in across.items() if measures.alike(other_column, column)),
+        same_as = next(
+            (key for key, other_column in columns.items() if measures.alike(other_column, column)),
             None,
         )
-        if twin is None:
-            across[name] = column
+        if same_as is None:
+            columns[name] = column
         else:
-            lines.append(f"{name} divides the utterances exactly as {twin} does.")
-    tables = [_cross(view, name, column) for name, column in list(across.items())[1:]]
+            lines.append(f"{name} divides the utterances exactly as {same_as} does.")
+    tables = [_cross(view, name, column) for name, column in list(columns.items())[1:]]
     if tables:
         lines.insert(0, "Utterances, and below them the share of their row.")
     narrow = [table for table in tables if not table.folded]
@@ -82,16 +86,16 @@ def crosses(view: View) -> Section:
 
 
 def _cross(view: View, name: str, column: pd.Series) -> Table:
-    """The classes are the rows, unless the column has many values."""
+    """A table of class × column. The classes are the rows, unless the column has many values."""
     cross = measures.crossed(view.table["label"], column)
-    order = [label for label in (*view.corpus.labels, MISSING) if label in cross.index]
-    cross = cross.reindex(order)
+    labels = [label for label in (*view.corpus.labels, MISSING) if label in cross.index]
+    cross = cross.reindex(labels)
     caption = f"class × {name}"
     turned = len(cross.columns) > _WIDE
     if turned:
         cross, caption = cross.T, f"{name} × class"
     rows = [
-        [Cell(str(row)), *(_share(int(value), int(values.sum())) for value in values)]
+        [Cell(str(row)), *(_share(int(count), int(values.sum())) for count in values)]
         for row, values in zip(cross.index, cross.to_numpy(), strict=True)
     ]
     head = name if turned else "class"
@@ -106,11 +110,11 @@ def _share(count: int, total: int) -> Cell:
 def numbers(view: View) -> Section:
     """Histograms of the columns that hold numbers."""
     columns_of_numbers = view.columns.numbers
-    drawn = [histogram_figure(name, values, name) for name, values in columns_of_numbers.items()]
+    figures = [histogram_figure(name, values, name) for name, values in columns_of_numbers.items()]
     rows = [[Cell(name), *_summary(values)] for name, values in columns_of_numbers.items()]
     header = ["column", "known", "mean", "sd", "least", "median", "greatest"]
     tables = [Table("Columns of numbers", header, rows)] if rows else []
-    return Section("numbers", "Numbers", (), drawn, tables, grid=True)
+    return Section("numbers", "Numbers", (), figures, tables, grid=True)
 
 
 def _summary(values: np.ndarray) -> Cells:
@@ -125,7 +129,7 @@ def _summary(values: np.ndarray) -> Cells:
 
 
 def missing(view: View) -> Section:
-    """What every column lacks."""
+    """How many values are missing in each column."""
     table = view.table
     empty = [str(name) for name in table.columns if table[name].isna().all()]
     rows = [
@@ -154,7 +158,7 @@ def _gap(count: int, total: int) -> Cell:
 
 
 def first_rows(view: View) -> Section:
-    """The first rows, as the loader read them from names and tables."""
+    """The first rows of the table, as the loader has read them from file names and tables."""
     shown_already = {"id", *view.columns.constant}
     names = [
         name

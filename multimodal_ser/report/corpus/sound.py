@@ -1,4 +1,4 @@
-"""What the page of a corpus takes from its sound: numbers of every segment, clips of a few."""
+"""The sound of a corpus for its page: numbers of every segment, and clips of a few."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from multimodal_ser.types import DataError, Utterance, listed
 
 SILENCE = 30.0  # dB below the loudest frame
 SOUND = ["seconds", "trimmed", "rate", "silent"]
-RATE = 16000  # Hz, of what is heard and of the spectrogram
+RATE = 16000  # Hz, of the players and of the spectrogram
 LONGEST = 10.0  # seconds of one clip
 _TOGETHER = 80.0  # seconds of all clips, so that the page stays under 5 MB
 _BLOCK = 32
@@ -25,10 +25,11 @@ _COLUMNS, _BANDS, _WINDOW, _STEP, _RANGE = 300, 64, 1024, 160, 80.0
 
 @dataclass(frozen=True)
 class Clip:
-    """The begin of a segment that lasts `seconds`.
+    """The start of a segment.
 
-    low, high `[300]`: the envelope, relative to the loudest sample; mel `[64, frames]`: dB below
-    the loudest cell, −80 to 0, low bands first; player: a data URI; shown: seconds of the clip.
+    seconds: of the whole segment. shown: seconds of the clip. low, high `[300]`: the envelope,
+    relative to the loudest sample. mel `[64, frames]`: dB relative to the loudest cell, −80 to 0,
+    low bands first. player: a data URI.
     """
 
     seconds: float
@@ -40,16 +41,16 @@ class Clip:
 
 
 def measure(utterances: Sequence[Utterance], *, workers: int | None = None) -> pd.DataFrame:
-    """A row an utterance: seconds, seconds without silent ends, rate in Hz, all zeros or not.
+    """A row for each utterance: seconds, seconds without silent ends, rate in Hz, silent or not.
 
-    NaN where there is no sound. Every file is read once, and only these numbers are kept;
-    DataError lists all that cannot be read.
+    Silent means that all samples are 0. Without sound all are NaN. Every file is read once, and
+    only these numbers are kept. DataError lists all files that cannot be read.
     """
     with_sound = [
-        place for place, utterance in enumerate(utterances) if utterance.audio is not None
+        index for index, utterance in enumerate(utterances) if utterance.audio is not None
     ]
     blocks = [with_sound[first : first + _BLOCK] for first in range(0, len(with_sound), _BLOCK)]
-    jobs = [([utterances[place] for place in block],) for block in blocks]
+    jobs = [([utterances[index] for index in block],) for block in blocks]
     label = f"measure {len(with_sound)} segments" if len(with_sound) > _BLOCK else ""
     table = [row for block in spread(_measure, jobs, workers=workers, label=label) for row in block]
     failed = [row for row in table if isinstance(row, str)]
@@ -61,7 +62,7 @@ def measure(utterances: Sequence[Utterance], *, workers: int | None = None) -> p
 
 
 def _measure(utterances: Sequence[Utterance]) -> list[tuple[float, ...] | str]:
-    """The numbers of some segments, or what is wrong with one."""
+    """For each segment its numbers, or a text that says why it cannot be read."""
     rows: list[tuple[float, ...] | str] = []
     for utterance in utterances:
         try:
@@ -70,20 +71,23 @@ def _measure(utterances: Sequence[Utterance]) -> list[tuple[float, ...] | str]:
             rows.append(f"{utterance.id}: {error}")
             continue
         silent = not samples.any()
-        kept = 0 if silent else _loud(samples)
-        rows.append((len(samples) / rate, kept / rate, float(rate), float(silent)))
+        loud = 0 if silent else _loud(samples)
+        rows.append((len(samples) / rate, loud / rate, float(rate), float(silent)))
     return rows
 
 
 def _loud(samples: np.ndarray) -> int:
-    """How many samples are left when both ends are cut at 30 dB below the loudest frame."""
+    """How many samples are left without silent ends, 30 dB or more below the loudest frame."""
     import librosa
 
     return len(librosa.effects.trim(samples, top_db=SILENCE)[0])
 
 
 def clips(utterances: Sequence[Utterance]) -> list[Clip | None]:
-    """Of each utterance at most 10 s, and 80 s of all together; None where there is no sound."""
+    """A clip of each utterance, 10 s at most, and 80 s at most of all together.
+
+    None for an utterance without sound.
+    """
     with_sound = sum(utterance.audio is not None for utterance in utterances)
     longest = min(LONGEST, _TOGETHER / max(with_sound, 1))
     return [
@@ -94,12 +98,12 @@ def clips(utterances: Sequence[Utterance]) -> list[Clip | None]:
 
 def _clip(utterance: Utterance, longest: float) -> Clip:
     samples, rate = audio.read(utterance)
-    short = samples[: round(longest * rate)]
-    sound = audio.resample(short, rate, RATE)
+    start = samples[: round(longest * rate)]
+    sound = audio.resample(start, rate, RATE)
     low, high = envelope(sound, _COLUMNS)
     return Clip(
         seconds=len(samples) / rate,
-        shown=len(short) / rate,
+        shown=len(start) / rate,
         low=low,
         high=high,
         mel=log_mel(sound),
@@ -108,7 +112,10 @@ def _clip(utterance: Utterance, longest: float) -> Clip:
 
 
 def envelope(samples: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """`[count]` least and greatest of equal stretches of samples `[N]`, in −1 to 1 of the peak."""
+    """The lowest and the highest sample `[count]` of equal stretches of samples `[N]`.
+
+    Both are relative to the peak: −1 to 1.
+    """
     edges = np.linspace(0, len(samples), count + 1).astype(int)[:-1]
     edges = np.minimum(edges, len(samples) - 1)
     peak = max(float(np.abs(samples).max()), 1e-9)
@@ -117,7 +124,10 @@ def envelope(samples: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def log_mel(samples: np.ndarray) -> np.ndarray:
-    """`[64, frames]` dB below the loudest cell, cut at −80, of 16 kHz mono; some 300 frames."""
+    """The log-mel spectrogram `[64, frames]` of 16 kHz mono, some 300 frames at most.
+
+    In dB relative to the loudest cell, cut at −80.
+    """
     import librosa
 
     long_enough = np.pad(samples, (0, max(_WINDOW - len(samples), 0)))

@@ -1,4 +1,4 @@
-"""The chapters about the sound and the words of a corpus, and clips of a few utterances."""
+"""The chapters about the sound and the words of a corpus, with clips of a few utterances."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ _DRAWN = (
     "Each is drawn relative to its own loudest sample; the spectrogram has 64 mel bands and is "
     "80 dB deep."
 )
-_TOLD = ("class", "words")
+_TELLING_HEADER = ("class", "words")
 _TELLING = (
     "The most telling words of a class have the greatest log-odds against the other classes, over "
     f"their sd and above 1.96, with a prior of {measures.PRIOR:g} words that are spread as in the "
     "whole corpus (Monroe, Colaresi & Quinn 2008); none are shown where no word is telling."
 )
-_SAID = ("id", "label", "speaker", "text")
+_CARD_COLUMNS = ("id", "label", "speaker", "text")
 
 
-def utterances(view: View, places: Sequence[int]) -> Section:
-    """A card an utterance: what it sounds like, what it says, its label and speaker."""
+def utterances(view: View, rows: Sequence[int]) -> Section:
+    """A card for each utterance of these rows: sound, text, label and speaker."""
     all_utterances = view.corpus.utterances()
-    drawn = []
-    for place, clip in zip(places, clips([all_utterances[place] for place in places]), strict=True):
-        words = {key: _word(view.table.at[place, key]) for key in _SAID}
+    cards = []
+    for row, clip in zip(rows, clips([all_utterances[row] for row in rows]), strict=True):
+        words = {key: _word(view.table.at[row, key]) for key in _CARD_COLUMNS}
         figure = figures.sound(f"waveform and spectrogram of {words['id']}", clip) if clip else ""
-        drawn.append(render("corpus/clip.html.j2", clip=clip, figure=figure, **words))
-    lines = [_DRAWN] if view.table["audio"].iloc[list(places)].notna().any() else []
-    return Section("utterances", "Utterances", lines, drawn, grid=True)
+        cards.append(render("corpus/clip.html.j2", clip=clip, figure=figure, **words))
+    lines = [_DRAWN] if view.table["audio"].iloc[list(rows)].notna().any() else []
+    return Section("utterances", "Utterances", lines, cards, grid=True)
 
 
 def _word(value: object) -> str:
-    """Empty where it is missing, and NaN is not equal to itself."""
+    """The value as text; empty if it is missing (NaN is not equal to itself)."""
     return "" if value is None or value != value else str(value)
 
 
 def durations(view: View) -> Section:
-    """How long the utterances are, with and without silence at their ends."""
+    """The lengths of the utterances, with and without silence at their ends."""
     sounds = view.sounds.dropna()
     if sounds.empty:
         return Section("durations", "Durations")
     raw, trimmed = sounds["seconds"].to_numpy(), sounds["trimmed"].to_numpy()
     both = np.concatenate([raw, trimmed])
-    drawn = figures.histogram(
+    figure = figures.histogram(
         "durations",
         measures.histogram(raw, both),
         "seconds",
@@ -70,19 +70,19 @@ def durations(view: View) -> Section:
     ]
     silent = int(sounds["silent"].sum())
     if silent:
-        named = view.table["id"][sounds.index[sounds["silent"] > 0]]
-        lines.append(f"Nothing but zeros: {silent} ({', '.join(named[:_EXAMPLES])}).")
+        silent_ids = view.table["id"][sounds.index[sounds["silent"] > 0]]
+        lines.append(f"Nothing but zeros: {silent} ({', '.join(silent_ids[:_EXAMPLES])}).")
     caption = "Utterances by length; bars: as they are, line: without silent ends"
     return Section(
-        "durations", "Durations", lines, [captioned(drawn, caption)], [_lengths(view, sounds)]
+        "durations", "Durations", lines, [captioned(figure, caption)], [_lengths(view, sounds)]
     )
 
 
 def _lengths(view: View, sounds: pd.DataFrame) -> Table:
     header = ["class", "utterances", "median", "5 %", "95 %", "total in minutes"]
     rows = [
-        _length(name, sounds.loc[sounds.index.isin(places)])
-        for name, places in view.places().items()
+        _length(name, sounds.loc[sounds.index.isin(own_rows)])
+        for name, own_rows in view.places().items()
     ]
     foot = [_length("all", sounds)]
     caption = "Seconds of an utterance, below: without silent ends"
@@ -97,62 +97,71 @@ def _length(name: str, sounds: pd.DataFrame) -> Cells:
     return [
         Cell(name),
         Cell(str(len(raw)), value=len(raw)),
-        *(Cell(f"{mine:.2f}", f"{other:.2f}", mine) for mine, other in pairs),
+        *(
+            Cell(f"{raw_seconds:.2f}", f"{trimmed_seconds:.2f}", raw_seconds)
+            for raw_seconds, trimmed_seconds in pairs
+        ),
         Cell(f"{raw.sum() / 60:.1f}", f"{trimmed.sum() / 60:.1f}", raw.sum()),
     ]
 
 
 def words(view: View) -> Section:
-    """How much is said, and which words tell the classes apart."""
+    """The numbers of words, and the words that distinguish the classes."""
     texts = view.table["text"]
     spoken_texts = texts.dropna()
     if spoken_texts.empty:
         return Section("words", "Words")
-    spoken = {int(place): measures.words(text) for place, text in spoken_texts.items()}  # type: ignore[arg-type]
-    lengths = pd.Series({place: len(one) for place, one in spoken.items()})
-    odd = list(measures.contradictions(view.table))
+    words_of = {int(row): measures.words(text) for row, text in spoken_texts.items()}  # type: ignore[arg-type]
+    lengths = pd.Series({row: len(words) for row, words in words_of.items()})
+    contradictory = list(measures.contradictions(view.table))
     lines = [
         f"{spoken_texts.nunique()} distinct texts in {len(spoken_texts)} utterances; "
         f"{texts.isna().sum()} "
         "utterances have none.",
-        f"{len(set().union(*map(set, spoken.values())))} distinct words, in lower case.",
+        f"{len(set().union(*map(set, words_of.values())))} distinct words, in lower case.",
     ]
     if view.classes:
         lines.append(_TELLING)
         lines.append(
-            f"Texts with several labels, case and punctuation aside: {len(odd)}, in "
-            f"{sum(one.total() for _, one in odd)} utterances."
+            f"Texts with several labels, case and punctuation aside: {len(contradictory)}, in "
+            f"{sum(labels.total() for _, labels in contradictory)} utterances."
         )
-    drawn = [histogram_figure("words of an utterance", lengths.to_numpy(float), "words")]
-    return Section("words", "Words", lines, drawn, _word_tables(view, spoken, lengths, odd))
+    panels = [histogram_figure("words of an utterance", lengths.to_numpy(float), "words")]
+    return Section(
+        "words", "Words", lines, panels, _word_tables(view, words_of, lengths, contradictory)
+    )
 
 
 def _word_tables(
     view: View,
-    spoken: dict[int, list[str]],
+    words_of: dict[int, list[str]],
     lengths: pd.Series,
-    odd: Sequence[tuple[str, Counter[str]]],
+    contradictory: Sequence[tuple[str, Counter[str]]],
 ) -> list[Table]:
-    places = {
-        name: [one for one in place if one in spoken] for name, place in view.places().items()
+    rows_of = {
+        name: [row for row in own_rows if row in words_of]
+        for name, own_rows in view.places().items()
     }
-    rows = [_words_row(name, lengths.reindex(place)) for name, place in places.items()]
+    rows = [_words_row(name, lengths.reindex(own_rows)) for name, own_rows in rows_of.items()]
     header = ["class", "utterances", "median", "5 %", "95 %", "total"]
     foot = [_words_row("all", lengths)]
     tables = [Table("Words of an utterance", header, rows if len(rows) > 1 else [], foot)]
     if len(view.classes) > 1:
         bags = {
-            name: Counter(word for place in places[name] for word in spoken[place])
+            name: Counter(word for row in rows_of[name] for word in words_of[row])
             for name in view.classes
         }
         tables += _telling(bags)
-    if odd:
-        shown = [
-            [Cell(text[:200]), Cell(", ".join(f"{one} {n}" for one, n in counts.most_common()))]
-            for text, counts in odd[:_EXAMPLES]
+    if contradictory:
+        text_rows = [
+            [
+                Cell(text[:200]),
+                Cell(", ".join(f"{label} {count}" for label, count in counts.most_common())),
+            ]
+            for text, counts in contradictory[:_EXAMPLES]
         ]
         caption = "Texts with several labels, the commonest first"
-        tables.append(Table(caption, ["text", "labels"], shown))
+        tables.append(Table(caption, ["text", "labels"], text_rows))
     return tables
 
 
@@ -165,12 +174,14 @@ def _words_row(name: str, lengths: pd.Series) -> Cells:
 
 
 def _telling(bags: dict[str, Counter[str]]) -> list[Table]:
-    """None where no word tells the classes apart."""
-    words_of = measures.telling(bags)
-    if not any(words_of.values()):
+    """The most telling words of each class; no table if no word is telling."""
+    telling_words = measures.telling(bags)
+    if not any(telling_words.values()):
         return []
     rows = [
-        [Cell(name), Cell(", ".join(f"{word} {count}" for word, count in some) or NONE)]
-        for name, some in words_of.items()
+        [Cell(name), Cell(", ".join(f"{word} {count}" for word, count in words) or NONE)]
+        for name, words in telling_words.items()
     ]
-    return [Table("The most telling words, and how often the class has them", _TOLD, rows)]
+    return [
+        Table("The most telling words, and how often the class has them", _TELLING_HEADER, rows)
+    ]

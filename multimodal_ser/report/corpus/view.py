@@ -1,4 +1,4 @@
-"""A corpus and its cut, as every chapter of its page sees them."""
+"""A corpus and its split, from which all chapters of its page are made."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _UNUSED = "in no part"
 
 @dataclass(frozen=True)
 class View:
-    """sounds: a row an utterance, as `sound.measure` gives it.
+    """A corpus and its split.
 
-    folds: none where the protocol cannot cut the corpus; `refused` says why not.
+    sounds: a row for each utterance, from `sound.measure`. folds: empty if the protocol cannot
+    split the corpus; then `refused` is the reason.
     """
 
     corpus: Corpus
@@ -42,12 +43,12 @@ class View:
 
     @cached_property
     def classes(self) -> list[str]:
-        """None where no utterance has a label."""
+        """The classes; empty if no utterance has a label."""
         return list(self.corpus.labels) if self.table["label"].notna().any() else []
 
     @cached_property
     def tested(self) -> pd.Series | None:
-        """`[N]`: the part of each row, or with several folds the one that tests it (no repeats)."""
+        """`[N]`: the part of each row; with several folds, the fold that tests it (no repeats)."""
         if not self.folds:
             return None
         part_of = np.full(len(self.table), _UNUSED, dtype=object)
@@ -59,7 +60,7 @@ class View:
 
     @property
     def tested_by(self) -> str:
-        """What `tested` holds."""
+        """The title of `tested`: what its values are."""
         return "part" if len({fold.number for fold in self.folds}) == 1 else "fold that tests it"
 
     @cached_property
@@ -67,7 +68,7 @@ class View:
         return splits.split_hash(splits.split_table(self.table, self.folds)) if self.folds else ""
 
     def places(self) -> dict[str, np.ndarray]:
-        """Class → row positions, those without a label last; empty without classes."""
+        """Class → its rows; rows without a label last. Empty if there are no classes."""
         labels = self.table["label"]
         rows_of = {name: np.flatnonzero(labels == name) for name in self.classes}
         if self.classes and labels.isna().any():
@@ -76,7 +77,7 @@ class View:
 
 
 def cut(corpus: Corpus, protocol: Part) -> tuple[list[Fold], str]:
-    """The folds, or why there are none."""
+    """The folds and an empty text; or no folds, and the reason why there are none."""
     try:
         return splits.make(corpus.table, protocol.name, protocol.options), ""
     except DataError as error:
