@@ -19,7 +19,7 @@ from multimodal_ser.corpus.validation import TEXT_COLUMNS
 from multimodal_ser.evaluation import metrics
 from multimodal_ser.protocol.near_duplicates import normalized
 
-FEW = 30  # distinct values that can still be told apart in a picture
+FEW = 30  # so many distinct values can still be distinguished in a figure
 MISSING = "– missing"
 PRIOR = 500.0  # words that every class gets before its own words are counted
 _BINS = 40

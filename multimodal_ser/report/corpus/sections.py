@@ -46,9 +46,9 @@ def classes(view: View) -> Section:
 def columns(view: View) -> Section:
     """Bars of every other column that has few values."""
     kinds = view.columns
-    few = {name: counts for name, counts in kinds.few.items() if name not in ("label", "speaker")}
+    few = {name: column for name, column in kinds.few.items() if name not in ("label", "speaker")}
     same = view.table["group"].equals(view.table["speaker"])
-    few_shown = {name: counts for name, counts in few.items() if not (same and name == "group")}
+    few_shown = {name: column for name, column in few.items() if not (same and name == "group")}
     lines = []
     if kinds.constant:
         pairs = (f"{name} = {value}" for name, value in kinds.constant.items())

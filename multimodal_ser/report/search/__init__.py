@@ -1,1 +1,1 @@
-"""A search as one page: what its winner is worth, what was tried, how to have it again."""
+"""A search as one page: what its winner is worth, what was tried, and how to repeat it."""

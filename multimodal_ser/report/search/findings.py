@@ -1,4 +1,4 @@
-"""What the page of a search says in words: warnings first, then what stands, then how."""
+"""The sentences of the page of a search: warnings, verdict, facts, and how to repeat it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from multimodal_ser.report.run.findings import shared
 from multimodal_ser.report.search.reading import Search, Study
 from multimodal_ser.report.search.space import count, edge, shown
 
-_BEST = 0.05  # the share of a space that is worth finding
-_ENOUGH = 0.9  # the chance that so many random trials hold one of them
-_HARDLY = 0.1  # of an equal share of the importance
-_MANY = 0.25  # of the trials, given up
+_BEST = 0.05  # the best share of a space; a search should find one of its points
+_ENOUGH = 0.9  # if as many random trials find one with a lower probability, trials are few
+_HARDLY = 0.1  # below this part of an equal share of the importance, a parameter hardly matters
+_MANY = 0.25  # the share of given-up trials above which there is a warning
 
 HOW = (
     "The corpus was cut and searched for leaks once, then sealed: no trial could see a row of the "
@@ -47,29 +47,34 @@ def warnings(search: Search) -> list[str]:
         lines.append(
             "The test part is sealed: all numbers are of dev, where the values were chosen"
         )
-    own = {_fold(study): list(_of_study(search.space, study)) for study in search.studies}
-    return [*lines, *shared(own)]
+    warnings_by_fold = {
+        _fold(study): list(_of_study(search.space, study)) for study in search.studies
+    }
+    return [*lines, *shared(warnings_by_fold)]
 
 
 def verdict(search: Search) -> list[str]:
-    """The claim, then what was hoped and what came of it."""
+    """The claim; then the value that the search found, and the value on test."""
     metric, final = search.metric, search.final
     if final is None:
         total, folds = sum(search.counts().values()), len(search.studies)
-        each = f", the mean over {folds} folds," if folds > 1 else ","
+        over_folds = f", the mean over {folds} folds," if folds > 1 else ","
         return [
             "the test part is still sealed: nothing is claimed",
-            f"{metric} {search.searched:.3f} on dev is the best of {total} trials{each} and too "
-            "good because it was picked",
+            f"{metric} {search.searched:.3f} on dev is the best of {total} trials{over_folds} and "
+            "too good because it was picked",
         ]
-    hoped = final["optimism"]
-    fresh = "" if hoped["fresh"] is None else f", {hoped['fresh']:.3f} there with fresh seeds"
+    optimism = final["optimism"]
+    fresh = "" if optimism["fresh"] is None else f", {optimism['fresh']:.3f} there with fresh seeds"
     tested = f"{spread(final['tested'])} on test (95 % {interval(final['tested'])})"
-    return [*final["verdict"], f"{metric} {hoped['searched']:.3f} searched on dev{fresh}, {tested}"]
+    return [
+        *final["verdict"],
+        f"{metric} {optimism['searched']:.3f} searched on dev{fresh}, {tested}",
+    ]
 
 
 def facts(search: Search) -> dict[str, str]:
-    """What was searched, how, on what."""
+    """Name → value: what was searched, how, and on which data."""
     summary, final = search.told, search.final
     better = "less is better" if summary["direction"] == "minimize" else "more is better"
     rows = {
@@ -95,21 +100,21 @@ _ENDS = {"same": "as in the search, dev selects", "refit": "on train and dev"}
 
 
 def commands(search: Search) -> str:
-    """What to type in the folder of runs to have the winner's numbers again."""
-    lines = []
+    """The commands, in the folder of runs, that make the winner's numbers again."""
+    command_lines = []
     for study in search.studies:
         best = ["mser", "run", f"{search.folder.name}/{study.config[0]}"]
         claimed = ["mser", "run", f"{search.folder.name}/{study.claimed}"]
         tested = claimed if search.final else [*best, "within=null"]
-        lines += [
+        command_lines += [
             f"{shlex.join(best)}  # its value on dev again",
             f"{shlex.join(tested)}  # scored on the test part",
         ]
-    return "\n".join([*lines, shlex.join(["mser", "report", search.folder.name])])
+    return "\n".join([*command_lines, shlex.join(["mser", "report", search.folder.name])])
 
 
 def opened(search: Search) -> list[str]:
-    """How often the test part was looked at, where that was noted."""
+    """How often the test part was opened, if that was recorded."""
     if not search.opened:
         return []
     times = "once" if search.opened == 1 else f"{search.opened} times"
@@ -118,28 +123,31 @@ def opened(search: Search) -> list[str]:
 
 def _of_study(space: Space, study: Study) -> Iterator[str]:
     tried = [trial for trial in study.trials if not trial.reason]
-    different = {tuple(sorted((name, shown(v)) for name, v in one.values.items())) for one in tried}
+    different = {
+        tuple(sorted((name, shown(value)) for name, value in trial.values.items()))
+        for trial in tried
+    }
     chance = 1 - (1 - _BEST) ** len(tried)
     possible = count(space)
-    whole = possible is not None and len(different) >= possible
-    if chance < _ENOUGH and not whole:
+    all_tried = possible is not None and len(different) >= possible
+    if chance < _ENOUGH and not all_tried:
         yield (
             f"Few trials ({len(tried)}): as many random ones hold one of the best 5 % of the "
             f"space with probability {chance:.2f}"
         )
     if len(study.given_up) > _MANY * len(study.trials):
         yield f"{len(study.given_up)} of {len(study.trials)} trials were given up; see why below"
-    hardly = slight(study)
+    slight_shares = slight(study)
     edges = [
         f"{parameter.name} {shown(study.best.values[parameter.name])} ({end} end)"
         for parameter in space.parameters
-        if parameter.name in study.best.values and parameter.name not in hardly
+        if parameter.name in study.best.values and parameter.name not in slight_shares
         if (end := edge(parameter.domain, study.best.values[parameter.name]))
     ]
     if edges:
         yield f"At the edge of what was searched: {', '.join(edges)}. Better may lie beyond"
-    if hardly:
-        listing = ", ".join(f"{name} ({share:.3f})" for name, share in hardly.items())
+    if slight_shares:
+        listing = ", ".join(f"{name} ({share:.3f})" for name, share in slight_shares.items())
         yield f"Hardly matters, by its importance: {listing}. What was chosen there says little"
 
 
@@ -152,10 +160,10 @@ def slight(study: Study) -> dict[str, float]:
 
 
 def _objective(search: Search) -> str:
-    over = "its folds and seeds"
+    scope = "its folds and seeds"
     if search.told["objective"] == "lower":
-        return f"a standard error worse than the mean over {over}"
-    return f"the mean over {over}"
+        return f"a standard error worse than the mean over {scope}"
+    return f"the mean over {scope}"
 
 
 def _trials(search: Search) -> str:
@@ -166,16 +174,16 @@ def _trials(search: Search) -> str:
 
 
 def _judged(search: Search) -> str:
-    """Where the trials were scored."""
+    """The data on which the trials were scored."""
     folds = ", ".join(str(study.fold) for study in search.studies)
-    several = f"folds {folds}" if len(search.studies) > 1 else f"fold {folds}"
+    folds_text = f"folds {folds}" if len(search.studies) > 1 else f"fold {folds}"
     inner = search.studies[0].told["inner"]
-    return f"dev of {several}" if inner is None else f"{inner} folds cut within {several}"
+    return f"dev of {folds_text}" if inner is None else f"{inner} folds cut within {folds_text}"
 
 
 def _time(search: Search) -> str:
-    spent = [trial.seconds for study in search.studies for trial in study.trials if trial.seconds]
-    total = sum(spent)
+    seconds = [trial.seconds for study in search.studies for trial in study.trials if trial.seconds]
+    total = sum(seconds)
     return f"{total:.0f} s" if total < 600 else f"{total / 60:.0f} minutes"
 
 

@@ -1,4 +1,4 @@
-"""A search as one page and as Markdown; see `reading` for the files that they are made of."""
+"""A search as one page and as Markdown. `reading` reads the files that they are made of."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from multimodal_ser.report.search.sections import sections
 
 
 def write(search: Search) -> Path:
-    """The path of the page."""
+    """Write the page and the Markdown of a search; return the path of the page."""
     title, chapters = search.title, sections(search)
     warnings, verdict = findings.warnings(search), findings.verdict(search)
     facts = findings.facts(search)
-    plain = text.page(title, warnings, verdict, facts, chapters)
-    page = html.render(
+    markdown = text.page(title, warnings, verdict, facts, chapters)
+    page_text = html.render(
         "report.html.j2",
         title=title,
         warnings=warnings,
@@ -26,6 +26,6 @@ def write(search: Search) -> Path:
         facts=facts,
         sections=chapters,
     )
-    write_atomically(search.folder / "report.md", plain.encode())
-    write_atomically(search.folder / "report.html", page.encode())
+    write_atomically(search.folder / "report.md", markdown.encode())
+    write_atomically(search.folder / "report.html", page_text.encode())
     return search.folder / "report.html"

@@ -1,4 +1,4 @@
-"""Read what a search left on disk. No study is opened, no model, no corpus."""
+"""Read the files of a search from its folder. No study, model or corpus is opened."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from multimodal_ser.config.search_space import Space
 from multimodal_ser.files import json_of, lines_of, yaml_of
-from multimodal_ser.report.search import space as paper
+from multimodal_ser.report.search import space as spaces
 from multimodal_ser.types import DataError, listed
 
 SEARCH = "search.json"
@@ -23,9 +23,10 @@ _TABLES = ("trials.csv", "reports.csv")
 
 @dataclass(frozen=True)
 class Trial:
-    """values: parameter → value, of those that were active. reports: (step, value) in order.
+    """One trial of a search.
 
-    value and cost: None where it was pruned; reason: why it was given up.
+    value, cost: None if the trial was pruned. reason: why it was given up, else empty. values:
+    parameter → value, of the active parameters. reports: (step, value) in order.
     """
 
     number: int
@@ -40,11 +41,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Study:
-    """The trials of one fold by number; told: what `search.json` says of it.
+    """The search on one fold.
 
-    sign: −1 where less is better. config: the file of the winner, and its text. claimed: the file
-    of what was trained anew for the claim. default: the config
-    as it was before anything was searched, none while the test part is sealed.
+    told: the entry of the fold in `search.json`. trials: in the order of their numbers. sign: −1
+    if less is better. config: the file of the winner's config, and its text. claimed: the file of
+    the config that was trained anew for the claim. default: the config before the search; empty
+    while the test part is sealed.
     """
 
     fold: int
@@ -57,7 +59,7 @@ class Study:
 
     @property
     def value(self) -> float:
-        """What the best has on dev."""
+        """The value of the best trial, on dev."""
         return self.told["best"]["value"]
 
     @cached_property
@@ -66,41 +68,51 @@ class Study:
 
     @cached_property
     def ranked(self) -> list[Trial]:
-        """The complete ones, best first; the table rounds, so others may look as good."""
+        """The complete trials, best first. As `trials.csv` rounds, others may look as good."""
         trials = [trial for trial in self.trials if trial.value is not None]
         return sorted(
             trials,
-            key=lambda one: (one is not self.best, -self.sign * (one.value or 0.0), one.number),
+            key=lambda trial: (
+                trial is not self.best,
+                -self.sign * (trial.value or 0.0),
+                trial.number,
+            ),
         )
 
     @cached_property
     def leading(self) -> list[Trial]:
-        """The best tenth, one at least."""
+        """The best tenth of the complete trials, at least one."""
         ranked = self.ranked
         return ranked[: math.ceil(len(ranked) / 10)]
 
     @property
     def front(self) -> list[Trial]:
-        """Those that none beats in both value and cost, cheapest first."""
+        """The trials that no other beats in both value and cost, cheapest first."""
         trials = [trial for trial in self.trials if trial.number in self.told["pareto"]]
-        return sorted(trials, key=lambda one: (one.cost or 0.0, one.number))
+        return sorted(trials, key=lambda trial: (trial.cost or 0.0, trial.number))
 
     @property
     def given_up(self) -> list[Trial]:
         return [trial for trial in self.trials if trial.reason]
 
     def drawn(self, most: int) -> list[Trial]:
-        """So many trials at most: of the best tenth half as many, of the others every second, …"""
+        """At most `most` trials for a figure, in the order of their numbers.
+
+        Up to half of them are from the best tenth; of the others every second, third, … is taken.
+        """
         leading = self.leading[: most // 2]
-        numbers = {one.number for one in leading}
-        others = [trial for trial in self.trials if trial.number not in numbers]
-        every = max(1, math.ceil(len(others) / max(most - len(leading), 1)))
-        return sorted([*leading, *others[::every]], key=lambda one: one.number)
+        numbers = {trial.number for trial in leading}
+        other_trials = [trial for trial in self.trials if trial.number not in numbers]
+        stride = max(1, math.ceil(len(other_trials) / max(most - len(leading), 1)))
+        return sorted([*leading, *other_trials[::stride]], key=lambda trial: trial.number)
 
 
 @dataclass(frozen=True)
 class Search:
-    """told: `search.json`. opened: how often the test part was, in this folder of runs."""
+    """A search.
+
+    told: `search.json`. opened: how often the test part was opened in this folder of runs.
+    """
 
     folder: Path
     told: Mapping[str, Any]
@@ -114,17 +126,17 @@ class Search:
 
     @property
     def final(self) -> Mapping[str, Any] | None:
-        """None while the test part is sealed."""
+        """The result on test; None while the test part is sealed."""
         return self.told["final"]
 
     @property
     def tested(self) -> Mapping[str, Any] | None:
-        """mean, sd, low and high on the test part, of the winner."""
+        """The winner's mean, sd, low and high on test; None while the test part is sealed."""
         return None if self.final is None else self.final["tested"]
 
     @property
     def searched(self) -> float:
-        """What the search thinks of its best: the mean over the folds."""
+        """The value of the best trial on dev, the mean over the folds."""
         return sum(study.value for study in self.studies) / len(self.studies)
 
     @property
@@ -135,7 +147,7 @@ class Search:
         )
 
     def counts(self) -> dict[str, int]:
-        """State → trials of all studies; those given up are among the pruned ones."""
+        """State → number of trials in all studies. Given-up trials are counted as pruned."""
         states = [trial.state for study in self.studies for trial in study.trials]
         return {state: states.count(state) for state in dict.fromkeys(["complete", *states])}
 
@@ -145,14 +157,14 @@ def is_search(folder: Path) -> bool:
 
 
 def below(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Searches anywhere below a folder, and those that have not ended."""
+    """The folders of the searches below a folder: those that have ended, and all others."""
     begun = sorted(path.parent for path in folder.rglob(_BEGUN))
     ended = sorted(path.parent for path in folder.rglob(SEARCH))
-    return ended, [folder_begun for folder_begun in begun if not is_search(folder_begun)]
+    return ended, [path for path in begun if not is_search(path)]
 
 
 def read(folder: Path) -> Search:
-    """DataError where a file is missing, damaged, or of another version."""
+    """The search of a folder. DataError if a file is missing, damaged, or of another version."""
     absent = [name for name in (SEARCH, *_TABLES) if not (folder / name).is_file()]
     if absent:
         raise DataError(f"{folder} is not a whole search folder: it has no {', '.join(absent)}")
@@ -175,14 +187,14 @@ def _studies(folder: Path, summary: Mapping[str, Any], space: Space) -> list[Stu
     studies = []
     for row in summary["studies"]:
         fold = row["fold"]
-        file = ".yaml" if len(summary["studies"]) == 1 else f"-{fold}.yaml"
+        suffix = ".yaml" if len(summary["studies"]) == 1 else f"-{fold}.yaml"
         study = Study(
             fold=fold,
             told=row,
             trials=list(_trials(_of_fold(trials, fold), _of_fold(reports, fold), space)),
             sign=sign,
-            config=(f"best{file}", _text(folder / f"best{file}")),
-            claimed=f"claim{file}",
+            config=(f"best{suffix}", _text(folder / f"best{suffix}")),
+            claimed=f"claim{suffix}",
             default=_default(folder, summary["final"], fold),
         )
         _refuse_strangers(folder, study)
@@ -206,13 +218,13 @@ def _trials(table: pd.DataFrame, reports: pd.DataFrame, space: Space) -> Iterato
             cost=_number(row["cost"]),
             seconds=_number(row["seconds"]),
             reason=row["reason"],
-            values=paper.read(space, cells),
+            values=spaces.read(space, cells),
             reports=reports_of.get(int(row["number"]), []),
         )
 
 
 def _refuse_strangers(folder: Path, study: Study) -> None:
-    """A table of another search would be shown beside numbers that are not its own."""
+    """Refuse a table of trials that belongs to another search than `search.json`."""
     numbers = {trial.number for trial in study.trials}
     unknown = sorted({study.told["best"]["number"], *study.told["pareto"]} - numbers)
     if unknown:
@@ -221,7 +233,7 @@ def _refuse_strangers(folder: Path, study: Study) -> None:
 
 
 def _default(folder: Path, final: Mapping[str, Any] | None, fold: int) -> Mapping[str, Any]:
-    """The resolved config of the run that the winner was compared with, where it still lies."""
+    """The resolved config of the run that the winner was compared with; empty if it is gone."""
     if final is None:
         return {}
     path = folder / final["runs"]["default"][str(fold)] / "config.yaml"
@@ -233,7 +245,7 @@ def _of_fold(table: pd.DataFrame, fold: int) -> pd.DataFrame:
 
 
 def _table(path: Path) -> pd.DataFrame:
-    """All cells as they are written, so that a value may be called NA or 1.0."""
+    """A table with all cells as text, so that a value may be called NA or 1.0."""
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:

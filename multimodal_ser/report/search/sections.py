@@ -1,4 +1,4 @@
-"""The chapters of the page of a search: what stands, then each study, then how to repeat it."""
+"""The chapters of the page of a search: the result, then each study, then how to repeat it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multimodal_ser.report.search.reading import Search, Study
 
 
 def sections(search: Search) -> list[Section]:
-    """A block of three a study."""
+    """All chapters that are not empty; each study has three."""
     chapters = [
         Section("stands", "What stands", findings.opened(search), tables=tables.stands(search)),
         _winner(search),
@@ -22,7 +22,7 @@ def sections(search: Search) -> list[Section]:
         Section("how", "How these numbers are made", findings.HOW),
         Section("repeat", "Commands", code={_WHERE: findings.commands(search)}),
     ]
-    return [one for one in chapters if one.filled]
+    return [chapter for chapter in chapters if chapter.filled]
 
 
 _WHERE = "commands, in the folder of runs"
@@ -31,47 +31,65 @@ _ALIKE = "No parameter could be weighed."
 
 
 def _winner(search: Search) -> Section:
-    several = len(search.studies) > 1
+    has_folds = len(search.studies) > 1
     code = {}
     for study in search.studies:
-        fold = f" of fold {study.fold}" if several else ""
+        fold = f" of fold {study.fold}" if has_folds else ""
         code[f"chosen values{fold}, to copy into a config"] = copied(search, study)
         code[f"config that runs alone ({study.config[0]})"] = study.config[1]
-    weighed = any(study.told["importances"] for study in search.studies)
-    branches = any(parameter.when for parameter in search.space.parameters)
-    lines = [_ALIKE] if not weighed else [_WEIGHED] if branches else []
-    drawn = [tables.chosen(search), *tables.fixed(search)]
-    return Section("winner", "The winner", lines, tables=drawn, code=code)
+    has_importances = any(study.told["importances"] for study in search.studies)
+    has_branches = any(parameter.when for parameter in search.space.parameters)
+    lines = [_ALIKE] if not has_importances else [_WEIGHED] if has_branches else []
+    winner_tables = [tables.chosen(search), *tables.fixed(search)]
+    return Section("winner", "The winner", lines, tables=winner_tables, code=code)
 
 
 def copied(search: Search, study: Study) -> str:
-    """The values as a piece of a config, in the order of the space, with every digit."""
+    """The winner's values as a part of a config in YAML, in the order of the space, all digits."""
     values = study.told["best"]["values"]
-    order = [parameter.key for parameter in search.space.parameters if parameter.key in values]
+    keys_in_order = [
+        parameter.key for parameter in search.space.parameters if parameter.key in values
+    ]
     tree: dict[str, Any] = {}
-    for key in dict.fromkeys([*order, *values]):
-        *above, last = key.split(".")
-        place = tree
-        for part in above:
-            place = place.setdefault(part, {})
-        place[last] = values[key]
+    for key in dict.fromkeys([*keys_in_order, *values]):
+        *section_keys, last_key = key.split(".")
+        branch = tree
+        for section_key in section_keys:
+            branch = branch.setdefault(section_key, {})
+        branch[last_key] = values[key]
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
 
 
 def _block(search: Search, study: Study) -> list[Section]:
-    several = len(search.studies) > 1
-    mark = f"-{study.fold}" if several else ""
-    lead = f"Fold {study.fold}: " if several else ""
-    span = figures.limits(study)
-    course = [_best(search, study), *(_FRONT if study.front else _COURSE), *_cut(study, span)]
+    has_folds = len(search.studies) > 1
+    key_suffix = f"-{study.fold}" if has_folds else ""
+    title_prefix = f"Fold {study.fold}: " if has_folds else ""
+    limits = figures.limits(study)
+    course_lines = [
+        _best(search, study),
+        *(_FRONT if study.front else _COURSE),
+        *_cut(study, limits),
+    ]
     trials = [tables.best(search, study), *tables.front(search, study)]
     trials += tables.given_up(search, study)
-    drawn = _parameters(search, study, span)
+    parameter_figures = _parameters(search, study, limits)
     notes = [*_SLICES, *(_ALL if len(search.space.parameters) > 1 else ())]
     return [
-        Section(f"course{mark}", f"{lead}Course", course, _course(search, study, span), grid=True),
-        Section(f"parameters{mark}", f"{lead}Parameters", notes, drawn, grid=True),
-        Section(f"trials{mark}", f"{lead}Trials", tables=trials),
+        Section(
+            f"course{key_suffix}",
+            f"{title_prefix}Course",
+            course_lines,
+            _course(search, study, limits),
+            grid=True,
+        ),
+        Section(
+            f"parameters{key_suffix}",
+            f"{title_prefix}Parameters",
+            notes,
+            parameter_figures,
+            grid=True,
+        ),
+        Section(f"trials{key_suffix}", f"{title_prefix}Trials", tables=trials),
     ]
 
 
@@ -98,33 +116,33 @@ _ALL = (
 
 
 def _best(search: Search, study: Study) -> str:
-    named = f"trial {study.best.number} is the best"
-    return f"{search.metric} {study.value:.4f} on dev: {named} of {len(study.trials)}."
+    best_text = f"trial {study.best.number} is the best"
+    return f"{search.metric} {study.value:.4f} on dev: {best_text} of {len(study.trials)}."
 
 
-def _cut(study: Study, span: Limits) -> list[str]:
-    """What the figures leave out."""
+def _cut(study: Study, limits: Limits) -> list[str]:
+    """Sentences on what the figures leave out."""
     values = [trial.value for trial in study.trials if trial.value is not None]
-    far = sum(not span[0] <= value <= span[1] for value in values)
-    lines = [f"{far} far worse values are drawn at the end of their axis."] if far else []
+    beyond = sum(not limits[0] <= value <= limits[1] for value in values)
+    lines = [f"{beyond} far worse values are drawn at the end of their axis."] if beyond else []
     if len(study.trials) > MOST:
         lines.append(f"{MOST} of {len(study.trials)} trials are drawn, the best among them.")
     return lines
 
 
-def _course(search: Search, study: Study, span: Limits) -> list[str]:
+def _course(search: Search, study: Study, limits: Limits) -> list[str]:
     metric, cost = search.metric, search.told["cost"]
-    drawn = figures.history(f"History of {metric}", study, span)
-    figures_shown = [captioned(drawn, "History")]
+    figure = figures.history(f"History of {metric}", study, limits)
+    figures_shown = [captioned(figure, "History")]
     lines = [trial.reports for trial in study.drawn(MOST_LINES) if len(trial.reports) > 1]
     if lines:
-        above = study.best.reports or mean_line(lines)
-        what = "the best trial" if study.best.reports else "their mean"
-        drawn = curves(f"{metric} as it was reported", lines, above, "report")
-        figures_shown.append(captioned(drawn, f"Reports while training; bold: {what}"))
+        bold_line = study.best.reports or mean_line(lines)
+        bold_text = "the best trial" if study.best.reports else "their mean"
+        figure = curves(f"{metric} as it was reported", lines, bold_line, "report")
+        figures_shown.append(captioned(figure, f"Reports while training; bold: {bold_text}"))
     if study.front:
-        drawn = figures.front(f"{metric} and {cost}", study, span, cost)
-        figures_shown.append(captioned(drawn, f"Front of {metric} and {cost}"))
+        figure = figures.front(f"{metric} and {cost}", study, limits, cost)
+        figures_shown.append(captioned(figure, f"Front of {metric} and {cost}"))
     return figures_shown
 
 
@@ -134,17 +152,17 @@ def _weighed(search: Search) -> str:
     return "Importance; of what one branch alone has, among its trials"
 
 
-def _parameters(search: Search, study: Study, span: Limits) -> list[str]:
-    parameters, weights = [], study.told["importances"]
+def _parameters(search: Search, study: Study, limits: Limits) -> list[str]:
+    panels, weights = [], study.told["importances"]
     if weights:
         rows = sorted(weights.items(), key=lambda row: -row[1])
-        drawn = figures.shares("Importance of each parameter", rows)
-        parameters.append(captioned(drawn, _weighed(search)))
-    known = search.space.parameters
-    for one in known:
-        drawn = slices.against(one, search.metric, study, span)
-        parameters.append(captioned(drawn, one.name))
-    if len(known) > 1:
-        drawn = slices.parallel("Trials over all parameters", search, study, span)
-        parameters.append(captioned(drawn, "Through all parameters"))
-    return parameters
+        figure = figures.shares("Importance of each parameter", rows)
+        panels.append(captioned(figure, _weighed(search)))
+    parameters = search.space.parameters
+    for parameter in parameters:
+        figure = slices.against(parameter, search.metric, study, limits)
+        panels.append(captioned(figure, parameter.name))
+    if len(parameters) > 1:
+        figure = slices.parallel("Trials over all parameters", search, study, limits)
+        panels.append(captioned(figure, "Through all parameters"))
+    return panels

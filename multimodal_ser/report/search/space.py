@@ -1,4 +1,4 @@
-"""What a space means on paper: which value a cell stands for, how far up its axis it lies."""
+"""A search space for tables and figures: the value of a cell, and its position on an axis."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Any
 
 from multimodal_ser.config.search_space import Choice, Domain, Parameter, Range, Space
 
-_EDGE = 0.02  # of a range without steps: so near to its end
-_FEWEST = 3  # values, or every one of them would be at an end
+_EDGE = 0.02  # a value this near to an end of a range without steps, as a share, is at the end
+_FEWEST = 3  # with fewer values than these, every value would be at an end
 
 
 def read(space: Space, cells: Mapping[str, str]) -> dict[str, Any]:
-    """Parameter → value, of what a trial had; a blank cell means null where that is a choice."""
+    """Parameter → value, of the parameters that a trial had.
+
+    An empty cell means null if null is a choice, else that the parameter was absent.
+    """
 
     def is_known(parameter: Parameter) -> bool:
-        nothing = isinstance(parameter.domain, Choice) and None in parameter.domain.values
-        return nothing or cells[parameter.name] != ""
+        can_be_null = isinstance(parameter.domain, Choice) and None in parameter.domain.values
+        return can_be_null or cells[parameter.name] != ""
 
     return _active(
         space, is_known, lambda parameter: _meant(parameter.domain, cells[parameter.name])
@@ -26,7 +29,7 @@ def read(space: Space, cells: Mapping[str, str]) -> dict[str, Any]:
 
 
 def chosen(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameter → value, from the dotted keys of a config."""
+    """Parameter → value, from `values`, whose keys are the dotted keys of a config."""
     return _active(
         space, lambda parameter: parameter.key in values, lambda parameter: values[parameter.key]
     )
@@ -35,24 +38,26 @@ def chosen(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
 def _active(
     space: Space, is_known: Callable[[Parameter], bool], value_of: Callable[[Parameter], Any]
 ) -> dict[str, Any]:
-    """What of those that are known was there at all."""
+    """Parameter → value, of the parameters that are known and whose branch was chosen."""
     active: dict[str, Any] = {}
     for parameter in space.parameters:
-        above, value = parameter.when or (None, None)
-        if is_known(parameter) and (above is None or (above in active and active[above] == value)):
+        branch, needed = parameter.when or (None, None)
+        if is_known(parameter) and (
+            branch is None or (branch in active and active[branch] == needed)
+        ):
             active[parameter.name] = value_of(parameter)
     return active
 
 
 def _meant(domain: Domain, cell: str) -> Any:
-    """A cell that no choice has stays the text that it is."""
+    """The value that a cell stands for; the text itself if it is none of the choices."""
     if isinstance(domain, Range):
         return domain.read(float(cell))
     return next((value for value in domain.values if _is(cell, value)), cell)
 
 
 def _is(cell: str, value: Any) -> bool:
-    """Numbers are written with eight digits, lists and sections as JSON."""
+    """Does the cell stand for the value? Numbers have eight digits; lists and sections are JSON."""
     if isinstance(value, str):
         return cell in (value, json.dumps(value))
     if value is None:
@@ -69,28 +74,31 @@ def _is(cell: str, value: Any) -> bool:
 
 
 def share(domain: Domain, value: Any) -> float:
-    """How far up the domain a value is, 0 to 1, on its scale; choices are at equal steps."""
+    """The position of a value in its domain, 0 to 1, on its scale. Choices have equal steps."""
     if isinstance(domain, Choice):
-        last = len(domain.values) - 1
-        return domain.values.index(value) / last if last and value in domain.values else 0.5
+        steps = len(domain.values) - 1
+        return domain.values.index(value) / steps if steps and value in domain.values else 0.5
     if domain.log:
         return math.log(value / domain.low) / math.log(domain.high / domain.low)
     return (value - domain.low) / (domain.high - domain.low)
 
 
 def edge(domain: Domain, value: Any) -> str:
-    """The end that a value lies at, `lower` or `upper`; few ranges go below 0, so 0 is none."""
+    """`lower` or `upper` if the value is at an end of its domain, else empty.
+
+    A lowest value of 0 is no end, because few ranges go below 0.
+    """
     if isinstance(domain, Choice) and not all(map(_number, domain.values)):
         return ""
     count = _count(domain)
     if count is not None and count < _FEWEST:
         return ""
-    least, most = min(domain.ends), max(domain.ends)
-    below, above = value == least, value == most
+    lowest, highest = min(domain.ends), max(domain.ends)
+    at_lower, at_upper = value == lowest, value == highest
     if count is None:
-        place = share(domain, value)
-        below, above = place <= _EDGE, place >= 1 - _EDGE
-    return "lower" if below and least != 0 else "upper" if above else ""
+        position = share(domain, value)
+        at_lower, at_upper = position <= _EDGE, position >= 1 - _EDGE
+    return "lower" if at_lower and lowest != 0 else "upper" if at_upper else ""
 
 
 def _number(value: Any) -> bool:
@@ -98,7 +106,7 @@ def _number(value: Any) -> bool:
 
 
 def _count(domain: Domain) -> int | None:
-    """How many values there are, None where there is no end of them."""
+    """How many values a domain has; None if there are infinitely many."""
     if isinstance(domain, Choice):
         return len(domain.values)
     if domain.continuous:
@@ -107,24 +115,24 @@ def _count(domain: Domain) -> int | None:
 
 
 def count(space: Space) -> int | None:
-    """How many trials can differ, None where there is no end of them."""
+    """How many different trials a space allows; None if there are infinitely many."""
     return _below(space, None)
 
 
 def _below(space: Space, when: tuple[str, Any] | None) -> int | None:
-    """Of the parameters that depend on the same."""
+    """The same, of the parameters that depend on `when` and of those below them."""
     combinations = 1
     for parameter in space.parameters:
         if parameter.when == when:
             counts = [*_each(space, parameter)]
             if None in counts:
                 return None
-            combinations *= sum(each for each in counts if each)
+            combinations *= sum(count for count in counts if count)
     return combinations
 
 
 def _each(space: Space, parameter: Parameter) -> Iterator[int | None]:
-    """For each value of a choice, how many trials can differ below it."""
+    """For each value of a choice: how many different trials there are below it."""
     if isinstance(parameter.domain, Choice):
         yield from (_below(space, (parameter.name, value)) for value in parameter.domain.values)
     else:
@@ -132,22 +140,24 @@ def _each(space: Space, parameter: Parameter) -> Iterator[int | None]:
 
 
 def shown(value: Any) -> str:
-    """As in YAML, with four digits."""
+    """The value as in YAML, with four digits."""
     if isinstance(value, str):
         return value
     return f"{value:.4g}" if isinstance(value, float) else json.dumps(value)
 
 
 def heads(space: Space) -> dict[str, str]:
-    """Parameter → the shortest end of its name that no other has, for the head of a column."""
+    """Parameter → the head of its column: the shortest end of its name that no other has."""
     names = [parameter.name for parameter in space.parameters]
     return {name: next(end for end in _ends(name) if _alone(end, names)) for name in names}
 
 
 def _ends(name: str) -> Iterator[str]:
-    """From the last word on, then more of it; `name` alone would tell nothing."""
+    """The ends of a dotted name, shortest first; an end such as `name` alone would say nothing."""
     parts = name.split(".")
-    yield from (".".join(parts[at:]) for at in range(len(parts) - 1, -1, -1) if parts[at] != "name")
+    yield from (
+        ".".join(parts[start:]) for start in range(len(parts) - 1, -1, -1) if parts[start] != "name"
+    )
     yield name
 
 

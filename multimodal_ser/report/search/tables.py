@@ -1,4 +1,4 @@
-"""The tables of a search, each with the numbers of its files."""
+"""The tables of a search. All numbers come from its files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from multimodal_ser.report.cells import (
     probability,
     ranged,
 )
-from multimodal_ser.report.search import space as paper
+from multimodal_ser.report.search import space as spaces
 from multimodal_ser.report.search.reading import Search, Study, Trial
 from multimodal_ser.report.search.space import shown
 
@@ -24,7 +24,7 @@ SHOWN = 20
 
 
 def stands(search: Search) -> list[Table]:
-    """From the value that was searched to what is left of it, and the claim."""
+    """The value on dev, what is left of it on test, and the claim; empty while test is sealed."""
     final = search.final
     if final is None:
         return []
@@ -32,41 +32,47 @@ def stands(search: Search) -> list[Table]:
 
 
 def _optimism(search: Search, final: Mapping[str, Any]) -> Table:
-    hoped, folds = final["optimism"], len(search.studies)
-    mean = f" (mean over {folds} folds)" if folds > 1 else ""
+    optimism, folds = final["optimism"], len(search.studies)
+    mean_text = f" (mean over {folds} folds)" if folds > 1 else ""
     rows = [
-        [Cell(f"the best of all trials, on dev{mean}"), number(hoped["searched"]), Cell(NONE)],
-        [Cell("on dev with fresh seeds"), number(hoped["fresh"]), _change(hoped, "fresh")],
+        [
+            Cell(f"the best of all trials, on dev{mean_text}"),
+            number(optimism["searched"]),
+            Cell(NONE),
+        ],
+        [Cell("on dev with fresh seeds"), number(optimism["fresh"]), _change(optimism, "fresh")],
         [
             Cell("on test with fresh seeds"),
             ranged(final["tested"]),
-            _change(hoped, "test"),
+            _change(optimism, "test"),
         ],
     ]
     caption = f"{search.metric} of the best config: how much the search was too hopeful"
     return Table(caption, ["where", search.metric, "against searched"], rows)
 
 
-def _change(hoped: Mapping[str, Any], key: str) -> Cell:
-    if hoped[key] is None:
+def _change(optimism: Mapping[str, Any], key: str) -> Cell:
+    if optimism[key] is None:
         return Cell(NONE)
-    value = hoped[key] - hoped["searched"]
-    return Cell(f"{value:+.3f}", value=value)
+    change = optimism[key] - optimism["searched"]
+    return Cell(f"{change:+.3f}", value=change)
 
 
 def _claim(final: Mapping[str, Any]) -> Table:
-    gap = final["contrast"]
+    contrast = final["contrast"]
     row = [
         Cell("best against default"),
-        Cell(f"{gap['gap']:+.3f}", value=gap["gap"]),
-        number(gap["low"]),
-        number(gap["high"]),
-        probability(gap["p"], bool(gap["by_cluster"])),
-        probability(gap["mcnemar"]),
-        number(gap["clusters"], "g"),
+        Cell(f"{contrast['gap']:+.3f}", value=contrast["gap"]),
+        number(contrast["low"]),
+        number(contrast["high"]),
+        probability(contrast["p"], bool(contrast["by_cluster"])),
+        probability(contrast["mcnemar"]),
+        number(contrast["clusters"], "g"),
     ]
     header = ["test", "gap", "95 % low", "95 % high", "p", "McNemar p", "clusters"]
-    return Table(f"Gap in {gap['metric']} on test, turned so that more is better", header, [row])
+    return Table(
+        f"Gap in {contrast['metric']} on test, turned so that more is better", header, [row]
+    )
 
 
 def _clusters(final: Mapping[str, Any]) -> list[Table]:
@@ -77,12 +83,12 @@ def _clusters(final: Mapping[str, Any]) -> list[Table]:
 
 
 def chosen(search: Search) -> Table:
-    """What the winner has beside what it could have had; a column a fold."""
-    several = len(search.studies) > 1
-    first = search.studies[0]
-    defaults = paper.chosen(search.space, flat(first.default))
-    header = ["parameter", "searched", *(["default"] if first.default else [])]
-    header += [f"fold {study.fold}" for study in search.studies] if several else _ALONE
+    """The winner's value of each parameter, beside what was searched; a column for each fold."""
+    has_folds = len(search.studies) > 1
+    first_study = search.studies[0]
+    defaults = spaces.chosen(search.space, flat(first_study.default))
+    header = ["parameter", "searched", *(["default"] if first_study.default else [])]
+    header += [f"fold {study.fold}" for study in search.studies] if has_folds else _ALONE
     rows = [
         [
             Cell(
@@ -92,33 +98,33 @@ def chosen(search: Search) -> Table:
                 else "",
             ),
             Cell(str(parameter.domain)),
-            *([_value(defaults, parameter)] if first.default else []),
+            *([_value(defaults, parameter)] if first_study.default else []),
             *(
                 cell
                 for study in search.studies
-                for cell in _winner(search, study, parameter, several)
+                for cell in _winner(search, study, parameter, has_folds)
             ),
         ]
         for parameter in search.space.parameters
     ]
-    each = "each fold chose, with its importance below" if several else "was chosen"
-    return Table(f"What was searched, and what {each}", header, rows)
+    chosen_by = "each fold chose, with its importance below" if has_folds else "was chosen"
+    return Table(f"What was searched, and what {chosen_by}", header, rows)
 
 
 _ALONE = ("chosen", "importance")
 
 
-def _winner(search: Search, study: Study, parameter: Parameter, several: bool) -> Cells:
-    """What was chosen, and the importance: below it where there are several folds."""
-    cell = _value(paper.chosen(search.space, study.told["best"]["values"]), parameter)
+def _winner(search: Search, study: Study, parameter: Parameter, has_folds: bool) -> Cells:
+    """The chosen value and its importance: in two cells, with several folds in one."""
+    cell = _value(spaces.chosen(search.space, study.told["best"]["values"]), parameter)
     share = number(study.told["importances"].get(parameter.name))
-    if not several:
+    if not has_folds:
         return [cell, share]
     return [cell if share.value is None else replace(cell, under=share.text)]
 
 
 def fixed(search: Search) -> list[Table]:
-    """What the winners' branches set besides."""
+    """The other values, which the branches chosen by the winners set."""
     searched = {parameter.key for parameter in search.space.parameters}
     rows = [
         [Cell(key), Cell(shown(value)), Cell(str(study.fold))]
@@ -131,28 +137,28 @@ def fixed(search: Search) -> list[Table]:
 
 
 def best(search: Search, study: Study) -> Table:
-    """The trials that came first; the cheapest ones of the front have a table of their own."""
+    """The best trials by value. The front has a table of its own."""
     ranked = study.ranked[:SHOWN]
     caption = f"The best {len(ranked)} of {len(study.ranked)} complete trials"
     return _trials(search, caption, ranked)
 
 
 def front(search: Search, study: Study) -> list[Table]:
-    """The trials that none beats in both value and cost."""
+    """The trials that no other beats in both value and cost."""
     caption = f"No trial beats these in both {search.metric} and {search.told['cost']}"
     return [_trials(search, caption, study.front)] if study.front else []
 
 
 def given_up(search: Search, study: Study) -> list[Table]:
-    """The trials that could not be judged, with the reason."""
+    """The trials that could not be scored, with the reason."""
     trials = study.given_up
     if not trials:
         return []
-    heads = paper.heads(search.space)
+    heads = spaces.heads(search.space)
     rows = [[_name(trial), Cell(trial.reason), *_values(search, trial)] for trial in trials[:SHOWN]]
-    more = f"the first {SHOWN} of {len(trials)}" if len(trials) > SHOWN else str(len(trials))
+    how_many = f"the first {SHOWN} of {len(trials)}" if len(trials) > SHOWN else str(len(trials))
     header = ["trial", "reason", *heads.values()]
-    return [Table(f"Trials that were given up: {more}", header, rows)]
+    return [Table(f"Trials that were given up: {how_many}", header, rows)]
 
 
 def _trials(search: Search, caption: str, trials: Sequence[Trial]) -> Table:
@@ -167,7 +173,7 @@ def _trials(search: Search, caption: str, trials: Sequence[Trial]) -> Table:
         if cost != "seconds":
             cells.append(number(trial.seconds, ".1f"))
         rows.append([*cells, *_values(search, trial)])
-    return Table(caption, [*header, *paper.heads(search.space).values()], rows)
+    return Table(caption, [*header, *spaces.heads(search.space).values()], rows)
 
 
 def _name(trial: Trial) -> Cell:
@@ -179,16 +185,16 @@ def _values(search: Search, trial: Trial) -> Cells:
 
 
 def _value(values: Mapping[str, Any], parameter: Parameter) -> Cell:
-    """Nothing where the parameter was not there."""
+    """The value of a parameter; – if the trial did not have it."""
     if parameter.name not in values:
         return Cell(NONE)
     value = values[parameter.name]
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return Cell(shown(value), value=float(value) if plain else None)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return Cell(shown(value), value=float(value) if is_number else None)
 
 
 def flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Dotted key → value, of every section and of what is in it."""
+    """Dotted key → value, of all sections and of all values in them."""
     leaves: dict[str, Any] = {}
     for key, value in config.items():
         leaves[f"{above}{key}"] = value
