@@ -21,7 +21,7 @@ def start(plan):
     """The search in a process of its own, two workers, 30 ms a trial."""
     words = [plan.storage, str(plan.folder.parent), str(plan.trials), "2", str(PAUSE)]
     return subprocess.Popen(
-        [sys.executable, "-c", "from tests.toy_study import main; main()", *words],
+        [sys.executable, "-c", "from tests.helpers.toy_study import main; main()", *words],
         cwd=Path(__file__).parents[2],
         stderr=subprocess.PIPE,
     )
