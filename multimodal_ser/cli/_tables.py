@@ -16,6 +16,7 @@ from multimodal_ser.report.run.expected import NOT_MEASURED, beside
 from multimodal_ser.runs.doctor import gibibytes
 
 if TYPE_CHECKING:
+    from multimodal_ser.config.experiment import Experiment
     from multimodal_ser.runs.dry_run import Outlook, Stage
     from multimodal_ser.runs.prepare import Prepared
     from multimodal_ser.runs.run import Run
@@ -153,6 +154,7 @@ def show_outlook(outlook: Outlook) -> None:
     print(f"folds: {len(outlook.folds)}, seeds: {', '.join(map(str, seeds))}")
     for reason, count in corpus.dropped.items():
         print(f"! {count} rows would be dropped: {reason}")
+    _show_transductive(outlook.experiment)
     rows = [_stage(stage) for stage in outlook.stages]
     title = f"what a run would do (workers: {outlook.workers})"
     show_table(title, ["stage", "in all", "done", "to do", "time, about", "disk, about"], rows)
@@ -197,11 +199,14 @@ def show_head(prepared: Prepared) -> None:
         print(f"! {count} utterances have no {modality}")
     for source, count in prepared.heard.items():
         print(f"{count} texts are {source}'s")
-    if prepared.experiment.transductive:
-        scaled = ", ".join(prepared.experiment.transductive)
-        print(f"! transductive: {scaled} scaled by each speaker's own unlabelled clips")
+    _show_transductive(prepared.experiment)
     if prepared.audit.stamps:
         print(f"! leaks allowed by the config: {', '.join(prepared.audit.stamps)}")
+
+
+def _show_transductive(experiment: Experiment) -> None:
+    if scaled := ", ".join(experiment.transductive):
+        print(f"! transductive: {scaled} scaled by each speaker's own unlabelled clips")
 
 
 def spread(mean: float, sd: float | None) -> str:

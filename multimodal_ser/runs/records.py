@@ -56,6 +56,12 @@ class Record:
         return list(self.config["encoders"])
 
     @property
+    def transductive(self) -> list[str]:
+        """The encoders scaled by each speaker's own clips, those of the test among them."""
+        parts = self.config["encoders"].items()
+        return [name for name, part in parts if part.get("normalize") == "speaker"]
+
+    @property
     def targets(self) -> dict[str, str]:
         """Each target and its kind: `classes`, `labels` or `numbers`. The first decides."""
         return {name: output["kind"] for name, output in self.config["outputs"].items()}

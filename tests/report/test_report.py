@@ -276,6 +276,14 @@ def test_a_run_that_scales_each_speaker_by_their_own_clips_is_called_transductiv
     assert (stamp in shown) == stamped
 
 
+def test_each_row_of_the_table_names_the_encoders_that_are_scaled_by_speaker(tmp_path):
+    for normalize, stamp in (("speaker", "audio"), ("standard", "")):
+        folder = write_run(tmp_path / normalize, normalize=normalize)
+        report.write(folder)
+        table = csv.DictReader(read(folder, "csv").splitlines())
+        assert {row["transductive"] for row in table if row["run"]} == {stamp}
+
+
 def test_every_row_of_a_markdown_table_has_the_same_columns(tmp_path):
     folder = write_run(tmp_path / "run", classes=BAD)
     report.write(folder)

@@ -271,6 +271,14 @@ def test_the_table_warns_of_a_disk_that_is_too_small(tones, cache, monkeypatch, 
     assert "! the disk is too small" in capsys.readouterr().out
 
 
+def test_it_says_which_encoders_are_scaled_by_speaker(tones, cache, capsys):
+    for normalize in ("speaker", "standard"):
+        config = tones_config(tones)
+        config["encoders"]["audio"]["normalize"] = normalize
+        _tables.show_outlook(dry_run(config))
+        assert ("! transductive: audio" in capsys.readouterr().out) == (normalize == "speaker")
+
+
 def test_the_command_prints_a_table_and_runs_nothing(tones, cache):
     path = tones / "tones.yaml"
     path.write_text(yaml.safe_dump(tones_config(tones)))

@@ -219,15 +219,10 @@ def of_corpus(audit: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_run(record: Record) -> Iterator[str]:
     yield from of_corpus(record.audit)
-    scaled = [
-        name
-        for name, part in record.config["encoders"].items()
-        if part.get("normalize") == "speaker"
-    ]
-    if scaled:
+    if record.transductive:
         yield (
-            f"Transductive: {', '.join(scaled)} scaled by each speaker's own unlabelled clips, "
-            "those of the test among them"
+            f"Transductive: {', '.join(record.transductive)} scaled by each speaker's own "
+            "unlabelled clips, those of the test among them"
         )
     for name, remarks in (record.environment.get("remarks") or {}).items():
         for remark, count in remarks.items():

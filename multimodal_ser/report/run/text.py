@@ -41,7 +41,7 @@ _LATEX = {
 _COLUMNS: tuple[str, ...] = (
     "arm", "target", "part", "metric", "class", "mean", "sd", "low", "high", "mean_of_folds",
     "ensemble", "gap", "gap_low", "gap_high", "p", "holm", "mcnemar", "utterances", "clusters",
-    "parameters", "seconds", "run", "split", "leaks_allowed",
+    "parameters", "seconds", "run", "split", "leaks_allowed", "transductive",
 )  # fmt: skip
 
 
@@ -156,6 +156,7 @@ def _stamps(record: Record) -> dict[str, Any]:
         "run": record.folder.name,
         "split": record.metrics["split"],
         "leaks_allowed": " ".join(record.metrics["leaks allowed"]),
+        "transductive": " ".join(record.transductive),
     }
 
 
