@@ -73,13 +73,13 @@ class World:
 
             PartialState().wait_for_everyone()
 
-    def collect(self, found: list[Any]) -> list[Any]:
+    def collect(self, objects: list[Any]) -> list[Any]:
         """The lists of all processes as one."""
         if self.size == 1:
-            return found
+            return objects
         from accelerate.utils import gather_object
 
-        return gather_object(found)
+        return gather_object(objects)
 
 
 _FAREWELL = 0.5  # seconds
@@ -125,8 +125,8 @@ def refuse_batch_norm(model: nn.Module, cut: str) -> None:
     """Where a batch is cut without its statistics being joined again."""
     norms = [
         name
-        for name, one in model.named_modules()
-        if isinstance(one, nn.modules.batchnorm._BatchNorm)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
     ]
     if norms:
         raise ConfigError(

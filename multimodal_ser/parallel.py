@@ -55,15 +55,15 @@ def spread(
 
     label: shows how far it is; jobs without one may come from a stream that has no known end.
     """
-    known = isinstance(jobs, Sequence)
-    if known and not jobs:
+    countable = isinstance(jobs, Sequence)
+    if countable and not jobs:
         return
     pool = _pool(min(workers or cores(), cores() * 4))
     waiting: deque[Future[Any]] = deque()
     remaining = iter(jobs)
     ahead = 4 * (workers or cores())
     try:
-        for _ in _counted(len(jobs), label) if known else itertools.count():
+        for _ in _counted(len(jobs), label) if countable else itertools.count():
             while len(waiting) < ahead and (job := next(remaining, None)) is not None:
                 waiting.append(pool.submit(function, *job))
             if not waiting:

@@ -64,9 +64,9 @@ def predict(
         else:
             failed.append(answer)
     if failed:
-        lines = [f"{one.source}: {one.error}" for one in failed]
+        lines = [f"{file.source}: {file.error}" for file in failed]
         print(f"mser: {listed(lines, 'could not be judged')}", file=sys.stderr)
-        raise typer.Exit(min(one.error.exit_code for one in failed if one.error))
+        raise typer.Exit(min(file.error.exit_code for file in failed if file.error))
 
 
 def _asked(what: Iterable[str]) -> Iterator[Question]:

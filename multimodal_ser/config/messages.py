@@ -54,18 +54,18 @@ def _nearest(wrong: str, allowed: Sequence[str], above: Sequence[str]) -> str:
 
 def _below(schema: dict[str, Any], steps: Sequence[str]) -> dict[str, Any]:
     """The schema of the section at the end of some steps; of none where a step is unknown."""
-    found = schema
+    node = schema
     for step in steps:
-        named = found.get("properties", {}).get(step)
-        others = [*found.get("patternProperties", {}).values()]
-        others += [found.get("additionalProperties"), found.get("items")]
+        named = node.get("properties", {}).get(step)
+        others = [*node.get("patternProperties", {}).values()]
+        others += [node.get("additionalProperties"), node.get("items")]
         inner = named or next((section for section in others if isinstance(section, dict)), {})
         places = [inner, *inner.get("anyOf", [])]
         reference = next((place["$ref"] for place in places if "$ref" in place), "").rpartition(
             "/"
         )[2]
-        found = schema.get("$defs", {}).get(reference, inner)
-    return found
+        node = schema.get("$defs", {}).get(reference, inner)
+    return node
 
 
 def _paths(schema: dict[str, Any]) -> list[str]:

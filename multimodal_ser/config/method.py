@@ -90,8 +90,8 @@ class Method:
     @property
     def augment_files(self) -> str:
         """The hash of the files that augmentation reads, wherever they lie; blank for none."""
-        found = [(registry.find("augment", step.name), step.options) for step in self.augment.steps]
-        hashes = [kind.files_hash(options) for kind, options in found if kind.files_hash]
+        kinds = [(registry.find("augment", step.name), step.options) for step in self.augment.steps]
+        hashes = [kind.files_hash(options) for kind, options in kinds if kind.files_hash]
         return "/".join(hashes)
 
     def steps_of_every_epoch(self) -> list[Any]:

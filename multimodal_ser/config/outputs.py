@@ -145,7 +145,7 @@ def kind_of(output: Any) -> str:
 
 
 def with_loss(output: Any) -> Any:
-    known = FOR.get(kind_of(output)) if isinstance(output, Mapping) else None
-    if not known or output.get("loss"):
+    losses = FOR.get(kind_of(output)) if isinstance(output, Mapping) else None
+    if not losses or output.get("loss"):
         return output
-    return {**output, "loss": known[0]}
+    return {**output, "loss": losses[0]}

@@ -87,7 +87,7 @@ def _unknown(space: Space, experiment: Experiment) -> Iterator[tuple[str, str]]:
 def _without(space: Space, names: Mapping[str, Any]) -> Space:
     """Nor with what depends on them."""
     kept = [parameter for parameter in space.parameters if parameter.name not in names]
-    kept = [one for one in kept if one.when is None or one.when[0] not in names]
+    kept = [each for each in kept if each.when is None or each.when[0] not in names]
     return replace(space, parameters=tuple(kept))
 
 
@@ -186,18 +186,19 @@ def _of_features(space: Space, base: Experiment, corner: _Corner) -> Iterator[st
         if parameter.domain.continuous and corner.has(parameter)
     ]
     for name in method_of(experiment).cached:
-        for one in endless:
-            if one.key.startswith(f"encoders.{name}.") and ".finetune." not in one.key:
+        for unbounded in endless:
+            if unbounded.key.startswith(f"encoders.{name}.") and ".finetune." not in unbounded.key:
                 yield (
-                    f"search.{one.name}: features would be computed anew in every trial; give a "
-                    "list or a step"
+                    f"search.{unbounded.name}: features would be computed anew in every trial; "
+                    "give a list or a step"
                 )
     for key in corner.values if experiment.augment.copies else ():
         if key.startswith("augment."):
             yield f"search.{key}: copies would be changed anew in every trial; unset augment.copies"
     for name, part in experiment.encoders.items():
         reads, should = (
-            registry.find("encoders", one.name).modality for one in (part, base.encoders[name])
+            registry.find("encoders", choice.name).modality
+            for choice in (part, base.encoders[name])
         )
         if reads != should:
             yield (

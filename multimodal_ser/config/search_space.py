@@ -89,7 +89,7 @@ class Space:
     def _joined(self, tried: Callable[[Domain], Sequence[Any]], join: Join) -> list[Assignment]:
         """The assignments of each parameter with those that depend on it, joined."""
         alone = [parameter for parameter in self.parameters if parameter.when is None]
-        return join([self._below(one, tried, join) for one in alone])
+        return join([self._below(free, tried, join) for free in alone])
 
     def _below(
         self, parameter: Parameter, tried: Callable[[Domain], Sequence[Any]], join: Join
@@ -97,8 +97,8 @@ class Space:
         assignments: list[Assignment] = []
         for value in tried(parameter.domain):
             head = {parameter.key: value, **self._beside(parameter, value)}
-            inner = [one for one in self.parameters if one.when == (parameter.name, value)]
-            parts = [[{one.key: each} for each in tried(one.domain)] for one in inner]
+            inner = [child for child in self.parameters if child.when == (parameter.name, value)]
+            parts = [[{child.key: each} for each in tried(child.domain)] for child in inner]
             assignments += [head | rest for rest in join(parts)]
         return assignments
 
@@ -124,8 +124,8 @@ class Space:
         ]
 
     def _said(self) -> dict[str, str]:
-        said = {parameter.name: str(parameter) for parameter in self.parameters}
-        return said | {
+        texts = {parameter.name: str(parameter) for parameter in self.parameters}
+        return texts | {
             name: f"sets {json.dumps(values, sort_keys=True)}"
             for name, values in self.fixed.items()
             if values
@@ -142,8 +142,8 @@ def branch(place: str, name: str) -> str:
 
 def _in_turn(several: Sequence[Sequence[Assignment]]) -> list[Assignment]:
     """As many as the longest has; the shorter ones begin again."""
-    longest = max((len(one) for one in several), default=1)
-    return [_merged(one[turn % len(one)] for one in several) for turn in range(longest)]
+    longest = max((len(choices) for choices in several), default=1)
+    return [_merged(choices[turn % len(choices)] for choices in several) for turn in range(longest)]
 
 
 def _crossed(several: Sequence[Sequence[Assignment]]) -> list[Assignment]:

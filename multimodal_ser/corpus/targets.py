@@ -145,9 +145,9 @@ def _sets(name: str, spec: TargetSpec, corpus: Corpus) -> tuple[np.ndarray, Sequ
     moved = column == "label" and _SETS in corpus.table
     cells = _column(name, _SETS if moved else column, corpus).astype("str").str.strip()
     cells = cells.mask(cells == "")
-    labels = {one for cell in cells.dropna() for one in label_sets.parsed(cell, mark)}
+    labels = {label for cell in cells.dropna() for label in label_sets.parsed(cell, mark)}
     classes = spec.classes or sorted(labels)
-    allowed = [one for one in classes if label_sets.can_stand(one)]
+    allowed = [label for label in classes if label_sets.can_stand(label)]
     odd = label_sets.strangers(cells, allowed, mark)
     if len(odd):
         ids = corpus.table["id"][odd.index]
@@ -250,7 +250,8 @@ def _with_votes(target: Target, table: pd.DataFrame, soft: bool) -> Target:
 def _check_votes(target: Target, table: pd.DataFrame, taught: np.ndarray) -> None:
     """A vote that would be lost in training is an error, not a smaller sum."""
     ours = {f"votes:{name}" for name in target.classes}
-    for column in [one for one in map(str, table) if one.startswith("votes:") and one not in ours]:
+    votes = [name for name in map(str, table) if name.startswith("votes:") and name not in ours]
+    for column in votes:
         lost = table["id"][taught & (table[column].fillna(0) > 0)]
         if len(lost):
             learn = "rows have no label, and" if target.codes[lost.index].max() < 0 else "rows have"

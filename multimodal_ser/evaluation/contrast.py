@@ -51,32 +51,32 @@ class Contrast:
     def plain(self) -> dict[str, Any]:
         return asdict(self)
 
-    def words(self, one: str, other: str) -> str:
+    def words(self, first: str, second: str) -> str:
         """A sentence that a reviewer accepts."""
         p = f"p {_p(self.p)}" if self.holm is None else f"corrected p {_p(self.holm)}"
         certain = f"(95 % {self.low:.3f} to {self.high:.3f}, {p})"
         few = f"; few clusters ({self.clusters}), look at each of them" if self.few else ""
         if self.shown:
-            return f"{self._shown_words(one, other)} {certain}{few}"
+            return f"{self._shown_words(first, second)} {certain}{few}"
         if self.equivalent is not None and self.equivalent < LEVEL:
             near = f"are equivalent within {self.margin:g} {self.metric}, p {_p(self.equivalent)}"
-            return f"{one} and {other} {near} {certain}{few}"
+            return f"{first} and {second} {near} {certain}{few}"
         if self.low > 0 or self.high < 0:
             odd = f"the interval excludes 0, the test does not {certain}"
-            return f"{one} against {other}: {odd}{few}"
+            return f"{first} against {second}: {odd}{few}"
         if not math.isfinite(self.high - self.low):  # a single cluster bounds nothing
-            return f"no difference between {one} and {other} can be shown {certain}{few}"
+            return f"no difference between {first} and {second} can be shown {certain}{few}"
         widest = math.ceil(max(abs(self.low), abs(self.high)) * 1000) / 1000
         excluded = f"the interval excludes gaps above {widest:.3f} {certain}"
-        return f"no difference between {one} and {other} can be shown; {excluded}{few}"
+        return f"no difference between {first} and {second} can be shown; {excluded}{few}"
 
-    def _shown_words(self, one: str, other: str) -> str:
+    def _shown_words(self, first: str, second: str) -> str:
         """Of an error the better model has less: gap and interval say by how much."""
         size, better = f"{abs(self.gap):.3f}", self.gap > 0
         if metrics.sign(self.metric) < 0:
             verb = "lowers" if better else "raises"
-            return f"{one} {verb} {self.metric} by {size} against {other}"
-        return f"{one} {'adds' if better else 'loses'} {size} {self.metric} over {other}"
+            return f"{first} {verb} {self.metric} by {size} against {second}"
+        return f"{first} {'adds' if better else 'loses'} {size} {self.metric} over {second}"
 
 
 def contrast(
@@ -112,15 +112,15 @@ def contrast(
 
 
 def apart(
-    one: pd.DataFrame, other: pd.DataFrame, metric: str, *, margin: float | None = None
+    first: pd.DataFrame, second: pd.DataFrame, metric: str, *, margin: float | None = None
 ) -> Contrast:
     """Compare predictions of different utterances: nothing is paired.
 
     Clusters of both are resampled by themselves; p is of the t test with the bootstrap's standard
     error, with the degrees of freedom of the side that has fewer clusters.
     """
-    sides = [evaluate.tallies(rows) for rows in (one, other)]
-    scores = [evaluate.score_of(rows, metric) for rows in (one, other)]
+    sides = [evaluate.tallies(rows) for rows in (first, second)]
+    scores = [evaluate.score_of(rows, metric) for rows in (first, second)]
     sign = metrics.sign(metric)
     values = [
         float(score(counts.sum(1)).mean()) for score, counts in zip(scores, sides, strict=True)
@@ -158,18 +158,18 @@ def _aligned(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["repeat", "seed", "id"], ignore_index=True)
 
 
-def _refuse_unlike(one: pd.DataFrame, other: pd.DataFrame) -> None:
+def _refuse_unlike(left: pd.DataFrame, right: pd.DataFrame) -> None:
     """Same utterances, truth, clusters, classes; else the numbers would not be comparable."""
     keys = ["id", "truth", "cluster"]
     first, second = (
         rows[keys].astype("str").drop_duplicates().sort_values("id", ignore_index=True)
-        for rows in (one, other)
+        for rows in (left, right)
     )
     if not first.equals(second):
         ids = sorted(set(first["id"]) ^ set(second["id"]))
         what = f"{len(ids)} ids are in one only, such as {ids[0]}" if ids else "truth or clusters"
         raise DataError(f"the two were not scored on the same utterances: {what}")
-    if classes_of(one) != classes_of(other):
+    if classes_of(left) != classes_of(right):
         raise DataError("the two were not scored on the same classes")
 
 

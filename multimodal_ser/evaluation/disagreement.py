@@ -24,21 +24,21 @@ def cases(
 
     id, truth (may be missing), for each side its class and its probability (`voice p`), both of the
     mean over seeds and repeats, and the case: voice and words `disagree` or `agree`, each with a
-    probability of `sure` at least, or one of them is `unsure`. The surest come first: those of
-    which the less sure of voice and words is surest.
+    probability of `sure` at least, or one of them is `unsure`. The surest rows come first, by
+    the smaller of the probabilities of voice and words.
     """
     tables = dict(zip(SIDES, (voice, words, fused), strict=True))
     heads = {side: _heads(table, side) for side, table in tables.items()}
-    found = heads["voice"]
+    answers = heads["voice"]
     for side in SIDES[1:]:
-        if list(heads[side]["id"]) != list(found["id"]):
+        if list(heads[side]["id"]) != list(answers["id"]):
             raise DataError(f"{side} and voice were not asked about the same utterances")
-        found = found.assign(**{name: heads[side][name] for name in (side, f"{side} p")})
-    least = found[["voice p", "words p"]].min(axis=1)
-    agreement = np.where(found["voice"] == found["words"], "agree", "disagree")
-    found["case"] = np.where(least >= sure, agreement, "unsure")
-    order = found.assign(least=least).sort_values(["least", "id"], ascending=[False, True]).index
-    return found.loc[order].reset_index(drop=True)
+        answers = answers.assign(**{name: heads[side][name] for name in (side, f"{side} p")})
+    least = answers[["voice p", "words p"]].min(axis=1)
+    agreement = np.where(answers["voice"] == answers["words"], "agree", "disagree")
+    answers["case"] = np.where(least >= sure, agreement, "unsure")
+    order = answers.assign(least=least).sort_values(["least", "id"], ascending=[False, True]).index
+    return answers.loc[order].reset_index(drop=True)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:

@@ -94,7 +94,7 @@ def mean_interval(
 
 
 def swap_test(
-    one: np.ndarray, other: np.ndarray, score: Score, *, draws: int = 10_000, seed: int = 0
+    left: np.ndarray, right: np.ndarray, score: Score, *, draws: int = 10_000, seed: int = 0
 ) -> float:
     """Two-sided p that two models score alike, by exchanging them in whole clusters.
 
@@ -108,7 +108,7 @@ def swap_test(
     same adds nothing, so that a few lucky hits are no proof. All 2^K exchanges up to 2^14, else
     random ones with the +1 correction.
     """
-    influence = _influence(one.astype(float), other.astype(float), score)
+    influence = _influence(left.astype(float), right.astype(float), score)
     count = len(influence)
     observed = abs(influence.sum()) - 1e-12
     if 2**count <= _EXACT:

@@ -63,11 +63,11 @@ def errors(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, in
     return substitutions, deletions, deletions - len(reference) + len(hypothesis)
 
 
-def tally(reference: str, said: str, unit: Literal["words", "characters"]) -> np.ndarray:
+def tally(reference: str, hypothesis: str, unit: Literal["words", "characters"]) -> np.ndarray:
     """`[4]` that add up: substitutions, deletions, insertions, units in the reference."""
     split = {"words": words, "characters": characters}[unit]
     units = split(reference)
-    return np.array([*errors(units, split(said)), len(units)])
+    return np.array([*errors(units, split(hypothesis)), len(units)])
 
 
 def rate(sums: np.ndarray) -> np.ndarray | float:

@@ -25,11 +25,11 @@ class Augmentation:
     def __init__(self, steps: Sequence[Any]) -> None:
         self.steps = list(steps)
 
-    def of_input(self, one: Input, key: Key) -> Input:
+    def of_input(self, utterance: Input, key: Key) -> Input:
         """Sound and text, as far as the input has them."""
         for place, step in self._places("input"):
-            one = step(one, np.random.default_rng([*key, place]))
-        return one
+            utterance = step(utterance, np.random.default_rng([*key, place]))
+        return utterance
 
     def of_frames(self, x: Tensor, modality: str, key: Key) -> Tensor:
         """x `[T, D]` of an encoder of this modality, only frames that are valid."""

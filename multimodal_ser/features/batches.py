@@ -30,8 +30,8 @@ class Ragged:
     @classmethod
     def of(cls, rows: Sequence[np.ndarray | None]) -> Ragged:
         """From `[T, D]` arrays; None where the modality is missing."""
-        known = [row for row in rows if row is not None]
-        frames = np.concatenate(known) if known else np.zeros((0, 1), np.float32)
+        present = [row for row in rows if row is not None]
+        frames = np.concatenate(present) if present else np.zeros((0, 1), np.float32)
         lengths = [0 if row is None else len(row) for row in rows]
         return cls(torch.from_numpy(frames), torch.tensor(lengths))
 
@@ -167,7 +167,7 @@ class Batch:
         features: dict[str, Given] = {
             name: Features(change(given.x), change(given.mask))
             if isinstance(given, Features)
-            else {key: change(one) for key, one in given.items()}
+            else {key: change(value) for key, value in given.items()}
             for name, given in self.features.items()
         }
         targets = {name: change(target) for name, target in self.targets.items()}

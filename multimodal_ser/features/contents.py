@@ -35,7 +35,7 @@ class DecodeHook(Protocol):
         """samples and rate → what is made of them; runs in a worker."""
         ...
 
-    def keep(self, key: str, heard: Any, /) -> None:
+    def keep(self, key: str, encoded: Any, /) -> None:
         """What was made of the segment whose content is `key`."""
 
 
@@ -69,10 +69,10 @@ def audio_contents(
     """
     states = [_state(utterance) for utterance in utterances]
     memory = _remembered(root)
-    known = sorted({state for state in states if state and state in memory})
-    recheck = set(random.SystemRandom().sample(known, -(-len(known) // 100)))
-    found = dict(_decoded(utterances, states, recheck, workers))
-    if any(memory[state] != content for state, content in found.items()):
+    states_known = sorted({state for state in states if state and state in memory})
+    recheck = set(random.SystemRandom().sample(states_known, -(-len(states_known) // 100)))
+    decoded_again = dict(_decoded(utterances, states, recheck, workers))
+    if any(memory[state] != content for state, content in decoded_again.items()):
         memory = {}
     wanted = {state for state in states if state and state not in memory}
     new: dict[str, Content] = {}
@@ -124,8 +124,8 @@ def verify_contents(root: Path) -> list[str]:
         for state, utterance in utterances.items()
         if utterance.audio is not None and utterance.audio.is_file() and _state(utterance) == state
     }
-    found = _decoded([*current.values()], [*current], set(current), None)
-    return [state for state, content in found if content != remembered[state]]
+    decoded = _decoded([*current.values()], [*current], set(current), None)
+    return [state for state, content in decoded if content != remembered[state]]
 
 
 def _state(utterance: Utterance) -> str:
@@ -171,22 +171,22 @@ def _decoded(
     pairs = list(distinct.items())
     blocks = [pairs[first : first + 32] for first in range(0, len(pairs), 32)]
     encode_clip = on_decode.encode_clip if on_decode else None
-    jobs = [([one for _, one in block], encode_clip) for block in blocks]
+    jobs = [([utterance for _, utterance in block], encode_clip) for block in blocks]
     label = f"decode {len(distinct)} segments" if len(distinct) > 64 else ""
     failed: dict[str, str] = {}
     outcomes = spread(_hash_block, jobs, workers=workers, label=label)
     for block, outcome in zip(blocks, outcomes, strict=True):
-        for (state, _), one in zip(block, outcome, strict=True):
-            if isinstance(one, str):
-                failed[state] = one
+        for (state, _), result in zip(block, outcome, strict=True):
+            if isinstance(result, str):
+                failed[state] = result
                 continue
-            content, heard = one
+            content, encoded = result
             if on_decode:
-                on_decode.keep(content.key, heard)
+                on_decode.keep(content.key, encoded)
             yield state, content
     if failed:
         named = zip(states, utterances, strict=True)
-        rows = [f"{one.id}: {failed[state]}" for state, one in named if state in failed]
+        rows = [f"{utterance.id}: {failed[state]}" for state, utterance in named if state in failed]
         raise DataError(listed(rows, "segments cannot be read"))
 
 
@@ -203,7 +203,7 @@ def _hash(utterance: Utterance, encode_clip: EncodeClip | None) -> tuple[Content
     """The content and what was heard, or what is wrong with the segment."""
     try:
         samples, rate = audio.read(utterance)
-        heard = encode_clip(samples, rate) if encode_clip else None
+        encoded = encode_clip(samples, rate) if encode_clip else None
     except DataError as error:
         return str(error)
-    return Content(audio.content_hash(samples, rate), len(samples)), heard
+    return Content(audio.content_hash(samples, rate), len(samples)), encoded

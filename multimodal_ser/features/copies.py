@@ -35,22 +35,22 @@ def extended(
     steps: names and options of the augmentations as JSON; copies: how many of each row; files: the
     hash of the files that the steps read. sounds: of the corpus, None where nothing reads sound.
     """
-    heard: list[Content | None] = list(sounds or [None] * len(utterances))
-    everything = [*utterances], [*heard], [text_content(utterance) for utterance in utterances]
+    own: list[Content | None] = list(sounds or [None] * len(utterances))
+    everything = [*utterances], [*own], [text_content(utterance) for utterance in utterances]
     trained = np.unique(np.concatenate([fold.train for fold in folds])).tolist()
     for copy in range(copies):
         block = [Utterance(utterance.id) for utterance in utterances]
         sound: list[Content | None] = [None] * len(utterances)
         for row in trained:
-            block[row], sound[row] = _copy(utterances[row], heard[row], (steps, files), copy)
+            block[row], sound[row] = _copy(utterances[row], own[row], (steps, files), copy)
         everything[0].extend(block)
         everything[1].extend(sound)
-        everything[2].extend(text_content(one) for one in block)
+        everything[2].extend(text_content(changed) for changed in block)
     return everything
 
 
 def _copy(
-    one: Utterance, sound: Content | None, how: tuple[str, str], copy: int
+    utterance: Utterance, sound: Content | None, how: tuple[str, str], copy: int
 ) -> tuple[Utterance, Content | None]:
     """An utterance with its text changed, and its sound to be changed when it is read.
 
@@ -58,13 +58,15 @@ def _copy(
     What is drawn depends on what is said and heard, not on the name or the place of it.
     """
     steps, held = how
-    text = text_content(one)
-    told = f"{sound.key if sound else ''}/{text.key if text else ''}"
-    seed = int.from_bytes(hashlib.blake2b(told.encode(), digest_size=4).digest())
+    text = text_content(utterance)
+    contents = f"{sound.key if sound else ''}/{text.key if text else ''}"
+    seed = int.from_bytes(hashlib.blake2b(contents.encode(), digest_size=4).digest())
     change = Change(steps, copy, seed)
     hears = augmentation_of(steps).touches_input("audio")
-    said = augmentation_of(steps).of_input(Input(text=one.text, language=one.language), change.key)
-    changed = replace(one, text=said.text, change=change if hears else None)
+    changed_input = augmentation_of(steps).of_input(
+        Input(text=utterance.text, language=utterance.language), change.key
+    )
+    changed = replace(utterance, text=changed_input.text, change=change if hears else None)
     if sound is None or not hears:
         return changed, sound
     key = hashlib.blake2b(f"{sound.key}/{steps}/{held}/{copy}/{seed}".encode(), digest_size=16)

@@ -96,7 +96,7 @@ def encode(
     place = find_device(device)
     planned = plan(find, utterances, contents, place)
     store.drop_damaged([content.key for batch in planned for _, content in batch])
-    batches = [batch for batch in planned if not all(one.key in store for _, one in batch)]
+    batches = [batch for batch in planned if not all(held.key in store for _, held in batch)]
     if batches:
         fill(store, name, stored, batches, device=place, workers=workers, label=label)
     keys = tuple(content.key if content else "" for content in contents)

@@ -134,18 +134,18 @@ def _parts(pairs: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _jaccard(
-    one: np.ndarray, second: np.ndarray, shingle: np.ndarray, size: np.ndarray
+    left: np.ndarray, right: np.ndarray, shingle: np.ndarray, size: np.ndarray
 ) -> np.ndarray:
     """`[P]`: shingles that both texts of a pair hold, relative to those that either does."""
-    texts = np.stack([one, second], axis=1).ravel()
+    texts = np.stack([left, right], axis=1).ravel()
     held = size[texts]
     first = (np.cumsum(size) - size)[texts] - (np.cumsum(held) - held)
     kinds = shingle.max() + 1
     pair = np.repeat(np.arange(len(texts)) // 2, held)
     keys = np.sort(pair * kinds + shingle[np.repeat(first, held) + np.arange(len(pair))])
     twice = keys[1:][keys[1:] == keys[:-1]] // kinds
-    shared = np.bincount(twice, minlength=len(one))
-    return shared / (size[one] + size[second] - shared)
+    shared = np.bincount(twice, minlength=len(left))
+    return shared / (size[left] + size[right] - shared)
 
 
 def _distinct(numbers: np.ndarray) -> np.ndarray:

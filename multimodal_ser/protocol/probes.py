@@ -95,9 +95,9 @@ def guessed(
     rows = np.concatenate([rows for _, rows in parts])
     if not target.classes:
         numbers = target.numbers
-        means = [mean_lookup(codes, numbers, known, asked) for known, asked in parts]
+        means = [mean_lookup(codes, numbers, train, test) for train, test in parts]
         return numbers[rows], np.concatenate(means), rows
-    guesses = [lookup(codes, target.codes, known, asked, ties) for known, asked in parts]
+    guesses = [lookup(codes, target.codes, train, test, ties) for train, test in parts]
     return target.codes[rows], np.concatenate(guesses), rows
 
 

@@ -174,14 +174,14 @@ def _estimate(
     pairs = [pair for batch in batches for pair in batch]
     new = [pair for pair in pairs if pair[1].key not in store]
     light = is_light(encoding.name, encoding.options) and any(
-        one.key.startswith(UNHEARD) for _, one in new
+        held.key.startswith(UNHEARD) for _, held in new
     )
-    again = [batch for batch in batches if not all(one.key in store for _, one in batch)]
+    again = [batch for batch in batches if not all(held.key in store for _, held in batch)]
     computed = new if light else [pair for batch in again for pair in batch]
     chosen = few(computed or pairs, _TIMED)
     seconds = size = 0.0
     if computed:
-        cost, rows = estimates.of_encoder(encoding.name, stored, chosen, heard=light)
+        cost, rows = estimates.of_encoder(encoding.name, stored, chosen, is_decoded=light)
         seconds, _ = cost.of(len(computed), length_of(computed), site.workers)
         _, size = cost.of(len(new), length_of(new), site.workers)
     else:

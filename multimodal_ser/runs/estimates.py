@@ -125,15 +125,22 @@ def of_recogniser(part: Part, chosen: Batch) -> Cost:
 
 
 def of_encoder(
-    name: str, options: Mapping[str, Any], chosen: Batch, *, heard: bool
+    name: str, options: Mapping[str, Any], chosen: Batch, *, is_decoded: bool
 ) -> tuple[Cost, list[np.ndarray]]:
-    """The cost of encoding inputs one by one, and their rows. heard: they are decoded already."""
+    """The cost of encoding inputs one by one, and their rows.
+
+    is_decoded: the sound of the inputs is decoded already.
+    """
     began = time.perf_counter()
     encoder = registry.build("encoders", name, options).eval()
     first = read_input(chosen[0][0], encoder.modality)
     run_encoder(encoder, [first])  # also imports what is imported at the first use
     ready = time.perf_counter() - began
-    decoded = {one.id: read_input(one, encoder.modality) for one, _ in chosen} if heard else {}
+    decoded = (
+        {spoken.id: read_input(spoken, encoder.modality) for spoken, _ in chosen}
+        if is_decoded
+        else {}
+    )
     rows: list[np.ndarray] = []
 
     def encode(utterance: Utterance) -> int:

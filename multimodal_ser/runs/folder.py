@@ -75,9 +75,9 @@ class RunFolder:
 
     def write_environment(self, rows: TrainingRows, device: str) -> None:
         """device: where frozen encoders ran; heads are trained on the CPU, a thread each."""
-        remarks = {name: dict(one.remarks) for name, one in rows.encoded.items()}
-        found = {"features": rows.hash(), "remarks": remarks}
-        self.write_json("environment.json", surroundings(device) | found)
+        remarks = {name: dict(encoded.remarks) for name, encoded in rows.encoded.items()}
+        inputs = {"features": rows.hash(), "remarks": remarks}
+        self.write_json("environment.json", surroundings(device) | inputs)
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         self.write(name, as_csv(table).encode())

@@ -144,8 +144,8 @@ def adjusted(logits: Tensor, prior: Tensor, strength: float = 1.0) -> Tensor:
     decisions make the fewest errors averaged over classes. A class that no row trains is left as
     it is: it has no prior, and is learned to be unlikely.
     """
-    known = torch.where(prior > 0, prior, torch.ones_like(prior))
-    return logits + strength * known.log().to(logits)
+    nonzero = torch.where(prior > 0, prior, torch.ones_like(prior))
+    return logits + strength * nonzero.log().to(logits)
 
 
 def prior_of(truth: Tensor) -> Tensor:
@@ -191,5 +191,5 @@ def _altered(
 
 def _known(truth: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
     """The truth with 0 for NaN, and weights `[B, 1]` with 0 there."""
-    known = (~truth.isnan()).to(truth.dtype)
-    return truth.nan_to_num(), known if weights is None else known * weights[:, None]
+    has_number = (~truth.isnan()).to(truth.dtype)
+    return truth.nan_to_num(), has_number if weights is None else has_number * weights[:, None]

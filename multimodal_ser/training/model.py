@@ -83,20 +83,24 @@ class Model(nn.Module):
             for target, head in self.heads.items()
         }
 
-    def _merged(self, target: str, said: Tensor, present: Tensor) -> Tensor:
-        how = merge_numbers if said.shape[-1] == 1 else merge
-        how = merge_labels if target in self.multiple else how
-        return how(said, present, self.merge or "mean", getattr(self.fusion, "weights", None))
+    def _merged(self, target: str, outputs: Tensor, present: Tensor) -> Tensor:
+        merging = merge_numbers if outputs.shape[-1] == 1 else merge
+        merging = merge_labels if target in self.multiple else merging
+        return merging(
+            outputs, present, self.merge or "mean", getattr(self.fusion, "weights", None)
+        )
 
     def learned(self) -> dict[str, Tensor]:
         """The state without what a pre-trained encoder keeps as it was loaded."""
         still = {
             f"encoders.{name}.{path}"
             for name, encoder in self.encoders.items()
-            for path, one in encoder.named_parameters()
-            if encoder.TUNABLE and not one.requires_grad
+            for path, parameter in encoder.named_parameters()
+            if encoder.TUNABLE and not parameter.requires_grad
         }
-        return {name: one for name, one in self.state_dict().items() if name not in still}
+        return {
+            name: parameter for name, parameter in self.state_dict().items() if name not in still
+        }
 
     def load_learned(self, state: Mapping[str, Tensor]) -> None:
         """What `learned` gave; the rest stays as it is."""

@@ -77,24 +77,24 @@ class Checkpoint:
             return None
         try:
             with safe_open(self.path, "pt") as file:
-                told = json.loads(file.metadata()["plain"])
-                if told["features"] != self.features:
+                description = json.loads(file.metadata()["plain"])
+                if description["features"] != self.features:
                     return None
-                return {name: file.get_tensor(name) for name in file.keys()}, told  # noqa: SIM118
+                return {name: file.get_tensor(name) for name in file.keys()}, description  # noqa: SIM118
         except (SafetensorError, KeyError, TypeError) as error:
             raise DataError(f"{self.path} is damaged ({error}); remove it") from None
 
     def save(self, tensors: Mapping[str, torch.Tensor], plain: Mapping[str, Any]) -> None:
         if not self.writes:
             return
-        told = json.dumps({**plain, "features": self.features})
+        description = json.dumps({**plain, "features": self.features})
         still = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        write_atomically(self.path, save_tensors(still, {"plain": told}))
+        write_atomically(self.path, save_tensors(still, {"plain": description}))
 
     def epochs(self) -> int:
         """How many are done."""
-        found = self.load()
-        return found[1]["epoch"] if found else 0
+        loaded = self.load()
+        return loaded[1]["epoch"] if loaded else 0
 
     def remove(self) -> None:
         if self.writes:

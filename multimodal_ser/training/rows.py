@@ -44,10 +44,12 @@ class TrainingRows:
     def hash(self) -> str:
         """Of every feature or input key: others, and the models are others."""
         digest = hashlib.sha256()
-        for name, one in sorted(self.encoded.items()):
-            digest.update(f"{name}={one.recipe.key()}@{one.layer}:{','.join(one.keys)};".encode())
-        for name, one in sorted(self.sources.items()):
-            digest.update(f"{name}~{one.recipe}:{','.join(one.keys)};".encode())
+        for name, encoded in sorted(self.encoded.items()):
+            digest.update(
+                f"{name}={encoded.recipe.key()}@{encoded.layer}:{','.join(encoded.keys)};".encode()
+            )
+        for name, encoded in sorted(self.sources.items()):
+            digest.update(f"{name}~{encoded.recipe}:{','.join(encoded.keys)};".encode())
         digest.update(self.chosen.encode())
         return digest.hexdigest()[:16]
 

@@ -64,20 +64,20 @@ def load(
 def _metadata(folder: Path, columns: dict[str, str] | None) -> pd.DataFrame | None:
     """The table beside the files, by our names; None where there is none."""
     endings = (".csv", ".jsonl", ".parquet")
-    found = [
+    paths = [
         folder / f"metadata{ending}"
         for ending in endings
         if (folder / f"metadata{ending}").exists()
     ]
-    if len(found) > 1:
-        raise DataError(f"{folder} has {' and '.join(path.name for path in found)}; keep one")
-    if not found and columns:
+    if len(paths) > 1:
+        raise DataError(f"{folder} has {' and '.join(path.name for path in paths)}; keep one")
+    if not paths and columns:
         raise DataError(f"columns: {folder} has no metadata.csv whose columns could be renamed")
-    if not found:
+    if not paths:
         return None
-    table = read(found[0])
+    table = read(paths[0])
     ours = {"audio": "file_name", **(columns or {})}
-    require(table, [ours["audio"]], found[0])
+    require(table, [ours["audio"]], paths[0])
     if "id" not in table.columns:
         ours = {"id": ours["audio"], **ours}
     return renamed(table, ours)

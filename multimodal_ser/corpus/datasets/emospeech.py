@@ -115,14 +115,14 @@ def _joined(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         raise DataError(
             listed(list(map(str, absent)), f"ids are not in {path} (meacorpus: null goes without)")
         )
-    known = theirs.assign(label=recoded(theirs, "label", _LABELS, path)).iloc[at]
-    known = known.reset_index(drop=True)
-    _check_agreement(table, known["label"], path)
+    matched = theirs.assign(label=recoded(theirs, "label", _LABELS, path)).iloc[at]
+    matched = matched.reset_index(drop=True)
+    _check_agreement(table, matched["label"], path)
     return table.assign(
-        group=known["youtube_key"],
-        gender=known["gender"],
-        label=known["label"],
-        meacorpus_split=known["split"],
+        group=matched["youtube_key"],
+        gender=matched["gender"],
+        label=matched["label"],
+        meacorpus_split=matched["split"],
     )
 
 

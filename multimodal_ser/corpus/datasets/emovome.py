@@ -116,8 +116,8 @@ def load(
 
 
 def _experts_table(folder: Path) -> Path:
-    found = _find(folder, "labels.csv", "labels_Psicologas.csv")
-    if found is None:
+    path = _find(folder, "labels.csv", "labels_Psicologas.csv")
+    if path is None:
         sheet = _find(folder, "labels_Psicologas.xlsx")
         raise DataError(
             f"save {sheet} as labels_Psicologas.csv in UTF-8; sheets are not read"
@@ -125,15 +125,15 @@ def _experts_table(folder: Path) -> Path:
             else f"no labels.csv and no labels_Psicologas.csv under {folder} (labels: names "
             f"another; the corpus: {ABOUT.home})"
         )
-    return found
+    return path
 
 
 def _find(folder: Path, *names: str) -> Path | None:
     """The only file that is called so, anywhere under the folder."""
-    found = sorted(path for name in names for path in folder.rglob(name))
-    if len(found) > 1:
-        raise DataError(listed([*map(str, found)], "files could be meant; keep one"))
-    return found[0] if found else None
+    paths = sorted(path for name in names for path in folder.rglob(name))
+    if len(paths) > 1:
+        raise DataError(listed([*map(str, paths)], "files could be meant; keep one"))
+    return paths[0] if paths else None
 
 
 def _table(path: Path, wanted: Mapping[str, Sequence[str]]) -> pd.DataFrame:
@@ -141,11 +141,11 @@ def _table(path: Path, wanted: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     theirs = read(path, sniff=True)
     names = {str(name).strip().lower(): name for name in theirs.columns}
     columns = {}
-    for ours, known in {"id": _KEY, **wanted}.items():
-        there = [names[one.lower()] for one in known if one.lower() in names]
+    for ours, spellings in {"id": _KEY, **wanted}.items():
+        there = [names[spelling.lower()] for spelling in spellings if spelling.lower() in names]
         if not there:
             raise DataError(
-                f"{path} has no column {' or '.join(known)} for the {ours}; it has "
+                f"{path} has no column {' or '.join(spellings)} for the {ours}; it has "
                 f"{', '.join(map(str, names.values()))}"
             )
         columns[ours] = stripped(theirs[there[0]])
@@ -190,12 +190,12 @@ def _released_parts(folder: Path) -> pd.DataFrame:
     return _both(split.assign(split=recoded(split, "split", _SPLITS, place)), speakers)
 
 
-def _beside(folder: Path, name: str, column: str, known: Sequence[str]) -> pd.DataFrame:
+def _beside(folder: Path, name: str, column: str, spellings: Sequence[str]) -> pd.DataFrame:
     """`id` and one column of a table that may be absent: then without rows."""
     place = _find(folder, name)
     if place is None:
         return pd.DataFrame({"id": [], column: []}, dtype="str")
-    return _table(place, {column: known})
+    return _table(place, {column: spellings})
 
 
 def _joined(parts: pd.DataFrame, ratings: pd.DataFrame, source: Path) -> pd.DataFrame:
@@ -262,7 +262,7 @@ def _audio(folder: Path, audio_folder: str, ids: pd.Series) -> pd.Series:
             twice.append(f"{places[_key(path)]} and {path}")
     if twice:
         raise DataError(listed(twice, f"files under {audio_folder} are of one message; keep one"))
-    return ids.map(lambda one: f"{audio_folder}/{places.get(str(one), f'{one}.ogg')}")
+    return ids.map(lambda id_: f"{audio_folder}/{places.get(str(id_), f'{id_}.ogg')}")
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

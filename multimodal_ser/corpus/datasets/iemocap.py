@@ -174,10 +174,10 @@ def _ours(turns: pd.DataFrame, folder: Path) -> pd.DataFrame:
 
 def _texts(folder: Path) -> Mapping[str, str]:
     """Turn → its words; lines of other kinds stand between them."""
-    said = (
+    matches = (
         _SAID.fullmatch(line) for path in _files(folder, "transcriptions") for line in _lines(path)
     )
-    return {match["id"]: match["text"] for match in said if match}
+    return {match["id"]: match["text"] for match in matches if match}
 
 
 def _left_out(named: pd.DataFrame, labels: tuple[str, ...]) -> str:

@@ -148,11 +148,11 @@ def _texts(folder: Path, ids: pd.Series) -> pd.Series:
     place = folder / _prefix(folder, "Transcripts", "Transcript", "Transcriptions")
     there = {path.name for path in place.iterdir()} if place.is_dir() else set()
     texts, odd = [], []
-    for one in ids:
-        name = f"{Path(str(one)).stem}.txt"
+    for id_ in ids:
+        name = f"{Path(str(id_)).stem}.txt"
         try:
-            said = (place / name).read_text("utf-8-sig") if name in there else ""
-            texts.append(" ".join(said.split()))
+            text = (place / name).read_text("utf-8-sig") if name in there else ""
+            texts.append(" ".join(text.split()))
         except UnicodeDecodeError:
             odd.append(name)
     if odd:
@@ -190,11 +190,11 @@ def _voted(theirs: pd.DataFrame, path: Path) -> pd.Series:
         shown = ", ".join(map(str, theirs.columns))
         raise DataError(f"{path} has neither 'EmoClass_Major' nor 'EmoDetail'; it has {shown}")
     words = stripped(words).str.lower()
-    found = words.map(_VOTED)
-    if found.isna().all():
+    classes = words.map(_VOTED)
+    if classes.isna().all():
         shown = ", ".join(map(str, words.dropna().unique()[:5]))
         raise DataError(f"{path}: no vote is for one of {', '.join(_VOTED)}; they are for {shown}")
-    return found.fillna(_OTHER).mask(words.isna())
+    return classes.fillna(_OTHER).mask(words.isna())
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

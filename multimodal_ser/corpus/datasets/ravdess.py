@@ -62,8 +62,8 @@ def load(
     allow_missing: drop files that cannot be read as audio.
     """
     folder = data_root(root)
-    found = named(folder, _NAME, "Actor_NN/03-CC-EE-II-SS-RR-NN", ABOUT.home)
-    table = pd.DataFrame(map(_row, found))
+    clips = named(folder, _NAME, "Actor_NN/03-CC-EE-II-SS-RR-NN", ABOUT.home)
+    table = pd.DataFrame(map(_row, clips))
     absent = sorted(set(channels) - set(table["vocal_channel"]))
     if absent:
         counts = table["vocal_channel"].value_counts().to_dict()

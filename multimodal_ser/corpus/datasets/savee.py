@@ -40,8 +40,8 @@ _NAME = re.compile(
 def load(*, root: str = "savee", allow_missing: bool = False) -> Corpus:
     """All recordings, in the order of their paths. allow_missing: drop those that are no audio."""
     folder = data_root(root)
-    found = named(folder, _NAME, "like DC/sa07.wav or DC_sa07.wav", ABOUT.home)
-    return build(pd.DataFrame(map(_row, found)), ABOUT, root=folder, allow_missing=allow_missing)
+    clips = named(folder, _NAME, "like DC/sa07.wav or DC_sa07.wav", ABOUT.home)
+    return build(pd.DataFrame(map(_row, clips)), ABOUT, root=folder, allow_missing=allow_missing)
 
 
 def _row(name: re.Match[str]) -> dict[str, str]:

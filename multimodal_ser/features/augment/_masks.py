@@ -20,10 +20,10 @@ def spans(
     places, rounded down: where that is spent, the rest is left out.
     """
     left = int(share * total + 1e-9)  # 0.29 · 100 is a hair below 29
-    found = []
+    drawn = []
     for _ in range(count):
         size = int(generator.integers(min(width, left) + 1))
         start = int(generator.integers(total - size + 1))
-        found.append((start, start + size))
+        drawn.append((start, start + size))
         left -= size
-    return [(start, end) for start, end in found if end > start]
+    return [(start, end) for start, end in drawn if end > start]

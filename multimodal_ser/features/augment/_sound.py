@@ -9,16 +9,16 @@ import numpy as np
 from multimodal_ser.types import Input
 
 
-def heard(one: Input) -> tuple[np.ndarray, int] | None:
+def sound_of(utterance: Input) -> tuple[np.ndarray, int] | None:
     """Samples and their rate in Hz; None where there is nothing to change."""
-    if one.samples is None or one.rate is None or not len(one.samples):
+    if utterance.samples is None or utterance.rate is None or not len(utterance.samples):
         return None
-    return one.samples, one.rate
+    return utterance.samples, utterance.rate
 
 
-def with_samples(one: Input, samples: np.ndarray) -> Input:
+def with_samples(utterance: Input, samples: np.ndarray) -> Input:
     """The same input with other samples, float32 as everywhere."""
-    return replace(one, samples=np.array(samples, dtype=np.float32))
+    return replace(utterance, samples=np.array(samples, dtype=np.float32))
 
 
 def power(samples: np.ndarray) -> float:

@@ -10,14 +10,14 @@ import numpy as np
 from multimodal_ser.types import Input
 
 
-def said(one: Input) -> str | None:
+def text_of(utterance: Input) -> str | None:
     """The text; None where there is nothing to change."""
-    return one.text if one.text and one.text.strip() else None
+    return utterance.text if utterance.text and utterance.text.strip() else None
 
 
-def with_text(one: Input, text: str) -> Input:
+def with_text(utterance: Input, text: str) -> Input:
     """The same input with another text, unless that is blank: no text becomes a missing one."""
-    return replace(one, text=text) if text.strip() else one
+    return replace(utterance, text=text) if text.strip() else utterance
 
 
 def parted(text: str) -> tuple[list[str], list[str]]:

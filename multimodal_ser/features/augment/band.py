@@ -10,7 +10,7 @@ from pydantic import Field
 from scipy.signal import butter, sosfilt, sosfiltfilt
 
 from multimodal_ser.features.augment._draws import Positive, Share, between, happens, ordered
-from multimodal_ser.features.augment._sound import heard, with_samples
+from multimodal_ser.features.augment._sound import sound_of, with_samples
 from multimodal_ser.types import ConfigError, Input
 
 Kind = Literal["low", "high", "telephone"]
@@ -50,13 +50,17 @@ class Augment:
         self.zero_phase = zero_phase
         self.p = p
 
-    def __call__(self, one: Input, generator: np.random.Generator) -> Input:
-        acts, sound = happens(generator, self.p), heard(one)
+    def __call__(self, utterance: Input, generator: np.random.Generator) -> Input:
+        acts, sound = happens(generator, self.p), sound_of(utterance)
         if not acts or sound is None:
-            return one
+            return utterance
         samples, rate = sound
         sections = self._sections(*self._edges(generator), rate)
-        return one if sections is None else with_samples(one, self._filtered(sections, samples))
+        return (
+            utterance
+            if sections is None
+            else with_samples(utterance, self._filtered(sections, samples))
+        )
 
     def _edges(self, generator: np.random.Generator) -> tuple[float | None, float | None]:
         """What is kept lies between these two, in Hz."""

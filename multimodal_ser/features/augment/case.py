@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from multimodal_ser.features.augment._draws import Share, happens
-from multimodal_ser.features.augment._words import said, with_text
+from multimodal_ser.features.augment._words import text_of, with_text
 from multimodal_ser.types import Input
 
 Kind = Literal["lower", "upper", "title", "first"]
@@ -46,12 +46,12 @@ class Augment:
         self.kinds = kinds
         self.p = p
 
-    def __call__(self, one: Input, generator: np.random.Generator) -> Input:
-        acts, text = happens(generator, self.p), said(one)
+    def __call__(self, utterance: Input, generator: np.random.Generator) -> Input:
+        acts, text = happens(generator, self.p), text_of(utterance)
         if not acts or text is None:
-            return one
+            return utterance
         kind = self.kinds[int(generator.integers(len(self.kinds)))]
-        return with_text(one, _CHANGES[kind](text))
+        return with_text(utterance, _CHANGES[kind](text))
 
 
 def _mapped(text: str, change: Callable[[str], str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from multimodal_ser.features.augment._draws import Positive, Share, happens
-from multimodal_ser.features.augment._sound import heard, repeated, with_samples
+from multimodal_ser.features.augment._sound import repeated, sound_of, with_samples
 from multimodal_ser.types import Input
 
 
@@ -27,16 +27,16 @@ class Augment:
         self.seconds = seconds
         self.p = p
 
-    def __call__(self, one: Input, generator: np.random.Generator) -> Input:
-        acts, sound = happens(generator, self.p), heard(one)
+    def __call__(self, utterance: Input, generator: np.random.Generator) -> Input:
+        acts, sound = happens(generator, self.p), sound_of(utterance)
         if not acts or sound is None:
-            return one
+            return utterance
         samples, rate = sound
         length = max(1, round(self.seconds * rate))
         if len(samples) <= length:
-            return with_samples(one, repeated(samples, length))
+            return with_samples(utterance, repeated(samples, length))
         start = int(generator.integers(len(samples) - length + 1))
-        return with_samples(one, samples[start : start + length])
+        return with_samples(utterance, samples[start : start + length])
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

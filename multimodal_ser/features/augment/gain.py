@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from multimodal_ser.features.augment._draws import Decibels, Share, between, happens, ordered
-from multimodal_ser.features.augment._sound import heard, with_samples
+from multimodal_ser.features.augment._sound import sound_of, with_samples
 from multimodal_ser.types import Input
 
 
@@ -27,12 +27,12 @@ class Augment:
         self.db = ordered("gain: db", db)
         self.p = p
 
-    def __call__(self, one: Input, generator: np.random.Generator) -> Input:
-        acts, sound = happens(generator, self.p), heard(one)
+    def __call__(self, utterance: Input, generator: np.random.Generator) -> Input:
+        acts, sound = happens(generator, self.p), sound_of(utterance)
         if not acts or sound is None:
-            return one
+            return utterance
         factor = 10 ** (between(generator, self.db) / 20)
-        return with_samples(one, sound[0] * np.float32(factor))
+        return with_samples(utterance, sound[0] * np.float32(factor))
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

@@ -90,8 +90,8 @@ def _rows(batch: Batch) -> int:
 def _whole(batch: Batch) -> Tensor:
     """`[B]`: the rows that have every modality and every truth."""
     present = [_present(part) for part in batch.features.values()]
-    known = [_known(truth) for truth in batch.targets.values()]
-    return torch.stack([one.cpu() for one in [*present, *known]]).all(0)
+    has_truth = [_known(truth) for truth in batch.targets.values()]
+    return torch.stack([has.cpu() for has in [*present, *has_truth]]).all(0)
 
 
 def _present(part: Part) -> Tensor:

@@ -13,7 +13,7 @@ from scipy import fft
 
 from multimodal_ser.corpus import audio
 from multimodal_ser.features.augment._draws import Decibels, Share, between, happens, ordered
-from multimodal_ser.features.augment._sound import heard, power, repeated, with_samples
+from multimodal_ser.features.augment._sound import power, repeated, sound_of, with_samples
 from multimodal_ser.files import file_hash
 from multimodal_ser.types import ConfigError, DataError, Input, Utterance, listed
 
@@ -56,17 +56,17 @@ class Augment:
             return ""
         return "-".join(file_hash(path) for path in _sounds_of(Path(options["folder"])))
 
-    def __call__(self, one: Input, generator: np.random.Generator) -> Input:
-        acts, sound = happens(generator, self.p), heard(one)
+    def __call__(self, utterance: Input, generator: np.random.Generator) -> Input:
+        acts, sound = happens(generator, self.p), sound_of(utterance)
         if not acts or sound is None:
-            return one
+            return utterance
         samples, rate = sound
         ratio = 10 ** (between(generator, self.snr) / 10)
         added = self._draw(generator, len(samples), rate)
         loudness, own = power(samples), power(added)
         if not loudness or not own:
-            return one
-        return with_samples(one, samples + added * math.sqrt(loudness / own / ratio))
+            return utterance
+        return with_samples(utterance, samples + added * math.sqrt(loudness / own / ratio))
 
     def _draw(self, generator: np.random.Generator, length: int, rate: int) -> np.ndarray:
         if self.kind == "white":
@@ -89,10 +89,10 @@ def _pink(generator: np.random.Generator, length: int) -> np.ndarray:
 
 def _piece(path: Path, place: float, length: int, rate: int) -> np.ndarray:
     """`[length]` at `rate` Hz; place in [0, 1) says where in the file. Only it is decoded."""
-    known, own_rate = _extent(path)
+    samples_there, own_rate = _extent(path)
     seconds = max(length / rate, _MOMENT)
-    start = max(0.0, known / own_rate - seconds) * place
-    end = min(start + seconds, known / own_rate)
+    start = max(0.0, samples_there / own_rate - seconds) * place
+    end = min(start + seconds, samples_there / own_rate)
     samples, _ = audio.read(Utterance("", path, start=start, end=end))
     return repeated(audio.resample(samples, own_rate, rate), length)
 
@@ -108,13 +108,13 @@ def _sounds_of(folder: Path) -> list[Path]:
     """In an order that no file system decides; DataError if one of them is no sound."""
     if not folder.is_dir():
         raise ConfigError(f"noise: there is no folder {folder}")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
-    if not found:
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    if not paths:
         raise DataError(f"noise: {folder} holds no sound file ({', '.join(sorted(_SUFFIXES))})")
-    bad = [str(path) for path in found if not audio.has_sound(path)]
+    bad = [str(path) for path in paths if not audio.has_sound(path)]
     if bad:
         raise DataError(listed(bad, "noise files are empty or not readable as audio"))
-    return found
+    return paths
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from multimodal_ser.features.augment._draws import Share, happens
-from multimodal_ser.features.augment._words import said, with_text
+from multimodal_ser.features.augment._words import text_of, with_text
 from multimodal_ser.types import Input
 
 Kind = Literal["dropped", "exchanged"]
@@ -44,10 +44,10 @@ class Augment:
         self.rate = rate
         self.p = p
 
-    def __call__(self, one: Input, generator: np.random.Generator) -> Input:
-        acts, text = happens(generator, self.p), said(one)
+    def __call__(self, utterance: Input, generator: np.random.Generator) -> Input:
+        acts, text = happens(generator, self.p), text_of(utterance)
         if not acts or text is None:
-            return one
+            return utterance
         kind = self.kinds[int(generator.integers(len(self.kinds)))]
 
         def changed(mark: re.Match[str]) -> str:
@@ -55,7 +55,7 @@ class Augment:
                 return mark[0]
             return "" if kind == "dropped" else _EXCHANGED.get(mark[0], mark[0])
 
-        return with_text(one, MARK.sub(changed, text))
+        return with_text(utterance, MARK.sub(changed, text))
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

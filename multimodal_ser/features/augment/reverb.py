@@ -11,7 +11,7 @@ from pydantic import Field
 from scipy.signal import fftconvolve
 
 from multimodal_ser.features.augment._draws import Decibels, Share, between, happens, ordered
-from multimodal_ser.features.augment._sound import heard, power, with_samples
+from multimodal_ser.features.augment._sound import power, sound_of, with_samples
 from multimodal_ser.types import Input
 
 Seconds = Annotated[float, Field(gt=0, le=10)]
@@ -43,18 +43,18 @@ class Augment:
         self.direct = ordered("reverb: direct", direct)
         self.p = p
 
-    def __call__(self, one: Input, generator: np.random.Generator) -> Input:
-        acts, sound = happens(generator, self.p), heard(one)
+    def __call__(self, utterance: Input, generator: np.random.Generator) -> Input:
+        acts, sound = happens(generator, self.p), sound_of(utterance)
         if not acts or sound is None:
-            return one
+            return utterance
         samples, rate = sound
         rt60, ratio = between(generator, self.rt60), 10 ** (between(generator, self.direct) / 10)
         response = _response(generator, round(rt60 * rate), ratio)
         wet = fftconvolve(samples.astype(np.float64), response[: len(samples)])[: len(samples)]
         loudness = power(wet)
         if not loudness:
-            return one
-        return with_samples(one, wet * math.sqrt(power(samples) / loudness))
+            return utterance
+        return with_samples(utterance, wet * math.sqrt(power(samples) / loudness))
 
 
 def _response(generator: np.random.Generator, length: int, ratio: float) -> np.ndarray:

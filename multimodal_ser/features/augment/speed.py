@@ -10,7 +10,7 @@ from pydantic import Field
 
 from multimodal_ser.corpus import audio
 from multimodal_ser.features.augment._draws import Share, between, happens, ordered
-from multimodal_ser.features.augment._sound import heard, with_samples
+from multimodal_ser.features.augment._sound import sound_of, with_samples
 from multimodal_ser.types import Input
 
 Factor = Annotated[float, Field(ge=0.1, le=10)]
@@ -31,13 +31,13 @@ class Augment:
         self.factor = ordered("speed: factor", factor)
         self.p = p
 
-    def __call__(self, one: Input, generator: np.random.Generator) -> Input:
-        acts, sound = happens(generator, self.p), heard(one)
+    def __call__(self, utterance: Input, generator: np.random.Generator) -> Input:
+        acts, sound = happens(generator, self.p), sound_of(utterance)
         if not acts or sound is None:
-            return one
+            return utterance
         samples, rate = sound
         played = max(1, round(rate * between(generator, self.factor)))
-        return with_samples(one, audio.resample(samples, played, rate))
+        return with_samples(utterance, audio.resample(samples, played, rate))
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

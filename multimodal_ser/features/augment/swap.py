@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from multimodal_ser.features.augment._draws import Share, happens
-from multimodal_ser.features.augment._words import chosen, joined, parted, said, with_text
+from multimodal_ser.features.augment._words import chosen, joined, parted, text_of, with_text
 from multimodal_ser.types import Input
 
 
@@ -27,17 +27,17 @@ class Augment:
         self.rate = rate
         self.p = p
 
-    def __call__(self, one: Input, generator: np.random.Generator) -> Input:
-        acts, text = happens(generator, self.p), said(one)
+    def __call__(self, utterance: Input, generator: np.random.Generator) -> Input:
+        acts, text = happens(generator, self.p), text_of(utterance)
         if not acts or text is None:
-            return one
+            return utterance
         words, blanks = parted(text)
         moved = -1
         for at, swaps in enumerate(chosen(generator, len(words) - 1, self.rate)):
             if swaps and at > moved:
                 words[at], words[at + 1] = words[at + 1], words[at]
                 moved = at + 1
-        return with_text(one, joined(words, blanks))
+        return with_text(utterance, joined(words, blanks))
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

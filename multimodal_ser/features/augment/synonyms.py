@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from multimodal_ser.features.augment._draws import Share, happens
-from multimodal_ser.features.augment._words import said, with_text
+from multimodal_ser.features.augment._words import text_of, with_text
 from multimodal_ser.files import file_hash
 from multimodal_ser.types import ConfigError, DataError, Input, MissingError
 
@@ -41,13 +41,13 @@ class Augment:
         """Of the list, wherever it lies."""
         return file_hash(Path(options["file"]))
 
-    def __call__(self, one: Input, generator: np.random.Generator) -> Input:
-        acts, text = happens(generator, self.p), said(one)
+    def __call__(self, utterance: Input, generator: np.random.Generator) -> Input:
+        acts, text = happens(generator, self.p), text_of(utterance)
         if not acts or text is None:
-            return one
+            return utterance
         composed = unicodedata.normalize("NFC", text)
         changed = _WORD.sub(lambda word: self._replaced(word[0], generator), composed)
-        return one if changed == composed else with_text(one, changed)
+        return utterance if changed == composed else with_text(utterance, changed)
 
     def _replaced(self, word: str, generator: np.random.Generator) -> str:
         others = self.others.get(word.casefold())
@@ -64,8 +64,8 @@ def _read(path: Path) -> dict[str, list[str]]:
         if len(group) < 2:
             raise DataError(f"{path}, line {number}: a group needs two different words, {group}")
         for word in group:
-            known = others.setdefault(word.casefold(), [])
-            known += [other for other in group if other != word and other not in known]
+            so_far = others.setdefault(word.casefold(), [])
+            so_far += [other for other in group if other != word and other not in so_far]
     if not others:
         raise DataError(f"{path} holds no group of synonyms (a line is: word, word, word)")
     return others

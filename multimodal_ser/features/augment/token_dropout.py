@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from multimodal_ser.features.augment._draws import Share, happens
-from multimodal_ser.features.augment._words import chosen, parted, said, with_text
+from multimodal_ser.features.augment._words import chosen, parted, text_of, with_text
 from multimodal_ser.types import Input
 
 
@@ -27,16 +27,16 @@ class Augment:
         self.rate = rate
         self.p = p
 
-    def __call__(self, one: Input, generator: np.random.Generator) -> Input:
-        acts, text = happens(generator, self.p), said(one)
+    def __call__(self, utterance: Input, generator: np.random.Generator) -> Input:
+        acts, text = happens(generator, self.p), text_of(utterance)
         if not acts or text is None:
-            return one
+            return utterance
         words, _ = parted(text)
         dropped = chosen(generator, len(words), self.rate)
         kept = [word for word, gone in zip(words, dropped, strict=True) if not gone]
         if len(kept) == len(words):
-            return one
-        return with_text(one, " ".join(kept or [words[int(generator.integers(len(words)))]]))
+            return utterance
+        return with_text(utterance, " ".join(kept or [words[int(generator.integers(len(words)))]]))
 
 
 def EXAMPLE(folder: Path) -> dict[str, Any]:

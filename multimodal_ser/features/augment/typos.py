@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from multimodal_ser.features.augment._draws import Share, happens
-from multimodal_ser.features.augment._words import chosen, said, with_text
+from multimodal_ser.features.augment._words import chosen, text_of, with_text
 from multimodal_ser.types import Input
 
 Kind = Literal["neighbour", "doubled", "dropped", "transposed"]
@@ -48,13 +48,13 @@ class Augment:
         self.kinds = kinds
         self.p = p
 
-    def __call__(self, one: Input, generator: np.random.Generator) -> Input:
-        acts, text = happens(generator, self.p), said(one)
+    def __call__(self, utterance: Input, generator: np.random.Generator) -> Input:
+        acts, text = happens(generator, self.p), text_of(utterance)
         if not acts or text is None:
-            return one
+            return utterance
         composed = unicodedata.normalize("NFC", text)
         changed = _WORD.sub(lambda word: self._mistyped(word[0], generator), composed)
-        return one if changed == composed else with_text(one, changed)
+        return utterance if changed == composed else with_text(utterance, changed)
 
     def _mistyped(self, word: str, generator: np.random.Generator) -> str:
         letters = list(word)

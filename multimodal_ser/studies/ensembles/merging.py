@@ -29,7 +29,7 @@ PARTS = 5
 
 def fit(how: str, opinions: Opinions, truth: np.ndarray) -> Fit:
     """Learn weights or a stacking on the rows of truth `[N, C]` that are known (not NaN)."""
-    rows = known(truth)
+    rows = has_truth(truth)
     opinions, truth = opinions.of(rows), truth[rows]
     fitted = _FITS[how, opinions.kind](opinions, truth)
     if opinions.cuts is None:
@@ -42,7 +42,7 @@ def cross_fitted(
     how: str, opinions: Opinions, truth: np.ndarray, cluster: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """As `merged`, each cluster by what was learned on others; two must have some truth."""
-    part = _parts(cluster, known(truth))
+    part = _parts(cluster, has_truth(truth))
     scores = np.zeros(opinions.scores.shape[1:])
     cuts = None if opinions.cuts is None else np.zeros(scores.shape)
     for number in np.unique(part):
@@ -54,7 +54,7 @@ def cross_fitted(
     return scores, cuts
 
 
-def known(truth: np.ndarray) -> np.ndarray:
+def has_truth(truth: np.ndarray) -> np.ndarray:
     """`[N]` bool: the utterances of which something is known."""
     return np.array(~np.isnan(truth).all(axis=1))
 

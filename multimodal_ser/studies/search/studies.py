@@ -174,7 +174,11 @@ class Ledger:
             if len(before) >= self.plan.trials:
                 return None
             taken = {trial.user_attrs.get("place") for trial in before}
-            if all("place" in one.user_attrs for one in before if not one.state.is_finished()):
+            if all(
+                "place" in earlier.user_attrs
+                for earlier in before
+                if not earlier.state.is_finished()
+            ):
                 break
             time.sleep(_PAUSE)  # one with a smaller number is about to take its own
         place = next(place for place in itertools.count() if place not in taken)

@@ -100,7 +100,7 @@ def importances(space: Space, trials: Sequence[FrozenTrial]) -> dict[str, float]
     complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
     shares = {}
     for when in dict.fromkeys(parameter.when for parameter in space.parameters):
-        inside = [one for one in complete if when is None or one.params.get(when[0]) == when[1]]
+        inside = [done for done in complete if when is None or done.params.get(when[0]) == when[1]]
         mine = {parameter.name for parameter in space.parameters if parameter.when == when}
         shares |= {name: share for name, share in _shares(inside).items() if name in mine}
     return shares
@@ -162,7 +162,7 @@ def _pareto(study: Study) -> list[int]:
         return []
     sign = study.bench.sign
     complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
-    points = [(sign * one.values[0], -one.values[1], number_of(one)) for one in complete]
+    points = [(sign * done.values[0], -done.values[1], number_of(done)) for done in complete]
     return sorted(
         number
         for value, cost, number in points

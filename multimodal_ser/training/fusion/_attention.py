@@ -70,8 +70,8 @@ class Attended(nn.Module):
     def forward(self, features: Mapping[str, Features]) -> Tensor:
         parts = []
         for name, attention, frames in self._asked(features):
-            found = frames.x + attention(frames.x, frames)
-            parts.append(self.pools[name](Features(found, frames.mask)))
+            attended = frames.x + attention(frames.x, frames)
+            parts.append(self.pools[name](Features(attended, frames.mask)))
         return torch.cat(parts, dim=1)
 
     def weights(self, features: Mapping[str, Features]) -> dict[str, Tensor]:
@@ -100,11 +100,11 @@ class Placed(nn.ModuleDict):
         )
 
     def forward(self, features: Mapping[str, Features]) -> dict[str, Features]:
-        found = {}
+        placed = {}
         for name, project in self.items():
             x, mask = project(silenced(features[name])), features[name].mask
-            found[name] = Features(x + positions(mask, x), mask)
-        return found
+            placed[name] = Features(x + positions(mask, x), mask)
+        return placed
 
 
 def feed(hidden: int, dropout: float) -> nn.Sequential:
@@ -146,7 +146,7 @@ def check_heads(hidden: int, heads: int) -> None:
     """ConfigError with the nearest width where the heads cannot share this one."""
     if hidden % heads:
         below = hidden - hidden % heads
-        near = " or ".join(str(one) for one in (below, below + heads) if one)
+        near = " or ".join(str(width) for width in (below, below + heads) if width)
         raise ConfigError(
             f"fusion: hidden {hidden} cannot be shared among {heads} heads; take hidden: {near}"
         )

@@ -64,8 +64,8 @@ class Fusion(nn.Module):
         for pool, (_, attention, asks, answers) in zip(
             self.pools, self._asked(features), strict=True
         ):
-            found = asks.x + attention(asks.x, answers)
-            parts.append(pool(Features(found, asks.mask)))
+            attended = asks.x + attention(asks.x, answers)
+            parts.append(pool(Features(attended, asks.mask)))
         return self.dropout(torch.relu(self.mix(torch.cat(parts, dim=1))))
 
     @torch.no_grad()
@@ -92,8 +92,8 @@ class Fusion(nn.Module):
     def _asked(self, features: Mapping[str, Features]) -> Iterator[tuple[Any, ...]]:
         """Each pair, its attention, the frames that ask and those that answer."""
         frames = {name: layers(features[name]) for name, layers in self.convolutions.items()}
-        for (one, other), attention in zip(self.pairs, self.attentions, strict=True):
-            yield (one, other), attention, frames[one], frames[other]
+        for (asking, answering), attention in zip(self.pairs, self.attentions, strict=True):
+            yield (asking, answering), attention, frames[asking], frames[answering]
 
 
 class Convolutions(nn.Module):

@@ -81,8 +81,13 @@ class Fusion(nn.Module):
     def _asked(self, features: Mapping[str, Features]) -> Iterator[tuple[Any, ...]]:
         """Each pair, its stack, the frames that ask, and those that answer; None: the same."""
         frames = self.project(features)
-        for (one, other), stack in zip(self.pairs, self.stacks, strict=True):
-            yield (one, other), stack, frames[one], None if one == other else frames[other]
+        for (asking, answering), stack in zip(self.pairs, self.stacks, strict=True):
+            yield (
+                (asking, answering),
+                stack,
+                frames[asking],
+                None if asking == answering else frames[answering],
+            )
 
 
 class Stack(nn.Module):

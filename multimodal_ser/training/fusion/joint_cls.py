@@ -57,11 +57,11 @@ class Fusion(nn.Module):
         self.pairs = list(permutations(self.names, 2)) if how == "coattention" else []
         self.summarise = _first if summary == "first" else mean
         self.attentions = nn.ModuleList(
-            Attention(hidden, heads, asks=dims[one], answers=dims[other])
-            for one, other in self.pairs
+            Attention(hidden, heads, asks=dims[asking], answers=dims[answering])
+            for asking, answering in self.pairs
         )
         self.dropout = nn.Dropout(dropout)
-        self.out_dim = sum(dims[one] for one, _ in self.pairs) or sum(dims.values())
+        self.out_dim = sum(dims[asking] for asking, _ in self.pairs) or sum(dims.values())
 
     def forward(self, features: Mapping[str, Features]) -> Tensor:
         if self.pairs:
@@ -97,9 +97,9 @@ class Fusion(nn.Module):
 
     def _asked(self, features: Mapping[str, Features]) -> Iterator[tuple[Any, ...]]:
         """Each pair, its attention, the summary that asks, and the frames that answer."""
-        for (one, other), attention in zip(self.pairs, self.attentions, strict=True):
-            answers = Features(silenced(features[other]), features[other].mask)
-            yield (one, other), attention, self._summary(features[one]), answers
+        for (asking, answering), attention in zip(self.pairs, self.attentions, strict=True):
+            answers = Features(silenced(features[answering]), features[answering].mask)
+            yield (asking, answering), attention, self._summary(features[asking]), answers
 
     def _summary(self, features: Features) -> Features:
         """A single frame `[B, 1, D]`."""

@@ -42,16 +42,16 @@ class Fusion(nn.Module):
         super().__init__()
         widths = {name: width(pool, dims[name]) for name in sorted(dims)}
         self.pools = nn.ModuleDict({name: Pool(pool, dims[name]) for name in widths})
-        heard = list(widths.values()) + ([sum(widths.values())] if len(widths) > 1 else [])
-        self.experts = nn.ModuleList(nn.Linear(wide, hidden) for wide in heard)
-        self.gate = nn.Linear(sum(widths.values()), len(heard)) if len(widths) > 1 else None
+        sizes = list(widths.values()) + ([sum(widths.values())] if len(widths) > 1 else [])
+        self.experts = nn.ModuleList(nn.Linear(wide, hidden) for wide in sizes)
+        self.gate = nn.Linear(sum(widths.values()), len(sizes)) if len(widths) > 1 else None
         self.dropout = nn.Dropout(dropout)
         self.out_dim = hidden
 
     def forward(self, features: Mapping[str, Features]) -> Tensor:
-        heard = self._heard(features)
-        answers = [expert(x) for expert, x in zip(self.experts, heard, strict=True)]
-        shares = self._shares(features, heard[-1]).unsqueeze(-1)
+        inputs = self._heard(features)
+        answers = [expert(x) for expert, x in zip(self.experts, inputs, strict=True)]
+        shares = self._shares(features, inputs[-1]).unsqueeze(-1)
         return self.dropout((shares * torch.relu(torch.stack(answers, dim=1))).sum(1))
 
     @torch.no_grad()

@@ -29,26 +29,26 @@ class ByClass:
         self,
         kind: Any,
         fit: Callable[[Ragged, torch.Generator], tuple[Any, list[float]]],
-        said: Callable[[Ragged, Any], Tensor],
+        score: Callable[[Ragged, Any], Tensor],
     ) -> None:
         self.kind = kind
         self.fit_one = fit
-        self.said = said
+        self.said = score
         self.models: dict[int, Any] = {}
         self.steps: dict[str, list[float]] = {}
 
     def fit(self, train: Dataset, learner: str, seed: int) -> None:
         """A row without any frame still says how often its class is."""
-        found, part = two_classes(train, learner), train.frames()
-        self.prior, self.scaling = priors(found), Scaling.fit(part)
+        labels, part = two_classes(train, learner), train.frames()
+        self.prior, self.scaling = priors(labels), Scaling.fit(part)
         part = self.scaling.apply(part)
         generator = torch.Generator().manual_seed(seed)
         self.models, self.steps = {}, {}
-        for code in np.unique(found.codes).tolist():
-            rows = found.rows[found.codes == code]
-            heard = part.take(rows[part.lengths.numpy()[rows] > 0])
+        for code in np.unique(labels.codes).tolist():
+            rows = labels.rows[labels.codes == code]
+            of_class = part.take(rows[part.lengths.numpy()[rows] > 0])
             try:
-                self.models[code], self.steps[str(code)] = self.fit_one(heard, generator)
+                self.models[code], self.steps[str(code)] = self.fit_one(of_class, generator)
             except DataError as error:
                 raise DataError(f"class {code + 1} of the task: {error}") from None
 
@@ -65,7 +65,7 @@ class ByClass:
     def state(self) -> dict[str, bytes]:
         tensors = {"prior": self.prior, **vars(self.scaling)}
         for code, model in self.models.items():
-            tensors |= {f"{code}.{name}": one for name, one in model._asdict().items()}
+            tensors |= {f"{code}.{name}": value for name, value in model._asdict().items()}
         return {
             "models.safetensors": save(
                 {name: tensor.contiguous() for name, tensor in tensors.items()}
@@ -84,10 +84,10 @@ class ByClass:
         self.steps = json.loads(files["steps.json"])
 
 
-def priors(found: Labelled) -> Tensor:
+def priors(labels: Labelled) -> Tensor:
     """Each class's share of the weights `[C]`, so balanced weights make them alike."""
-    weights = np.ones(len(found.rows)) if found.weights is None else found.weights
-    sums = np.bincount(found.codes, weights, minlength=found.classes)
+    weights = np.ones(len(labels.rows)) if labels.weights is None else labels.weights
+    sums = np.bincount(labels.codes, weights, minlength=labels.classes)
     return torch.from_numpy(sums / sums.sum())
 
 

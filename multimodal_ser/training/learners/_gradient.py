@@ -146,10 +146,14 @@ class Loop:
         with torch.inference_mode(), torch.autocast(device.type, half) if half else nullcontext():
             for rows in order.split(size)[among.rank :: among.size]:
                 logits = self.model(data.batch(rows).to(device).features)
-                pieces.append((rows, {name: one.float().cpu() for name, one in logits.items()}))
+                pieces.append(
+                    (rows, {name: values.float().cpu() for name, values in logits.items()})
+                )
         pieces = among.collect(pieces)
         back = torch.cat([rows for rows, _ in pieces]).argsort()
-        return {name: torch.cat([one[name] for _, one in pieces])[back] for name in data.targets}
+        return {
+            name: torch.cat([values[name] for _, values in pieces])[back] for name in data.targets
+        }
 
     def _turned(self, logits: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
         return {

@@ -31,8 +31,8 @@ def labelled(data: Dataset) -> Labelled:
 
 def two_classes(train: Dataset, learner: str) -> Labelled:
     """DataError unless there are two classes or more to tell apart."""
-    found = labelled(train)
-    present = len(np.unique(found.codes))
+    labels = labelled(train)
+    present = len(np.unique(labels.codes))
     if present < 2:
         raise DataError(f"the training part has {present} class; {learner} needs two")
-    return found
+    return labels

@@ -86,16 +86,16 @@ def gaussians(moments: Moments, floor: float, means: Tensor, covariances: Tensor
 
 def step(x: Tensor, mixture: Mixture, floor: float) -> tuple[Mixture, float]:
     """One step of EM, and the mean of log p(x) before it."""
-    full, total, found = mixture.covariances.ndim == 3, 0.0, None
+    full, total, total_moments = mixture.covariances.ndim == 3, 0.0, None
     for piece in _pieces(x):
         joint = _joint(piece, mixture)
-        said = joint.logsumexp(1)
-        here = moments(piece, (joint - said.unsqueeze(1)).exp(), full)
-        found = here if found is None else found.plus(here)
-        total += float(said.sum())
-    assert found is not None, "a mixture is fitted to some frames"
-    fitted = gaussians(found, floor, mixture.means, mixture.covariances)
-    return Mixture(found.counts / len(x), *fitted), total / len(x)
+        likelihood = joint.logsumexp(1)
+        here = moments(piece, (joint - likelihood.unsqueeze(1)).exp(), full)
+        total_moments = here if total_moments is None else total_moments.plus(here)
+        total += float(likelihood.sum())
+    assert total_moments is not None, "a mixture is fitted to some frames"
+    fitted = gaussians(total_moments, floor, mixture.means, mixture.covariances)
+    return Mixture(total_moments.counts / len(x), *fitted), total / len(x)
 
 
 def begin(
@@ -111,9 +111,11 @@ def begin(
     shares = torch.nn.functional.one_hot(nearest, count).double()
     whole = moments(x, torch.ones(len(x), 1, dtype=x.dtype), full)
     blank = torch.zeros_like(whole.sums), torch.zeros_like(whole.products)
-    one = [part.expand(count, *part.shape[1:]) for part in gaussians(whole, floor, *blank)]
-    found = moments(x, shares, full)
-    return Mixture(found.counts / len(x), *gaussians(found, floor, *one)), nearest
+    first = [part.expand(count, *part.shape[1:]) for part in gaussians(whole, floor, *blank)]
+    nearest_moments = moments(x, shares, full)
+    return Mixture(
+        nearest_moments.counts / len(x), *gaussians(nearest_moments, floor, *first)
+    ), nearest
 
 
 def seeds(x: Tensor, count: int, generator: torch.Generator) -> Tensor:

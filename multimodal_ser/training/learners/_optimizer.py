@@ -74,9 +74,9 @@ def build(settings: Optimizer, model: Any) -> torch.optim.Optimizer:
             home = path.split(".")[1] if path.startswith("encoders.") else ""
             own[home if home in rates else ""].append(parameter)
     groups = [
-        {"params": found, "lr": rates.get(name, settings.lr)}
-        for name, found in own.items()
-        if found
+        {"params": parameters, "lr": rates.get(name, settings.lr)}
+        for name, parameters in own.items()
+        if parameters
     ]
     options: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.name != "sgd":

@@ -41,7 +41,9 @@ class Progress:
         gain = value > self.best_value
         self.since = 0 if gain else self.since + 1
         if gain:
-            self.best = {name: one.detach().cpu().clone() for name, one in model.learned().items()}
+            self.best = {
+                name: tensor.detach().cpu().clone() for name, tensor in model.learned().items()
+            }
             self.best_epoch, self.best_value = self.epoch - 1, value
         return gain
 
@@ -50,19 +52,21 @@ class Progress:
         if time.monotonic() - self.told < _SILENCE:
             return
         self.told = time.monotonic()
-        row = ", ".join(f"{key} {one:.3f}" for key, one in self.curve[-1].items() if key != "epoch")
+        row = ", ".join(
+            f"{key} {value:.3f}" for key, value in self.curve[-1].items() if key != "epoch"
+        )
         print(f"{name}: {self.epoch} of {epochs} epochs, {row}", file=sys.stderr, flush=True)
 
     def written(self, model: Any, steps: Steps) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that the next epochs depend on, as tensors and as plain data."""
         states = steps.optimizer.state_dict()["state"]
         tensors = {
-            **{f"model.{name}": one for name, one in model.learned().items()},
-            **{f"best.{name}": one for name, one in (self.best or {}).items()},
+            **{f"model.{name}": tensor for name, tensor in model.learned().items()},
+            **{f"best.{name}": tensor for name, tensor in (self.best or {}).items()},
             **{
-                f"optimizer.{at}.{name}": one
+                f"optimizer.{at}.{name}": tensor
                 for at, state in states.items()
-                for name, one in state.items()
+                for name, tensor in state.items()
             },
             "random.order": self.generator.get_state(),
             "random.cpu": torch.stack(steps.together.collect([torch.get_rng_state()])),
@@ -93,9 +97,9 @@ class Progress:
         self.best = _under("best.", tensors) or None
         model.load_learned(_under("model.", tensors))
         states: dict[int, dict[str, Tensor]] = {}
-        for path, one in _under("optimizer.", tensors).items():
+        for path, tensor in _under("optimizer.", tensors).items():
             at, _, name = path.partition(".")
-            states.setdefault(int(at), {})[name] = one
+            states.setdefault(int(at), {})[name] = tensor
         groups = steps.optimizer.state_dict()["param_groups"]
         steps.optimizer.load_state_dict({"state": states, "param_groups": groups})
         steps.taken, steps.pieces = plain["taken"], plain["pieces"]

@@ -58,16 +58,16 @@ class Learner:
 
     def fit(self, train: Dataset, dev: Dataset | None, *, seed: int) -> None:
         """Rows without a single label are left out; the problem is convex, `seed` has no use."""
-        found = two_classes(train, "logistic")
-        rows = _rows(train, found)
+        labels = two_classes(train, "logistic")
+        rows = _rows(train, labels)
         self.tried = []
         if self.C is not None:
-            self.arrays = self._fit(rows, self.C, found.classes)
+            self.arrays = self._fit(rows, self.C, labels.classes)
             return
         held = _held(dev, rows.codes)
         best = np.inf
         for C in _GRID:
-            arrays = self._fit(rows, C, found.classes)
+            arrays = self._fit(rows, C, labels.classes)
             loss = _log_loss(arrays, held)
             self.tried.append({"C": float(C), "loss": loss})
             if loss < best:
@@ -75,9 +75,9 @@ class Learner:
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
         """Target → probabilities `[N, C]`; 0 for a class that was not in train."""
-        known = self.arrays["known"]
-        scores = np.zeros((len(data), len(known)))
-        scores[:, known] = softmax(_linear(self.arrays, data.pooled()), axis=1)
+        seen = self.arrays["known"]
+        scores = np.zeros((len(data), len(seen)))
+        scores[:, seen] = softmax(_linear(self.arrays, data.pooled()), axis=1)
         return dict.fromkeys(data.targets, scores)
 
     def state(self) -> dict[str, bytes]:
@@ -124,8 +124,8 @@ class Learner:
         }
 
 
-def _rows(data: Dataset, found: Labelled) -> _Rows:
-    return _Rows(data.pooled()[found.rows].astype(np.float64), found.codes, found.weights)
+def _rows(data: Dataset, labels: Labelled) -> _Rows:
+    return _Rows(data.pooled()[labels.rows].astype(np.float64), labels.codes, labels.weights)
 
 
 def _held(dev: Dataset | None, codes: np.ndarray) -> _Rows:

@@ -48,10 +48,10 @@ class Learner:
 
     def fit(self, train: Dataset, dev: Dataset | None, *, seed: int) -> None:
         """`dev` is not used: nothing is selected."""
-        found = two_classes(train, "random_forest")
-        self.classes = found.classes
+        labels = two_classes(train, "random_forest")
+        self.classes = labels.classes
         self.machine = RandomForestClassifier(**self.options, random_state=seed, n_jobs=1)
-        self.machine.fit(train.pooled()[found.rows], found.codes, found.weights)
+        self.machine.fit(train.pooled()[labels.rows], labels.codes, labels.weights)
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
         """Target → probabilities `[N, C]`; 0 for a class that was not in train."""

@@ -40,13 +40,15 @@ class Learner:
         self.columns, self.constants = {}, {}
         for name, target in train.targets.items():
             truth = target.numpy()[:, 0].astype(np.float64)
-            known = np.flatnonzero(~np.isnan(truth))
-            if len(known) < 2:
+            has_number = np.flatnonzero(~np.isnan(truth))
+            if len(has_number) < 2:
                 raise DataError(
-                    f"{len(known)} training rows have a number for '{name}'; ridge needs two"
+                    f"{len(has_number)} training rows have a number for '{name}'; ridge needs two"
                 )
-            weights = None if train.weights is None else train.weights.numpy()[known]
-            machine = self._machine().fit(x[known].astype(np.float64), truth[known], weights)
+            weights = None if train.weights is None else train.weights.numpy()[has_number]
+            machine = self._machine().fit(
+                x[has_number].astype(np.float64), truth[has_number], weights
+            )
             self.columns[name] = np.ascontiguousarray(machine.coef_)
             alpha = float(machine.alpha_ if self.alpha is None else self.alpha)
             self.constants[name] = {"intercept": float(machine.intercept_), "alpha": alpha}

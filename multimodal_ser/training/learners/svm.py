@@ -61,18 +61,18 @@ class Learner:
 
     def fit(self, train: Dataset, dev: Dataset | None, *, seed: int) -> None:
         """`dev` is not used: nothing is selected. `seed` has no use: the problem is convex."""
-        found = two_classes(train, "svm")
+        labels = two_classes(train, "svm")
         machine: Any = clone(self.plain)
-        if found.weights is not None:
-            machine.set_params(class_weight=_by_class(found.codes, found.weights))
+        if labels.weights is not None:
+            machine.set_params(class_weight=_by_class(labels.codes, labels.weights))
         if self.scores == "probability":
-            parts = cluster_parts(found.codes, train.clusters[found.rows])
+            parts = cluster_parts(labels.codes, train.clusters[labels.rows])
             calibration: dict[str, Any] = {"cv": parts, "ensemble": False}
             machine = CalibratedClassifierCV(machine, **calibration)
-        machine.fit(train.pooled()[found.rows], found.codes)
+        machine.fit(train.pooled()[labels.rows], labels.codes)
         if self.scores == "probability":
             machine.cv = None  # row numbers, of no use after the fit
-        self.machine, self.classes = machine, found.classes
+        self.machine, self.classes = machine, labels.classes
 
     def predict(self, data: Dataset) -> dict[str, np.ndarray]:
         """Target → `[N, C]`; 0 for a class that was not in train."""
