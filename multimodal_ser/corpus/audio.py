@@ -52,7 +52,7 @@ def read(utterance: Utterance) -> tuple[np.ndarray, int]:
 
 
 def length(utterance: Utterance) -> int:
-    """Samples of the segment by its file's header, which is read alone; DataError if it cannot."""
+    """The number of samples of a segment, from its file's header alone; DataError without one."""
     try:
         header = soundfile.info(str(utterance.audio))
     except (soundfile.LibsndfileError, TypeError, UnicodeError) as error:
@@ -62,7 +62,7 @@ def length(utterance: Utterance) -> int:
 
 
 def has_sound(path: Path) -> bool:
-    """A file that says it is audio and is not empty; its samples are not looked at."""
+    """Whether a file says that it is audio and is not empty; its samples are not read."""
     try:
         return soundfile.info(str(path)).frames > 0
     except (soundfile.LibsndfileError, TypeError):
@@ -79,7 +79,7 @@ def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
 
 
 def content_hash(samples: np.ndarray, rate: int) -> str:
-    """What the segment sounds like, whatever file it came from."""
+    """A hash of a segment's samples: equal for equal sound, whatever its file."""
     digest = hashlib.blake2b(f"{rate}:".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(samples, dtype="<f4").tobytes())
     return digest.hexdigest()
@@ -95,7 +95,7 @@ def _refuse_truncated(sound: soundfile.SoundFile, path: Path | None) -> None:
 
 
 def _refuse_cut_ogg(path: Path | None) -> None:
-    """An Ogg has no length, but its last page says that it is the last, and how long it is."""
+    """An Ogg file has no length in its header, but its last page is marked as the last."""
     with Path(str(path)).open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - _OGG_PAGE))
         page = file.read().rpartition(b"OggS")[2]  # version, flags …, count of segments, segments

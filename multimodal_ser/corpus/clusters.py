@@ -1,4 +1,4 @@
-"""Clusters: the utterances that a split must keep together and a test must not count apart."""
+"""Clusters: utterances that a split must keep together and a test must not count apart."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from scipy.sparse.csgraph import connected_components
 
 
 def clusters(table: pd.DataFrame) -> np.ndarray:
-    """`[N]` of int: the connected component of speaker and group that each row is in.
+    """The cluster of each row, int `[N]`: the connected component of its speaker and its group.
 
-    A row without a speaker or without a group is joined by the other alone; rows that have
-    neither are never merged.
+    A row without a speaker is joined by its group alone, and a row without a group by its speaker
+    alone. Rows that have neither are never merged.
     """
     count = len(table)
     speaker = pd.factorize(table["speaker"])[0]
@@ -30,7 +30,10 @@ def clusters(table: pd.DataFrame) -> np.ndarray:
 
 
 def cluster_names(table: pd.DataFrame) -> np.ndarray:
-    """`[N]` of str: each cluster by its first speaker, group or id, numbered if that is taken."""
+    """The name of each cluster, `[N]` of str: its first speaker, group or id.
+
+    A number is added to a name that another cluster has already.
+    """
     numbers = clusters(table)
     _, first = np.unique(numbers, return_index=True)
     filled = table["speaker"].fillna(table["group"]).fillna(table["id"])
@@ -41,11 +44,11 @@ def cluster_names(table: pd.DataFrame) -> np.ndarray:
 
 
 def deal(cluster: np.ndarray, labels: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
-    """`[N]`: the part of each row when whole clusters are dealt out, stratified by label.
+    """The part of each row, `[N]`, when whole clusters are dealt out to parts, stratified by label.
 
-    Greedy: the largest clusters first, each to the part where the class counts, relative to what
-    the part should hold, end up nearest to the wish. Equal clusters go in a seeded order. Every
-    part with a share gets at least one cluster.
+    The method is greedy. The largest clusters come first, and each goes to the part where it brings
+    the class counts nearest to what the part should hold. Clusters of equal size come in a seeded
+    order. Every part that has a share gets at least one cluster.
     """
     _, cluster = np.unique(cluster, return_inverse=True)
     counts = np.zeros((cluster.max() + 1, labels.max() + 1))

@@ -68,7 +68,7 @@ class Corpus:
         ]
 
     def table_hash(self) -> str:
-        """Of every cell, whatever the order of the columns."""
+        """A hash of every cell, which does not depend on the order of the columns."""
         ordered = self.table.reindex(columns=sorted(self.table.columns))
         for column in map(str, ordered.columns):
             if is_object_dtype(ordered[column]):
@@ -78,9 +78,10 @@ class Corpus:
         return digest.hexdigest()
 
     def shuffled(self, modality: str, seed: int) -> Corpus:
-        """Swap one modality at random within each speaker: what is left of it is the speaker.
+        """The corpus with one modality exchanged at random between the utterances of each speaker.
 
-        Utterances of unknown speakers are swapped among each other.
+        What a model can still learn from that modality is only who speaks. Utterances of unknown
+        speakers are exchanged among each other.
         """
         columns = _SOUND if modality == "audio" else ["text"]
         table = self.table.copy()
@@ -119,7 +120,10 @@ def build(
 
 
 def join(corpora: Sequence[Corpus]) -> Corpus:
-    """Several corpora as one; `corpus` says where a row came from, ids are made unique by it."""
+    """Several corpora as one corpus.
+
+    A column `corpus` names the origin of each row and makes ids unique.
+    """
     if len(corpora) == 1:
         return corpora[0]
     spaces = [corpus.about.namespace or corpus.about.name for corpus in corpora]
@@ -154,7 +158,7 @@ def join(corpora: Sequence[Corpus]) -> Corpus:
 
 
 def _prefixed(corpus: Corpus, prefix: str) -> pd.DataFrame:
-    """The table with ids, speakers and groups that no other corpus has, and absolute paths."""
+    """The table with the corpus's name before ids, speakers and groups, and with absolute paths."""
     table = corpus.table.copy()
     for column in ("id", "speaker", "group"):
         table[column] = prefix + "/" + table[column]

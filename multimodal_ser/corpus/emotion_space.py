@@ -64,10 +64,10 @@ def to_space(labels: Sequence[str | None]) -> np.ndarray:
 def nearest(
     values: np.ndarray, labels: Sequence[str], *, scale: tuple[float, float] = (-1.0, 1.0)
 ) -> list[str]:
-    """For each row of values `[N, 3]` the label whose point is the nearest, by Euclid.
+    """For each row of values `[N, 3]` the label whose point is nearest in Euclidean distance.
 
-    scale: the ends of the ratings' scale, which go to −1 and 1; nothing else is scaled. A dimension
-    that no row has is left out.
+    scale: the lowest and the highest rating, which become −1 and 1; nothing else is scaled. A
+    dimension that no row has is left out.
     """
     points = _distinct(labels)
     placed = _placed(values, scale)
@@ -81,8 +81,10 @@ def nearest(
 def round_trip(
     truth: Sequence[str], values: np.ndarray, *, scale: tuple[float, float] = (-1.0, 1.0)
 ) -> pd.DataFrame:
-    """How often a label (rows) lies nearest to which label (columns) by the ratings it was given:
-    what the table keeps of a corpus that has labels and ratings of the same utterances.
+    """Counts of labels (rows) by the label that is nearest to their ratings (columns).
+
+    This shows what the table of words keeps of a corpus that has labels and ratings of the same
+    utterances.
     """
     labels = sorted(set(truth))
     counts = pd.crosstab(pd.Series(truth), pd.Series(nearest(values, labels, scale=scale)))
@@ -91,9 +93,9 @@ def round_trip(
 
 
 def placed(corpus: Corpus) -> Corpus:
-    """The corpus with the dimensions that it has no ratings of, made from its labels, from −1 to 1.
+    """The corpus with the missing dimensions computed from its labels, on a scale from −1 to 1.
 
-    They are no ratings, which a notice of the corpus says wherever its numbers are shown.
+    These values are no ratings. A notice of the corpus says so wherever its numbers are shown.
     """
     table = corpus.table
     made = [name for name in DIMENSIONS if table[name].isna().all()]
@@ -118,7 +120,7 @@ def _word(label: str) -> str:
 
 
 def _distinct(labels: Sequence[str]) -> np.ndarray:
-    """The points of labels; DataError where two are one point."""
+    """The points of the labels; DataError where two labels have the same point."""
     points = to_space(labels)
     first: dict[str, str] = {}
     same = [

@@ -20,7 +20,7 @@ _WIDTH = 96
 
 @dataclass(frozen=True)
 class Known:
-    """A corpus. kind: acted, elicited or spontaneous; columns: those of a table for `manifest`."""
+    """One corpus. kind: acted, elicited or spontaneous; columns: of its table for `manifest`."""
 
     name: str
     title: str
@@ -34,11 +34,11 @@ class Known:
 
     @property
     def spellings(self) -> set[str]:
-        """What it is found by, without case and signs."""
+        """The names under which it is found, in small letters and without signs."""
         return {_bare(self.name), _bare(self.title.partition(",")[0])}
 
     def paragraph(self, *, shipped: bool) -> str:
-        """All that is known, for a terminal. shipped: a loader has its name."""
+        """All that is known of it, for a terminal. shipped: whether a loader has its name."""
         kind, size = _fact("kind", self.kind), _fact("size", self.size)
         facts = (
             f"{self.title}: {self.language}; {kind}; {size}",
@@ -49,7 +49,7 @@ class Known:
         return "\n".join([head, *(line for fact in facts for line in _wrapped(fact))])
 
     def advice(self) -> str:
-        """What somebody does who names it, while there is no loader for it."""
+        """What a user should do who names this corpus while it has no loader."""
         where = "nobody to ask for it is known" if self.ask == _UNKNOWN else f"ask: {self.ask}"
         return (
             f"{self.title} is known, but no loader for it is shipped ({where}; licence: "

@@ -34,7 +34,7 @@ def parsed(cell: str, mark: str = MARK) -> list[str]:
 
 
 def can_stand(name: str) -> bool:
-    """Whether a label of that name can be told from others, and from none, in a cell."""
+    """Whether a label of this name can be written into a cell without being misread."""
     return bool(name) and name != NONE and MARK not in name and name == name.strip()
 
 
@@ -50,14 +50,14 @@ def matrix(cells: pd.Series, classes: Sequence[str], mark: str = MARK) -> np.nda
 
 
 def strangers(cells: pd.Series, classes: Sequence[str], mark: str = MARK) -> pd.Series:
-    """The cells that hold something else than labels among the classes."""
+    """The cells that hold something other than the given labels."""
     allowed = set(classes)
     odd = [pd.notna(cell) and not allowed.issuperset(parsed(str(cell), mark)) for cell in cells]
     return cells[np.array(odd, dtype=bool)]
 
 
 def rarest(cells: pd.Series, mark: str = MARK) -> pd.Series:
-    """One label of each set, the rarest over all rows: what a split is stratified by."""
+    """The rarest label of each set, counted over all rows; splits are stratified by it."""
     names = cells.map(lambda cell: parsed(str(cell), mark) or [NONE], na_action="ignore")
     counts = names.dropna().explode().value_counts()
     return names.map(

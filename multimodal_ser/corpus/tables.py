@@ -20,7 +20,7 @@ _LONGEST_CELL = 2**31 - 1  # characters; csv's own limit is 128 Ki
 
 
 def not_there(what: str, home: str = "") -> DataError:
-    """To be raised where a corpus does not lie; home: where it is to be had."""
+    """The error to raise where a corpus is absent; home: where it can be obtained."""
     ask = f"; {home}" if home else ""
     return DataError(f"no {what} (MSER_DATA and root: say where it lies{ask})")
 
@@ -46,14 +46,14 @@ def read(path: Path, what: str = "table", *, sniff: bool = False, home: str = ""
 
 
 def require(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
-    """DataError unless the table has all of them."""
+    """DataError unless the table has all of these columns."""
     absent = [column for column in columns if column not in table.columns]
     if absent:
         raise DataError(f"{path} has no column {absent}; it has {', '.join(table.columns)}")
 
 
 def renamed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """The table with our names; columns: our name → theirs, and one of theirs may serve twice."""
+    """The table under our names. columns: our name → theirs; one of theirs may serve twice."""
     unknown = sorted(set(columns) - set(COLUMNS))
     if unknown:
         raise DataError(f"columns: {unknown} are not among ours: {', '.join(COLUMNS)}")
@@ -68,7 +68,7 @@ def renamed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
 
 
 def recoded(table: pd.DataFrame, column: str, codes: Mapping[str, str], path: Path) -> pd.Series:
-    """Their codes as our words, missing ones still missing; DataError for a code not known."""
+    """Their codes as our words; missing codes stay missing, and an unknown code is a DataError."""
     codes_found = stripped(table[column])
     unknown = (
         codes_found[codes_found.notna() & ~codes_found.isin(list(codes))]
@@ -84,7 +84,7 @@ def recoded(table: pd.DataFrame, column: str, codes: Mapping[str, str], path: Pa
 
 
 def stripped(column: pd.Series) -> pd.Series:
-    """Text without blanks around it, and missing where nothing is left."""
+    """Text without blanks at its ends; text that is blank becomes missing."""
     text = column.astype("str").str.strip()
     return text.mask(text == "")
 
@@ -145,9 +145,9 @@ def sounds(folder: Path, endings: Collection[str], home: str) -> list[str]:
 
 
 def named(folder: Path, pattern: re.Pattern[str], form: str, home: str) -> Iterator[re.Match[str]]:
-    """What the pattern finds in the name of each recording under the folder, in their order.
+    """The match of the pattern in the name of each recording below the folder, in their order.
 
-    DataError for those that are not named in that form.
+    DataError names the files that do not match.
     """
     paths = sounds(folder, (".flac", ".wav"), home)
     matches = [pattern.fullmatch(path) for path in paths]
@@ -158,7 +158,7 @@ def named(folder: Path, pattern: re.Pattern[str], form: str, home: str) -> Itera
 
 
 def _is_text(name: str) -> bool:
-    """False where a name of the file system, or a JSON escape, holds what is no character."""
+    """False where a file name or a JSON escape holds something that is not a character."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -167,12 +167,12 @@ def _is_text(name: str) -> bool:
 
 
 def _refuse(error: OSError) -> NoReturn:
-    """A folder that may not be looked into would be left out without a word."""
+    """Raise the error: a folder that cannot be read would otherwise be left out without a word."""
     raise DataError(f"{error.filename} cannot be read: {error.strerror}")
 
 
 def write_silence(path: Path) -> None:
-    """A tenth of a second of it, for examples."""
+    """Write a tenth of a second of silence, for examples."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
@@ -182,7 +182,7 @@ def write_silence(path: Path) -> None:
 
 
 def _bad_byte(path: Path) -> str:
-    """Where in the file: a reader only knows where in its buffer."""
+    """The position of a bad byte in the file; a reader knows its position in the buffer only."""
     try:
         path.read_bytes().decode()
     except UnicodeDecodeError as error:
@@ -201,7 +201,7 @@ def _separated(separator: str) -> Callable[[Path], pd.DataFrame]:
 
 
 def _sniffed(path: Path) -> pd.DataFrame:
-    """By the separator that the first line has most of."""
+    """The table, split at the separator that is most frequent in its first line."""
     with path.open(encoding="utf-8-sig") as file:
         header = file.readline()
     return _separated(max(",\t;", key=header.count))(path)

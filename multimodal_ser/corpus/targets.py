@@ -57,9 +57,9 @@ def of_classes(name: str, labels: pd.Series, classes: Sequence[str]) -> Target:
 
 
 def of_labels(name: str, truth: np.ndarray, classes: Sequence[str]) -> Target:
-    """A target of several labels at once; truth `[N, C]` of 1, 0 and NaN where unknown.
+    """A target of several labels at once. Its truth is `[N, C]` of 1, 0 and NaN (unknown).
 
-    A row of which only some labels are known is learned from, and not scored.
+    A row with some unknown labels is used for training, but it is not scored.
     """
     whole = np.asarray(~np.isnan(truth).any(axis=1))
     sets, set_of_row = np.unique(truth[whole] == 1, axis=0, return_inverse=True)
@@ -108,9 +108,9 @@ def _column(name: str, column: str, corpus: Corpus) -> pd.Series:
 
 
 def stratified(specs: Mapping[str, TargetSpec], corpus: Corpus) -> Corpus:
-    """Where `label` holds sets, its rarest label stands there instead, by which splits are cut.
+    """The corpus with the rarest label of each set in `label`, so that splits are stratified by it.
 
-    The sets go to a column of their own, where their target reads them.
+    The sets move to a column of their own, where their target reads them.
     """
     wanted = [
         spec
@@ -171,7 +171,10 @@ def _flags(name: str, values: pd.Series, corpus: Corpus) -> np.ndarray:
 
 
 def _voted(name: str, spec: TargetSpec, table: pd.DataFrame) -> tuple[np.ndarray, Sequence[str]]:
-    """True is a label with its share of all votes of the row, those for no class among them."""
+    """Labels by votes: a label is true if it has its share of all votes of the row.
+
+    Votes for something that is no class count among all votes.
+    """
     columns = [column for column in map(str, table) if column.startswith("votes:")]
     classes = spec.classes or [column.removeprefix("votes:") for column in columns]
     absent = [label for label in classes if f"votes:{label}" not in columns]
@@ -204,7 +207,7 @@ def _cut(numbers: pd.Series, edges: Sequence[float], classes: Sequence[str]) -> 
 
 
 def _own_classes(column: str, values: pd.Series, corpus: Corpus) -> list[str]:
-    """The corpus's own list of labels; those of another column in sorted order."""
+    """The labels that the corpus lists; for another column its values in sorted order."""
     if column == "label":
         classes = list(corpus.labels)
     elif is_numeric_dtype(values):
@@ -221,7 +224,7 @@ def _own_classes(column: str, values: pd.Series, corpus: Corpus) -> list[str]:
 
 
 def _check_labels(values: pd.Series, classes: Sequence[str], corpus: Corpus) -> None:
-    """A label outside the list is an error, not a dropped row."""
+    """A label that is not in the list is an error; its row is not dropped."""
     odd = values[values.notna() & ~values.isin(list(classes))]
     if len(odd):
         ids = corpus.table["id"][odd.index]
@@ -230,7 +233,10 @@ def _check_labels(values: pd.Series, classes: Sequence[str], corpus: Corpus) -> 
 
 
 def _with_votes(target: Target, table: pd.DataFrame, soft: bool) -> Target:
-    """Rows without a label learn from the shares of their votes; with `soft` all that have some."""
+    """Rows without a label learn from the shares of their votes.
+
+    With `soft` every row that has votes learns from them.
+    """
     taught = np.full(len(table), True) if soft else target.codes < 0
     _check_votes(target, table, taught)
     votes = np.zeros_like(target.learned)
@@ -248,7 +254,7 @@ def _with_votes(target: Target, table: pd.DataFrame, soft: bool) -> Target:
 
 
 def _check_votes(target: Target, table: pd.DataFrame, taught: np.ndarray) -> None:
-    """A vote that would be lost in training is an error, not a smaller sum."""
+    """A vote that training would ignore is an error; it does not make the sum smaller."""
     ours = {f"votes:{name}" for name in target.classes}
     votes = [name for name in map(str, table) if name.startswith("votes:") and name not in ours]
     for column in votes:
@@ -296,11 +302,11 @@ class Target:
         return np.asarray(learned.any(axis=1))
 
     def has(self, code: int) -> np.ndarray:
-        """`[N]` bool: the rows of which that class or label is true."""
+        """`[N]` bool: the rows for which this class or label is true."""
         return self.codes == code if self.sets is None else self.learned[:, code] == 1
 
     def take(self, rows: np.ndarray) -> Target:
-        """The same of some rows."""
+        """The target of some rows only."""
         return replace(
             self,
             codes=self.codes[rows],

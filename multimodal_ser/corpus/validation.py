@@ -1,4 +1,4 @@
-"""Everything that can be wrong with the table of a corpus, said with the rows and the way out."""
+"""All that can be wrong with the table of a corpus, with the rows at fault and the remedy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MAY_LEAVE = r"^[/\\]|:|\.\."  # without one of these a path is relative and nev
 
 
 def complete(table: pd.DataFrame, *, corpus: str, language: str | None) -> pd.DataFrame:
-    """Every known column, of its type, blank text as missing."""
+    """The table with every known column, each of its type; blank text is missing."""
     columns = [str(column) for column in table.columns]
     _check_names(columns)
     table = table.copy()
@@ -53,7 +53,7 @@ def complete(table: pd.DataFrame, *, corpus: str, language: str | None) -> pd.Da
 
 
 def _check_names(columns: Sequence[str]) -> None:
-    """No name twice, and none that is nearly one of ours while that is absent."""
+    """Refuse a column name that stands twice, or that nearly equals one of ours that is absent."""
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise DataError(f"columns appear twice: {', '.join(twice)}")

@@ -1,4 +1,4 @@
-"""Two sets of predictions of the same utterances: how far apart, how certain, in which words."""
+"""Compare two sets of predictions: the gap, how certain it is, and one sentence that says it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Contrast:
-    """one − other on a metric: the gap with its interval, p of the cluster-swap test.
+    """The gap between two models on a metric (first − second), with its interval and its p-value.
 
-    holm: p corrected for its family, None outside one. equivalent: p of the two one-sided tests
-    that the scores are no further apart than a `margin` stated beforehand. mcnemar: of classes, in
-    the first seed, assuming independent utterances: a convention of the field, not a claim.
-    by_cluster: the gap in each cluster, where there are too few for a test to mean much.
+    p: from the test that exchanges whole clusters. holm: p corrected for its family of tests, None
+    outside a family. equivalent: p of the two one-sided tests that the scores differ by less than a
+    `margin` that was stated beforehand. mcnemar: for classes, in the first seed; it assumes
+    independent utterances, so it is a convention of the field and not a claim. by_cluster: the gap
+    in each cluster, where there are too few clusters for a test to mean much.
     """
 
     metric: str
@@ -45,7 +46,7 @@ class Contrast:
 
     @property
     def shown(self) -> bool:
-        """A difference is shown at the 5 % level, corrected where there is a family."""
+        """Whether a difference is shown at the 5 % level, corrected where there is a family."""
         return (self.p if self.holm is None else self.holm) < LEVEL
 
     def plain(self) -> dict[str, Any]:
@@ -71,7 +72,7 @@ class Contrast:
         return f"no difference between {first} and {second} can be shown; {excluded}{few}"
 
     def _shown_words(self, first: str, second: str) -> str:
-        """Of an error the better model has less: gap and interval say by how much."""
+        """The sentence for a difference that is shown; of an error the better model has less."""
         size, better = f"{abs(self.gap):.3f}", self.gap > 0
         if metrics.sign(self.metric) < 0:
             verb = "lowers" if better else "raises"
@@ -114,10 +115,10 @@ def contrast(
 def apart(
     first: pd.DataFrame, second: pd.DataFrame, metric: str, *, margin: float | None = None
 ) -> Contrast:
-    """Compare predictions of different utterances: nothing is paired.
+    """Compare predictions of different utterances, where nothing can be paired.
 
-    Clusters of both are resampled by themselves; p is of the t test with the bootstrap's standard
-    error, with the degrees of freedom of the side that has fewer clusters.
+    The clusters of both sides are resampled separately. p is that of a t test with the standard
+    error of the bootstrap and the degrees of freedom of the side with fewer clusters.
     """
     sides = [evaluate.tallies(rows) for rows in (first, second)]
     scores = [evaluate.score_of(rows, metric) for rows in (first, second)]
@@ -159,7 +160,7 @@ def _aligned(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _refuse_unlike(left: pd.DataFrame, right: pd.DataFrame) -> None:
-    """Same utterances, truth, clusters, classes; else the numbers would not be comparable."""
+    """DataError unless both have the same utterances, truth, clusters and classes."""
     keys = ["id", "truth", "cluster"]
     first, second = (
         rows[keys].astype("str").drop_duplicates().sort_values("id", ignore_index=True)
@@ -174,7 +175,7 @@ def _refuse_unlike(left: pd.DataFrame, right: pd.DataFrame) -> None:
 
 
 def _paired(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One run against several seeds: it is repeated, so that the mean over seeds is compared."""
+    """Both tables with the same seeds: one of a single seed is repeated for each of the other."""
     if 1 not in (len(first), len(second)):
         raise DataError(
             f"one has {len(first)} seeds and the other {len(second)}; give both the same seeds"
@@ -184,7 +185,7 @@ def _paired(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _right(rows: pd.DataFrame) -> np.ndarray:
-    """`[N]` of the first seed: the guess (of labels: the whole set) is the truth."""
+    """`[N]` bool of the first seed: the answer (for labels the whole set) is the truth."""
     chosen = rows[rows["seed"] == rows["seed"].min()]
     chosen = chosen[chosen["repeat"] == chosen["repeat"].min()]
     return right(chosen)

@@ -20,12 +20,12 @@ SURE = 0.6  # probability from which on a model is taken at its word
 def cases(
     voice: pd.DataFrame, words: pd.DataFrame, fused: pd.DataFrame, *, sure: float = SURE
 ) -> pd.DataFrame:
-    """A row an utterance, of three prediction tables of classes over the same utterances.
+    """One row for each utterance, from three tables of predictions over the same utterances.
 
-    id, truth (may be missing), for each side its class and its probability (`voice p`), both of the
-    mean over seeds and repeats, and the case: voice and words `disagree` or `agree`, each with a
-    probability of `sure` at least, or one of them is `unsure`. The surest rows come first, by
-    the smaller of the probabilities of voice and words.
+    A row has the id, the truth (it may be missing), for each side its class and its probability
+    (`voice p`), averaged over seeds and repeats, and the case. Voice and words `disagree` or
+    `agree` where both have a probability of at least `sure`; otherwise the case is `unsure`. The
+    surest rows come first, by the smaller of the two probabilities.
     """
     tables = dict(zip(SIDES, (voice, words, fused), strict=True))
     heads = {side: _heads(table, side) for side, table in tables.items()}
@@ -42,8 +42,10 @@ def cases(
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a case: its utterances, and the share of them (of known truth) that each side and
-    neither of voice and words has right; NaN where there are none.
+    """One row for each case: how many utterances it has, and how often each side is right.
+
+    The column `neither` is the share where neither voice nor words is right. Only utterances with a
+    known truth count; NaN where there are none.
     """
     with_truth = table[table["truth"].notna()]
     right = pd.DataFrame({side: with_truth[side] == with_truth["truth"] for side in SIDES})
@@ -54,7 +56,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _heads(table: pd.DataFrame, side: str) -> pd.DataFrame:
-    """By id: the truth, the likeliest class and its probability."""
+    """For each id: the truth, the most probable class and its probability."""
     if kind_of(table) != "classes":
         raise DataError(f"{side}: only predictions of classes can disagree")
     rows, classes = ensemble(table), classes_of(table)

@@ -39,11 +39,11 @@ def score_of(predictions: pd.DataFrame, metric: str) -> statistics.Score:
 
 
 def tallies(predictions: pd.DataFrame) -> np.ndarray:
-    """`[S, K, M]`: confusion counts (agreements of labels, moments of numbers) by seed and repeat,
-    and by cluster.
+    """The tallies of predictions by seed and repeat (S) and by cluster (K): `[S, K, M]`, sorted.
 
-    Both in sorted order. A cluster without a scored utterance is no cluster: it would only feign
-    certainty.
+    They are confusion counts for classes, agreements for labels, and moments for numbers. A cluster
+    without a scored utterance is left out, because it would make the result look more certain than
+    it is.
     """
     kind, classes = kind_of(predictions), len(classes_of(predictions))
     predictions = predictions[predictions["truth"].notna()].reset_index(drop=True)
@@ -75,7 +75,7 @@ def _tallier(
 
 
 def _additive(predictions: pd.DataFrame, kind: str) -> np.ndarray:
-    """`[N, M]`: what each row adds to the sums that a metric of labels or numbers is made of."""
+    """`[N, M]`: the part of each row in the sums that a metric of labels or numbers needs."""
     if kind == "labels":
         return metrics.agreements(*sets(predictions))
     return metrics.moments(*numbers(predictions))
@@ -86,10 +86,10 @@ def evaluate(
     chosen: Sequence[str],
     breakdown: Mapping[str, pd.Series] | None = None,
 ) -> dict[str, Any]:
-    """Part → metric values, per class, per value of the breakdown columns, notices; of one target.
+    """Part → metric values, values per class and per breakdown column, and notices, of one target.
 
     breakdown: column → its value for each row of `predictions`. A part without any truth has no
-    values; a target of numbers has no classes.
+    values, and a target of numbers has no classes.
     """
     result: dict[str, Any] = {}
     for part, rows in predictions.groupby("part", sort=True):
@@ -119,7 +119,7 @@ def measure(
     chosen: Mapping[str, Sequence[str]],
     breakdown: Mapping[str, pd.Series] | None = None,
 ) -> dict[str, Any]:
-    """Part → the numbers of the first target, and those of every other one under `others`.
+    """Part → the numbers of the first target, with those of the other targets under `others`.
 
     chosen: target → its metrics.
     """
@@ -134,7 +134,7 @@ def measure(
 
 
 def notices(rows: pd.DataFrame) -> Iterator[str]:
-    """What a reader must know before any number: a model that has collapsed, in how many seeds."""
+    """What a reader must see before any number: a model that collapsed, and in how many seeds."""
     seen: dict[str, int] = {}
     groups = rows.groupby(["repeat", "seed"], sort=True)
     for _, some in groups:
@@ -183,7 +183,7 @@ def _values(rows: pd.DataFrame, name: str) -> dict[str, Any]:
 
 
 def value_of(rows: pd.DataFrame, name: str) -> float:
-    """A metric of all rows together."""
+    """The value of a metric over all rows together."""
     kind = kind_of(rows)
     sums = confusion(rows) if kind == "classes" else _additive(rows, kind).sum(0)
     return float(metrics.find(name)(sums))
@@ -228,7 +228,7 @@ def _per_class(rows: pd.DataFrame, counts: np.ndarray) -> dict[str, dict[str, fl
 def _per_value(
     rows: pd.DataFrame, values: pd.Series, chosen: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Accuracy (of classes) first, then the chosen metrics, for each value of a column."""
+    """For each value of a column: accuracy first (of classes), then the chosen metrics."""
     numbers = {}
     first = ["accuracy"] if kind_of(rows) == "classes" else []
     names = [*first, *(name for name in chosen if name not in first)]

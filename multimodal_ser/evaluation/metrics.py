@@ -69,10 +69,11 @@ def f1(confusion: np.ndarray) -> np.ndarray:
 
 
 def agreements(truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
-    """`[N, 2 + 3 C]` that add up: 1, the whole set is right, and by label: right, true, predicted.
+    """Counts that can be added up, one row of them for each utterance: `[N, 2 + 3 C]`.
 
-    truth `[N, C]` of 1, 0 and NaN (not known), guess bool. A row of which any label is not known is
-    not scored: all zeros.
+    They are 1, whether the whole set is right, and for each label: right, true, predicted. truth:
+    `[N, C]` of 1, 0 and NaN (unknown); guess: bool. A row with an unknown label is not scored, and
+    its counts are all zeros.
     """
     true, scored = truth == 1, ~np.isnan(truth).any(axis=1, keepdims=True)
     whole = (true == guess).all(axis=1, keepdims=True)
@@ -121,10 +122,10 @@ def label_support(sums: np.ndarray) -> np.ndarray:
 
 
 def best_thresholds(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """`[C]`: for each label the probability from which on predicting it gives its best F1.
+    """`[C]`: for each label the threshold on its probability that gives the best F1.
 
-    truth `[N, C]` of 1, 0 and NaN (not known), scores `[N, C]`. Of those that are equally good the
-    one nearest to 0.5, which also stands where a label is never true.
+    truth: `[N, C]` of 1, 0 and NaN (unknown); scores: `[N, C]`. Among equally good thresholds the
+    one nearest to 0.5 is taken, and 0.5 for a label that is never true.
     """
     is_known = ~np.isnan(truth)
     pairs = zip(truth.T, scores.T, is_known.T, strict=True)
@@ -137,9 +138,9 @@ def best_thresholds(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def moments(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """`[N, 6]` that add up: 1, truth, predicted, truth², predicted², their product.
+    """Sums that can be added up, `[N, 6]`: 1, truth, predicted, truth², predicted², their product.
 
-    A truth that is NaN is not scored: all zeros.
+    A row whose truth is NaN is not scored, and its moments are all zeros.
     """
     rows = [np.ones(len(truth)), truth, predicted, truth**2, predicted**2, truth * predicted]
     return np.where(np.isnan(truth)[:, None], 0.0, np.stack(rows, axis=1))
@@ -187,19 +188,22 @@ def names() -> list[str]:
 
 
 def sign(name: str) -> int:
-    """1 where more of a metric is better, −1 where less is: times it, more is always better."""
+    """1 for a metric of which more is better, −1 for one of which less is better.
+
+    So the value times the sign is always better when it is larger.
+    """
     return -1 if name in _LOWER_IS_BETTER else 1
 
 
 def kind(name: str) -> str:
-    """What it scores: `classes`, `labels` or `numbers`."""
+    """What a metric scores: `classes`, `labels` or `numbers`."""
     if name in LABEL_METRICS:
         return "labels"
     return "classes" if name in CLASS_METRICS else "numbers"
 
 
 def find(name: str) -> Callable[..., Any]:
-    """The metric of that name; config checks names before this is asked."""
+    """The metric of this name. The check of the config refuses unknown names before."""
     if name not in names():
         raise KeyError(name)
     return globals()[name]
@@ -213,7 +217,7 @@ def _by_label(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _best_threshold(true: np.ndarray, scores: np.ndarray) -> float:
-    """Midway between two neighbouring scores, so that rounding moves none across; to 6 digits."""
+    """A threshold midway between two neighbouring scores, rounded to 6 digits."""
     if not true.any():
         return 0.5
     steps = np.unique(scores)
@@ -241,9 +245,10 @@ def _mean_over_seen(values: np.ndarray, confusion: np.ndarray) -> np.ndarray:
 
 
 def _centred(sums: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Means, variances and covariance of truth and prediction out of their moments.
+    """Means, variances and the covariance of truth and prediction, from their moments.
 
-    A variance below the rounding of its moments is 0: a constant does not vary by noise.
+    A variance that is smaller than its rounding error is set to 0, so that a constant does not seem
+    to vary.
     """
     mean, other_mean, squares, others, product = (
         _ratio(sums[..., place], sums[..., 0]) for place in range(1, 6)

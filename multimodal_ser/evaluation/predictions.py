@@ -1,4 +1,4 @@
-"""A table of predictions, read: of which kind its target is, what is true, what was answered."""
+"""Read a table of predictions: the kind of its target, the truth, and the answers of the model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCORE = "score:"
 
 
 def read(run: Path) -> pd.DataFrame:
-    """What a run wrote: an id, a label or an answer NA is a word, and only a blank is missing."""
+    """The table that a run wrote. `NA` is a word like any other; only a blank is missing."""
     path = run / "predictions.csv"
     words = dict.fromkeys(("id", "cluster", "part", "target", "truth", "value"), "str")
     try:
@@ -66,7 +66,7 @@ def numbers(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def truth(predictions: pd.DataFrame) -> np.ndarray:
-    """`[N, C]`: 1 for what is true, 0 for what is not; or numbers `[N, 1]`. NaN: not known."""
+    """`[N, C]`: 1 for what is true, 0 for what is not; or numbers `[N, 1]`. NaN is unknown."""
     kind = kind_of(predictions)
     if kind == "numbers":
         return numbers(predictions)[0][:, None]
@@ -117,9 +117,9 @@ def answers(predictions: pd.DataFrame) -> list[Any]:
 def columns_of(
     target: Target, rows: np.ndarray, scores: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
-    """The columns of a table of predictions that are about this target, of some rows.
+    """The columns of a table of predictions that belong to this target, for some rows.
 
-    scores: target → scores of those rows, and of labels their thresholds (see `label_sets`).
+    scores: target → scores of these rows, and for labels the thresholds too (see `label_sets`).
     """
     own, classes = scores[target.name], target.classes
     about = {"target": target.name, "truth": target.written.to_numpy()[rows]}
@@ -138,7 +138,7 @@ def _likeliest(scores: np.ndarray, classes: Sequence[str]) -> list[str]:
 
 
 def right(predictions: pd.DataFrame) -> np.ndarray:
-    """Of the rows that are scored: the class, or the whole set of labels, is the true one."""
+    """For each scored row, whether the class (or the whole set of labels) is the true one."""
     if kind_of(predictions) == "labels":
         truth, guess = sets(predictions)
         return ((truth == 1) == guess).all(axis=1)[~np.isnan(truth).any(axis=1)]
@@ -152,9 +152,9 @@ def confusion(predictions: pd.DataFrame) -> np.ndarray:
 
 
 def ensemble(predictions: pd.DataFrame) -> pd.DataFrame:
-    """One row an utterance: its scores (or its number, as `value`) averaged over seeds and repeats.
+    """One row for each utterance: its scores (or its `value`) averaged over seeds and repeats.
 
-    With `id` and `truth`; of labels the thresholds are averaged as well.
+    The columns `id` and `truth` are kept, and the thresholds of labels are averaged too.
     """
     classes = classes_of(predictions)
     columns = [SCORE + name for name in classes] or ["value"]

@@ -46,8 +46,8 @@ def of_confusions(metric: Callable[[np.ndarray], np.ndarray], classes: int) -> S
 def resampled(tallies: np.ndarray, score: Score, *, draws: int = 2000, seed: int = 0) -> np.ndarray:
     """`[draws, …]`: the score, averaged over seeds, of K whole clusters drawn with replacement.
 
-    tallies: `[S, K, M]`. The draws depend on K and `seed` only, so models that share a split are
-    resampled together and their differences are paired.
+    tallies: `[S, K, M]`. The draws depend on K and `seed` only. So models on the same split are
+    resampled together, and their differences are paired.
     """
     seeds, count, width = tallies.shape
     generator = np.random.default_rng(seed)
@@ -96,17 +96,19 @@ def mean_interval(
 def swap_test(
     left: np.ndarray, right: np.ndarray, score: Score, *, draws: int = 10_000, seed: int = 0
 ) -> float:
-    """Two-sided p that two models score alike, by exchanging them in whole clusters.
+    """Two-sided p-value that two models score alike, by exchanging their outputs in whole clusters.
 
-    one, other: tallies `[S, K, M]` on the same clusters. The gap, averaged over seeds, is split
-    into what each cluster adds to it: half of what the gap loses when the models are exchanged
-    there alone. Exchanging turns the sign of that. For accuracy and UAR, whose gaps are sums over
-    clusters, this is the same as scoring the exchanged outputs. Macro-F1 is no sum: what is left
-    over is shared by all clusters, and the test holds its level also when the two err in different
-    rare classes, where scoring exchanged outputs rejects a true null three times too often:
-    mixtures of unlike models differ by less than the models do. A cluster in which both say the
-    same adds nothing, so that a few lucky hits are no proof. All 2^K exchanges up to 2^14, else
-    random ones with the +1 correction.
+    left, right: tallies `[S, K, M]` of both models on the same clusters. The gap, averaged over
+    seeds, is divided into the contributions of the clusters. The contribution of a cluster is half
+    of the change of the gap when the models are exchanged in this cluster alone. An exchange turns
+    the sign of the contribution. For accuracy and UAR, whose gaps are sums over clusters, this
+    equals scoring the exchanged outputs.
+
+    Macro-F1 is not a sum, so the remainder is shared by all clusters. The test then holds its level
+    also when the two models err in different rare classes. Scoring exchanged outputs would reject a
+    true null three times too often there, because mixtures of unlike models differ less than the
+    models do. A cluster in which both models say the same contributes nothing, so a few lucky hits
+    are no proof. Up to 2^14 exchanges all are made, otherwise random ones with the +1 correction.
     """
     influence = _influence(left.astype(float), right.astype(float), score)
     count = len(influence)
@@ -123,7 +125,7 @@ def swap_test(
 
 
 def _influence(first: np.ndarray, second: np.ndarray, score: Score) -> np.ndarray:
-    """`[K]` with the gap as its sum: what each cluster adds to it."""
+    """`[K]`: the contribution of each cluster to the gap; their sum is the gap."""
     whole, whole_other = (model.sum(1, keepdims=True) for model in (first, second))
     gap = (score(whole) - score(whole_other)).mean()
     exchanged = score(whole - first + second) - score(whole_other - second + first)
@@ -162,7 +164,7 @@ def equivalence(values: np.ndarray, gap: float, count: int, margin: float) -> fl
 
 
 def difference(values: np.ndarray, gap: float, count: int) -> float:
-    """Two-sided p that two scores of different utterances are one, by a t test.
+    """Two-sided p-value that two scores of different utterances are equal, by a t test.
 
     values: resampled differences; gap: the observed one; count: clusters of the smaller side.
     """

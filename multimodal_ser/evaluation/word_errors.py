@@ -46,11 +46,11 @@ def characters(text: str) -> list[str]:
 
 
 def errors(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, int, int]:
-    """Substitutions, deletions, insertions of the shortest way from the reference to what is said.
+    """Substitutions, deletions and insertions of the shortest edit from reference to hypothesis.
 
-    Of equally short ways it is one with the fewest substitutions, hence the most units right; this
-    settles all three counts, whatever the order of search, and swapping the two sides swaps
-    deletions and insertions.
+    Among edits of equal length it takes one with the fewest substitutions, which leaves the most
+    units right. So all three counts are unique, whatever the order of the search, and exchanging
+    the two sides exchanges deletions and insertions.
 
     >>> errors("la casa roja".split(), "casa roja grande".split())
     (0, 1, 1)
@@ -71,9 +71,9 @@ def tally(reference: str, hypothesis: str, unit: Literal["words", "characters"])
 
 
 def rate(sums: np.ndarray) -> np.ndarray | float:
-    """Errors per unit of the reference, of tallies `[…, 4]` that were summed before.
+    """Errors per unit of the reference, from tallies `[…, 4]` that were summed before.
 
-    Above 1 where much is inserted; NaN without a reference, of which no share can be wrong.
+    It is above 1 where much is inserted, and NaN without a reference.
     """
     sums = np.asarray(sums, dtype=float)
     unknown = np.full(sums.shape[:-1], np.nan)
@@ -90,10 +90,10 @@ def _letter(character: str) -> str:
 
 
 def _cheapest(reference: Sequence[str], hypothesis: Sequence[str], unit: int) -> int:
-    """The least cost of a way, a row of all prefixes of `said` at a time.
+    """The cost of the cheapest edit, computed for all prefixes of the hypothesis row by row.
 
-    The row holds cost − j · unit at place j. So an insertion is free, and the cheapest series of
-    insertions is a running minimum.
+    The row holds cost − j · unit at position j. An insertion then costs nothing, and the cheapest
+    series of insertions is a running minimum.
     """
     codes = {unit_of_text: code for code, unit_of_text in enumerate(dict.fromkeys(hypothesis))}
     hypothesis_codes = np.array(

@@ -1,7 +1,7 @@
-"""The leak gate: what a model could know of the utterances it is tested on, found before training.
+"""The leak gate: what a model could know of the test utterances, found before any training.
 
-With what it cannot refuse and a reader should know: nearly identical texts, identical sound, how
-much a lookup without any model scores (`probes`).
+It also collects what is no reason to stop, but what a reader should know: nearly identical texts,
+identical sound, and the scores of lookups without any model (`probes`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Leak:
-    """One kind of leak: how many values straddle parts, and the first of them."""
+    """One kind of leak: how many values stand in two parts, and the first of them."""
 
     kind: str
     count: int
@@ -51,10 +51,11 @@ class Leak:
 
 @dataclass(frozen=True)
 class Audit:
-    """What the gate found: leaks that count, remarks that do not, scores of the probes.
+    """The findings of the gate: leaks that count, remarks that do not, scores of the probes.
 
-    siblings: class → test items with one of their group in train, and all of its test items; ties:
-    the range of the lookup's macro-F1 over ways to break ties. Both empty where no group straddles.
+    siblings: class → test items that have another item of their group in train, and all test items
+    of the class. ties: the lowest and the highest macro-F1 of the lookup over all ways to break
+    ties. Both are empty where no group stands in two parts.
     """
 
     leaks: tuple[Leak, ...]
@@ -66,11 +67,11 @@ class Audit:
 
     @property
     def stamps(self) -> list[str]:
-        """The leaks that were let through: every table shows them."""
+        """The leaks that the config allowed; every table shows them."""
         return [leak.kind for leak in self.leaks if leak.kind in self.allowed]
 
     def refuse(self) -> None:
-        """LeakError unless every kind found was allowed by name."""
+        """LeakError unless every leak that was found is allowed by name."""
         bad = [leak for leak in self.leaks if leak.kind not in self.allowed]
         if bad:
             lines = [f"  {leak.line()}\n    {_ADVICE[leak.kind]}" for leak in bad]
@@ -104,11 +105,11 @@ def audit(
     reads_text: bool = False,
     alike: Callable[[], Alike] | None = None,
 ) -> Audit:
-    """Look for every kind of leak in what the models will see, and for what gives `target` away.
+    """Look for every kind of leak in the inputs of the models and in what gives `target` away.
 
-    audio: the content hash of each row's segment (`""` without audio) when an encoder reads audio.
-    reads_text: an encoder reads the transcripts. alike: what `near_duplicates.begin` returned, if
-    the comparison was begun before.
+    audio: the content hash of the segment of each row (`""` without audio), when an encoder reads
+    audio. reads_text: whether an encoder reads the transcripts. alike: the result of
+    `near_duplicates.begin`, if the comparison was started before.
     """
     alike = alike or near_duplicates.begin(table["text"])
     group = table["group"].where(~_copied(table))
@@ -144,7 +145,7 @@ def _copied(table: pd.DataFrame) -> pd.Series:
 
 
 def _values(kind: str, values: pd.Series, shown: pd.Series, folds: Sequence[Fold]) -> Leak | None:
-    """Values that are in two parts; `shown` names their rows."""
+    """The leak of values that stand in two parts; `shown` gives the names of their rows."""
     codes = pd.factorize(values)[0]
     rows, where = leaks.straddling(codes, folds)
     return _leak(kind, codes, rows, where, shown[rows]) if where else None
@@ -169,7 +170,7 @@ def _transcripts(
     target: Target,
     reads_text: bool,
 ) -> tuple[Leak | None, list[str]]:
-    """Identical texts on both sides leak when a lookup by text beats the majority (or mean)."""
+    """Equal texts in two parts leak when a lookup by text beats the majority (or the mean)."""
     rows, where = leaks.straddling(codes, folds)
     if not where:
         return None, []
@@ -204,7 +205,7 @@ def _nearly_identical(table: pd.DataFrame, alike: Alike, folds: Sequence[Fold]) 
 
 
 def _one_sound(table: pd.DataFrame, keys: pd.Series) -> list[str]:
-    """Different utterances that are the same sample by sample, in whatever part."""
+    """Different utterances whose samples are equal, in whatever part."""
     sets = [" = ".join(ids) for ids in leaks.identical_sounds(table, keys)]
     if not sets:
         return []

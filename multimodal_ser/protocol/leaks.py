@@ -1,4 +1,4 @@
-"""Where a split lets train, dev and test share something: pure searches, no judgement."""
+"""Searches for what train, dev and test share. They are pure functions and judge nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ROLES = ("train", "dev", "test")
 
 
 def straddling(codes: np.ndarray, folds: Sequence[Fold]) -> tuple[np.ndarray, str]:
-    """Values that are in two of train, dev and test: a flag for each row, and in which parts.
+    """For each row whether its value stands in two of train, dev and test, and in which of them.
 
     codes: `[N]` values, −1 for none.
     """
@@ -33,7 +33,7 @@ def straddling(codes: np.ndarray, folds: Sequence[Fold]) -> tuple[np.ndarray, st
 
 
 def held(codes: np.ndarray, count: int) -> np.ndarray:
-    """`[count]` bool: which values are there; −1 is none of them."""
+    """`[count]` bool: the values that occur; −1 is no value."""
     flags = np.zeros(count, dtype=bool)
     flags[codes] = True
     flags[-1] = False
@@ -46,9 +46,10 @@ def roles(fold: Fold) -> dict[str, np.ndarray]:
 
 
 def overlapping(table: pd.DataFrame, folds: Sequence[Fold]) -> tuple[np.ndarray, str]:
-    """Segments of one file and channel that share some time, in different parts: pairs, and where.
+    """Segments of one file and channel that share some time and stand in different parts.
 
-    `[P, 2]` row positions; identical segments are another leak.
+    Returns pairs of row positions `[P, 2]`, and the parts. Identical segments are another kind of
+    leak.
     """
     pairs = _overlaps(table)
     where: dict[str, None] = {}
@@ -100,9 +101,9 @@ def identical_sounds(table: pd.DataFrame, keys: pd.Series) -> list[list[str]]:
 
 
 def nearly_identical(codes: np.ndarray, pairs: np.ndarray, folds: Sequence[Fold]) -> np.ndarray:
-    """`[P]` bool: one text of the pair is in one part and the other in another.
+    """`[P]` bool: the two texts of the pair stand in different parts.
 
-    codes: `[N]`, equal where texts are, so that every row of a text counts.
+    codes: `[N]`, equal where texts are equal, so that every row of a text counts.
     """
     apart = np.zeros(len(pairs), dtype=bool)
     for fold in folds if len(pairs) else ():

@@ -1,17 +1,18 @@
-"""Texts that are equal, or nearly: two cuts of one sentence, or the same words with a slip.
+"""Texts that are equal or nearly equal: two cuts of one sentence, or the same words with a slip.
 
 Texts are compared without case, punctuation and Unicode forms (`normalized`).
 
-Two texts are compared by the pairs of neighbouring words that they hold (their shingles), because
-single words make strangers alike ("de la ciudad de …") and three in a row are broken by one slip.
+Two texts are compared by the pairs of neighbouring words that they hold, their shingles. Single
+words would make unrelated texts alike ("de la ciudad de …"), and three words in a row are broken by
+one slip.
 
-Not every text is compared with every other. Shingles are numbered from the rarest on. Texts whose
-Jaccard index reaches t share one of the first `size - ceil(t * size) + 1` shingles of either
-(the prefix filter of Chaudhuri, Ganti & Kaushik 2006, ICDE; Bayardo, Ma & Srikant 2007, WWW), so
-only texts that meet in such a shingle are compared, and that is exact: no pair is lost by chance.
-Where more than `_WHOLE` texts meet, each is compared with its next `_NEIGHBOURS` alone, in order of
-size and row: a family of many copies comes back as a chain, not as all its pairs, and a pair that
-meets only in crowds may be lost.
+Not every text is compared with every other. Shingles are numbered from the rarest on. Two texts
+whose Jaccard index reaches t share one of the first `size - ceil(t * size) + 1` shingles of either
+text (the prefix filter of Chaudhuri, Ganti & Kaushik 2006, ICDE; Bayardo, Ma & Srikant 2007, WWW).
+So only texts that share such a shingle are compared, and no pair is lost by chance. Where more than
+`_WHOLE` texts share a shingle, each is compared with its next `_NEIGHBOURS` only, in the order of
+size and row. A family of many copies then comes back as a chain and not as all its pairs, and a
+pair that shares only very frequent shingles may be lost.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ _TEXTS = 50_000
 
 
 def near_duplicates(texts: pd.Series, *, threshold: float = 0.6) -> np.ndarray:
-    """`[P, 2]` int64 row positions, first < second, sorted: pairs of different texts nearly alike.
+    """Pairs of different texts that are nearly equal: row positions `[P, 2]`, first < second.
 
-    texts: normalised (words with one blank between them), may be missing; of equal ones only the
-    first row stands in pairs, and texts of fewer than four words in none. threshold, in (0, 1]: the
-    least Jaccard index of their shingles.
+    texts: normalised (single blanks between words); they may be missing. Of equal texts only the
+    first row stands in pairs, and texts of fewer than four words stand in none. threshold, in (0,
+    1]: the least Jaccard index of their shingles. The pairs are sorted.
     """
     words, rows, lengths = _words(texts)
     if len(rows) < 2:
@@ -56,9 +57,9 @@ def near_duplicates(texts: pd.Series, *, threshold: float = 0.6) -> np.ndarray:
 
 
 def _words(texts: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All words of the texts that count, numbered `[W]`; those texts' rows and word counts `[N]`.
+    """The words of all texts that count, as numbers `[W]`, with these texts' rows and sizes `[N]`.
 
-    Texts are split a block at a time, so that the strings of one block alone are held.
+    Texts are split in blocks, so that the strings of only one block are in memory.
     """
     distinct_texts = texts.reset_index(drop=True).dropna().drop_duplicates()
     counted = [(text, text.count(" ") + 1) for text in distinct_texts.tolist()]
@@ -97,7 +98,7 @@ def _shingles(words: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.nd
 def _meetings(
     owner: np.ndarray, shingle: np.ndarray, size: np.ndarray, prefix: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The shingles of the prefixes and the texts that hold them, by shingle, size and row."""
+    """The shingles of the prefixes and their texts, sorted by shingle, size and row."""
     inside = np.arange(len(owner)) - (np.cumsum(size) - size)[owner] < prefix[owner]
     by_size = np.argsort(size, kind="stable")
     place = np.empty_like(by_size)
@@ -109,7 +110,7 @@ def _meetings(
 def _candidates(
     met: np.ndarray, text: np.ndarray, size: np.ndarray, least: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Blocks of pairs that meet and are not too different in size, as first * texts + second."""
+    """Blocks of pairs that share a shingle and are of like size, as first * texts + second."""
     crowd = np.bincount(met)[met] > _WHOLE
     at, block = np.arange(len(text)), np.zeros(0, dtype=np.int64)
     for step in range(1, _WHOLE):
@@ -136,7 +137,7 @@ def _parts(pairs: np.ndarray) -> Iterator[np.ndarray]:
 def _jaccard(
     left: np.ndarray, right: np.ndarray, shingle: np.ndarray, size: np.ndarray
 ) -> np.ndarray:
-    """`[P]`: shingles that both texts of a pair hold, relative to those that either does."""
+    """`[P]`: the number of shingles in both texts of a pair over the number of those in either."""
     texts = np.stack([left, right], axis=1).ravel()
     held = size[texts]
     first = (np.cumsum(size) - size)[texts] - (np.cumsum(held) - held)
@@ -149,7 +150,7 @@ def _jaccard(
 
 
 def _distinct(numbers: np.ndarray) -> np.ndarray:
-    """Sorted, each once; a plain sort is several times faster here than the hashing of unique."""
+    """The sorted distinct values; a plain sort is several times faster here than `unique`."""
     numbers = np.sort(numbers)
     return numbers[np.diff(numbers, prepend=-1) != 0]
 
@@ -160,7 +161,7 @@ _MARKS = re.compile(r"[^\w\s]")
 
 @dataclass(frozen=True)
 class Alike:
-    """codes: `[N]`, equal where texts are, −1 without text; pairs: rows `[P, 2]` nearly the same.
+    """codes `[N]`: equal where texts are equal, −1 without text; pairs: rows `[P, 2]` nearly equal.
 
     Of equal texts only the first row stands in pairs.
     """
@@ -170,7 +171,7 @@ class Alike:
 
 
 def normalized(texts: pd.Series) -> pd.Series:
-    """Texts as they are compared: case, punctuation, blanks and Unicode forms aside."""
+    """The texts as they are compared: without case, punctuation, extra blanks and Unicode forms."""
     filled = texts.dropna()
     plain = (unicodedata.normalize("NFKC", text).casefold() for text in filled.tolist())
     words = [" ".join(_MARKS.sub(" ", text).split()) for text in plain]
@@ -178,13 +179,13 @@ def normalized(texts: pd.Series) -> pd.Series:
 
 
 def begin(texts: pd.Series) -> Callable[[], Alike]:
-    """Compare them; many in another process, beside whatever the caller does before it asks."""
+    """Start the comparison; a large one runs in another process until its result is needed."""
     if len(texts) < _LARGE:
         return lambda: compare(texts)
     return alongside(compare, texts)
 
 
 def compare(texts: pd.Series) -> Alike:
-    """Every text with every other."""
+    """Compare every text with every other."""
     words = normalized(texts)
     return Alike(pd.factorize(words)[0], near_duplicates(words))

@@ -1,8 +1,8 @@
-"""What a lookup without any model scores: the rows that are not tested, asked by a key.
+"""Scores of lookups without any model: what the split gives away by itself.
 
-A model that does not beat the probes has learned nothing that the split did not give away. The
-lookups know the dev part as well: they select nothing, and what they score must not hang on how
-much was held out for it.
+A model that does not beat these probes has learned nothing that the split did not give away. The
+lookups use the dev part too, because they select nothing, and their scores should not depend on how
+much was held out for selection.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ TIES: tuple[Ties, ...] = ("first seen", "last seen", "first class", "last class"
 def probes(
     table: pd.DataFrame, folds: Sequence[Fold], target: Target
 ) -> dict[str, dict[str, float]]:
-    """Scores on test of the majority (or mean), and of the group's commonest (or mean) answer.
+    """Scores on test of the majority (or the mean), and of the most frequent answer of the group.
 
-    Of labels the answer is a set of them.
+    For numbers the group's answer is its mean; for labels it is a set of labels.
     """
     groups = pd.factorize(table["group"])[0]
     keys = {"majority" if target.classes else "mean": NOTHING, "same group": groups}
@@ -58,7 +58,7 @@ def tie_range(
 def siblings(
     table: pd.DataFrame, folds: Sequence[Fold], target: Target
 ) -> dict[str, tuple[int, int]]:
-    """Class (or `all`) → how many test items have one of their group in train, of how many."""
+    """Class (or `all`) → how many test items have another of their group in train, of how many."""
     seen = in_train(table, folds)
     rows = np.concatenate([rows for fold in folds for rows in fold.tests.values()])
     counts = {"all": (int(seen.sum()), len(rows))}
@@ -69,7 +69,7 @@ def siblings(
 
 
 def in_train(table: pd.DataFrame, folds: Sequence[Fold]) -> np.ndarray:
-    """bool for every test row of every fold, in their order: its group is in train as well."""
+    """For every test row of every fold, in order, whether its group stands in train too."""
     codes = pd.factorize(table["group"])[0]
     parts = [
         np.isin(codes[rows], codes[fold.train][codes[fold.train] >= 0])
@@ -82,9 +82,10 @@ def in_train(table: pd.DataFrame, folds: Sequence[Fold]) -> np.ndarray:
 def guessed(
     folds: Sequence[Fold], target: Target, keys: np.ndarray | None, ties: Ties = "first seen"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """truth, lookup by `keys`, and row of every test utterance of every fold.
+    """For every test utterance of every fold: its truth, the answer of the lookup, and its row.
 
-    keys: `[N]` codes, −1 for none; `NOTHING` is no key at all, so that the answer is the plain one.
+    keys: `[N]` codes, −1 for none, by which the answers are looked up. With `NOTHING` there is no
+    key at all, so the answer is that of the majority or the mean.
     """
     codes = np.full(len(target.codes), -1) if keys is None else keys
     parts = [
@@ -95,9 +96,14 @@ def guessed(
     rows = np.concatenate([rows for _, rows in parts])
     if not target.classes:
         numbers = target.numbers
-        means = [mean_lookup(codes, numbers, train, test) for train, test in parts]
+        means = [
+            mean_lookup(codes, numbers, lookup_rows, test_rows) for lookup_rows, test_rows in parts
+        ]
         return numbers[rows], np.concatenate(means), rows
-    guesses = [lookup(codes, target.codes, train, test, ties) for train, test in parts]
+    guesses = [
+        lookup(codes, target.codes, lookup_rows, test_rows, ties)
+        for lookup_rows, test_rows in parts
+    ]
     return target.codes[rows], np.concatenate(guesses), rows
 
 
@@ -105,10 +111,10 @@ def lookup(
     keys: np.ndarray,
     labels: np.ndarray,
     lookup_rows: np.ndarray,
-    asked: np.ndarray,
+    test_rows: np.ndarray,
     ties: Ties = "first seen",
 ) -> np.ndarray:
-    """`[asked]` class codes: the key's commonest label among the known rows, else the majority.
+    """Class codes for the test rows: the key's most frequent label in train, else the majority.
 
     keys: `[N]` codes, −1 for none; labels: `[N]` class codes, −1 for none.
     """
@@ -116,7 +122,7 @@ def lookup(
     majority = int(np.bincount(labels[lookup_rows], minlength=1).argmax())
     lookup_rows = lookup_rows[keys[lookup_rows] >= 0]
     if not len(lookup_rows):
-        return np.full(len(asked), majority)
+        return np.full(len(test_rows), majority)
     rows = pd.DataFrame(
         {"key": keys[lookup_rows], "label": labels[lookup_rows], "row": lookup_rows}
     )
@@ -129,23 +135,23 @@ def lookup(
     }[ties]
     ordered = counts.sort_values(["size", column], ascending=[False, rising])
     best = ordered.drop_duplicates("key").set_index("key")["label"]
-    return pd.Series(keys[asked]).map(best).fillna(majority).to_numpy(dtype=np.int64)
+    return pd.Series(keys[test_rows]).map(best).fillna(majority).to_numpy(dtype=np.int64)
 
 
 def mean_lookup(
-    keys: np.ndarray, numbers: np.ndarray, lookup_rows: np.ndarray, asked: np.ndarray
+    keys: np.ndarray, numbers: np.ndarray, lookup_rows: np.ndarray, test_rows: np.ndarray
 ) -> np.ndarray:
-    """`[asked]`: the mean number of the key's known rows, else the mean of all known rows."""
+    """Numbers for the test rows: the mean of the key's rows in train, else the mean of all rows."""
     lookup_rows = lookup_rows[~np.isnan(numbers[lookup_rows])]
     named = lookup_rows[keys[lookup_rows] >= 0]
     means = pd.Series(numbers[named]).groupby(keys[named]).mean()
-    return pd.Series(keys[asked]).map(means).fillna(numbers[lookup_rows].mean()).to_numpy()
+    return pd.Series(keys[test_rows]).map(means).fillna(numbers[lookup_rows].mean()).to_numpy()
 
 
 def gain(truth: np.ndarray, guesses: np.ndarray, plain: np.ndarray, target: Target) -> np.ndarray:
-    """`[N]`: by how much each answer is better than the plain one; NaN where nothing is scored.
+    """`[N]`: how much better each answer is than the majority or mean; NaN where nothing is scored.
 
-    Classes: right answers more; numbers: squared error less.
+    For classes it is the number of right answers more, for numbers the squared error less.
     """
     if target.classes:
         right = (guesses == truth).astype(float) - (plain == truth)

@@ -50,7 +50,7 @@ def make(table: pd.DataFrame, name: str, options: Mapping[str, Any]) -> list[Fol
 
 
 def thinned(table: pd.DataFrame, fold: Fold, fraction: float) -> Fold:
-    """The fold with about a fraction of its training rows, in whole clusters, stratified."""
+    """The fold with a fraction of its training rows, in whole clusters and stratified."""
     if fraction == 1:
         return fold
     kept = _take(table, fold.train, 1 - fraction, seed=fold.number)[0]
@@ -58,7 +58,7 @@ def thinned(table: pd.DataFrame, fold: Fold, fraction: float) -> Fold:
 
 
 def refitted(fold: Fold) -> Fold:
-    """The fold whose dev part trains, too."""
+    """The fold with its dev part among the training rows."""
     train = np.sort(np.concatenate([fold.train, fold.dev]))
     return replace(fold, parts={**fold.parts, "train": train, "dev": fold.dev[:0]})
 
@@ -79,7 +79,7 @@ def split_table(table: pd.DataFrame, folds: Sequence[Fold]) -> pd.DataFrame:
 
 
 def split_hash(written: pd.DataFrame) -> str:
-    """Eight hex digits that every table shows: equal digits, equal split."""
+    """Eight hex digits that every table shows: equal digits mean equal splits."""
     digest = hashlib.sha256()
     for (repeat, fold, part), ids in written.groupby(["repeat", "fold", "part"])["id"]:
         digest.update("\n".join([f"{repeat},{fold},{part}", *ids.tolist(), ""]).encode())
@@ -87,9 +87,10 @@ def split_hash(written: pd.DataFrame) -> str:
 
 
 def official(table: pd.DataFrame, *, dev: Share = 0.1, seed: int = 0) -> list[Parts]:
-    """As shipped, by the `split` column (train, dev, test, test2 …); dev from train if none.
+    """The split as shipped, by the column `split` (train, dev, test, test2 …).
 
-    Where the column holds fold1, fold2 …, each of those is tested once.
+    Where no dev part is shipped, it is taken from train. Where the column holds fold1, fold2 …,
+    each of these folds is tested once.
     """
     split = table["split"].fillna("")
     if split.str.fullmatch(r"fold\d+").all():
@@ -227,7 +228,7 @@ def ordered(table: pd.DataFrame, *, train: Share = 0.8, dev: Share = 0.1) -> lis
 def random(
     table: pd.DataFrame, *, test: Share = 0.2, dev: Share = 0.1, seed: int = 0
 ) -> list[Parts]:
-    """Utterances at random, whoever speaks: it leaks, and is here to show by how much."""
+    """Utterances at random, whoever speaks. This leaks, and it is here to show by how much."""
     return _three(np.arange(len(table)), table, test, dev, seed)
 
 
@@ -264,7 +265,7 @@ def _labels(table: pd.DataFrame) -> np.ndarray:
 
 
 def _without(rows: np.ndarray, others: Sequence[np.ndarray], cluster: np.ndarray) -> np.ndarray:
-    """The rows that share no cluster with any of the others."""
+    """The rows that share no cluster with any of the other rows."""
     return rows[~np.isin(cluster[rows], cluster[np.concatenate(others)])]
 
 
@@ -279,7 +280,7 @@ def _take_dev(
 def _take(
     table: pd.DataFrame, rows: np.ndarray, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The rows without, and with, about `share` of them in whole clusters."""
+    """The rows without and with about `share` of them, in whole clusters."""
     cluster = clusters(table)[rows]
     if len(np.unique(cluster)) < 2:
         raise DataError(
@@ -290,7 +291,7 @@ def _take(
 
 
 def prove(table: pd.DataFrame, fold: Fold, cluster: np.ndarray) -> None:
-    """No part empty, no cluster in two of train, dev and test, no label only in test."""
+    """Raise unless no part is empty, no cluster is in two parts, and no label is only in test."""
     roles = {part: 0 if part in fold.tests else 1 + place for place, part in enumerate(fold.parts)}
     owner = np.full(cluster.max() + 1, -1)
     for part, rows in fold.parts.items():
