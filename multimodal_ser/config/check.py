@@ -1,4 +1,4 @@
-"""What each part of a config allows and the whole does not."""
+"""Contradictions: what each part of a config allows and the whole config does not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from multimodal_ser.types import ConfigError, nearest
 
 
 def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
-    """What each part allows and the whole does not."""
+    """Every contradiction of this experiment, one sentence each."""
     yield from _of_outputs(experiment)
     yield from _of_expect(experiment.expect, experiment.outputs)
     yield from _of_labels(experiment.labels, experiment.outputs)
@@ -40,7 +40,7 @@ def contradictions(experiment: Experiment, card: bool) -> Iterator[str]:
 
 
 def _of_expect(expect: Sequence[Expect], outputs: Mapping[str, Output]) -> Iterator[str]:
-    """What a document reports must be a number of something that the config has."""
+    """The numbers that a document reports must belong to something in the config."""
     first = next(iter(outputs))
     for place, report in enumerate(expect):
         key, target = f"expect.{place}", report.target or first
@@ -59,7 +59,7 @@ def _of_expect(expect: Sequence[Expect], outputs: Mapping[str, Output]) -> Itera
 
 
 def _of_labels(labels: Labels | None, outputs: Mapping[str, Output]) -> Iterator[str]:
-    """Dimensions that no output would be taken from."""
+    """A table of emotion words is named, but no output takes its dimensions."""
     columns = {output.column or name for name, output in outputs.items()}
     if labels and labels.space and not columns & set(DIMENSIONS):
         names = ", ".join(DIMENSIONS)
@@ -143,7 +143,7 @@ def _of_cost(tune: Tune, learner: Part) -> Iterator[str]:
 
 
 def _of_fusion(experiment: Experiment, learner: Any) -> Iterator[str]:
-    """Whether what joins the encoders is there, and only where something uses it."""
+    """A fusion must stand where several encoders are joined, and only where something uses it."""
     own = learner.OWN_HEAD
     if own:
         epochs = experiment.learner.options.get("epochs", 0)
@@ -163,7 +163,7 @@ def _of_fusion(experiment: Experiment, learner: Any) -> Iterator[str]:
 def _of_own_head(
     encoders: Mapping[str, EncoderPart], outputs: Mapping[str, Output], epochs: int
 ) -> Iterator[str]:
-    """Of a checkpoint that is scored with its own head."""
+    """Contradictions of a checkpoint that is scored with its own head."""
     if len(encoders) > 1:
         yield "encoders: name one checkpoint; `mser ensemble` joins the runs of several"
     if [output.kind for output in outputs.values()].count("classes") > 1:
@@ -186,7 +186,7 @@ def _of_checkpoint(key: str, part: EncoderPart, epochs: int) -> Iterator[str]:
 
 
 def _of_training(experiment: Experiment, learner: Any) -> Iterator[str]:
-    """Of encoders that learn, where anything does."""
+    """Contradictions of encoders that learn."""
     trains = experiment.learner.options.get("epochs") != 0
     if not trains and (experiment.augment.steps or experiment.balance != "none"):
         yield "augment, balance: nothing is trained with learner.epochs: 0"
@@ -225,7 +225,7 @@ def _of_finetuning(key: str, part: EncoderPart) -> Iterator[str]:
 
 
 def _of_augmentation(experiment: Experiment, learner: Any) -> Iterator[str]:
-    """A step that would touch nothing is an error."""
+    """An augmentation that would change nothing is an error."""
     augment = experiment.augment
     if augment.copies and not augment.steps:
         yield "augment.copies: there are no steps, so nothing would change"
@@ -269,7 +269,7 @@ def _of_text(source: str, recogniser: Part | None, modalities: Collection[str]) 
 
 
 def _of_learner(experiment: Experiment, learner: Any) -> Iterator[str]:
-    """Whether the learner can predict what is asked for, and balance it as is asked for."""
+    """The learner must be able to predict the outputs, and to balance them as the config asks."""
     name, able = experiment.learner.name, ", ".join(learner.TARGETS)
     for target, output in experiment.outputs.items():
         if output.range and not learner.OWN_HEAD:
@@ -291,9 +291,9 @@ def _of_learner(experiment: Experiment, learner: Any) -> Iterator[str]:
 
 
 def _of_frames(encoders: Mapping[str, EncoderPart], name: str, learner: Any) -> Iterator[str]:
-    """Whether there is one encoder, and whether it gives what the learner reads.
+    """A learner of frames needs one encoder, and one that gives what the learner reads.
 
-    VECTORS: to this learner a pooled vector is a row of one frame.
+    A learner with VECTORS takes a pooled vector as a single frame.
     """
     if len(encoders) > 1:
         yield (
@@ -313,7 +313,7 @@ def _of_frames(encoders: Mapping[str, EncoderPart], name: str, learner: Any) -> 
 
 
 def _unused(outputs: Mapping[str, Output], learner_name: str) -> Iterator[str]:
-    """What says how batches are learned, for a learner that takes none."""
+    """Options of learning in batches that stand beside a learner without batches."""
     for target, output in outputs.items():
         used = {"head": output.layers, "loss": output.loss == "focal"}
         names = [*(name for name, is_used in used.items() if is_used), *output.of_classes_alone]

@@ -81,16 +81,15 @@ class Encoder(Component, Protocol):
 
     @staticmethod
     def columns(options: Options) -> int | None:
-        """The most columns that it makes, at least 1; None: as many as the corpus has words, which
-        only a learner of sparse rows can take.
+        """The largest number of columns that it gives, at least 1.
+
+        None: one for each word of the corpus, which only a learner of sparse rows can take.
         """
         return 1
 
     @staticmethod
     def light(options: Options) -> bool:
-        """Whether its row is small and made of each clip alone, so that it may be made while the
-        clip is decoded for the first time.
-        """
+        """Whether its row is small and needs one clip only, so that decoding a clip may make it."""
         return False
 
     @staticmethod
@@ -170,12 +169,12 @@ class Learner(Component, Protocol):
     def without_unknown(
         method: Any, targets: Mapping[str, Any], folds: Sequence[Fold]
     ) -> list[Fold]:
-        """The folds without the rows whose class it does not know, where it leaves them out."""
+        """The folds without the rows of unknown classes, if the learner leaves these rows out."""
         return list(folds)
 
     @staticmethod
     def notices(method: Any, targets: Mapping[str, Any]) -> list[str]:
-        """What a reader of its numbers must know."""
+        """Sentences that a reader of its numbers must know."""
         return []
 
     @staticmethod
@@ -185,7 +184,7 @@ class Learner(Component, Protocol):
 
     @staticmethod
     def unit(values: np.ndarray) -> tuple[float, float]:
-        """Centre and spread that a target of numbers `[N]` is scaled by for it; NaN: unknown."""
+        """The centre and spread by which it scales a target of numbers `[N]`; NaN is unknown."""
         return float(np.nanmean(values)), float(np.nanstd(values)) or 1.0
 
 
@@ -199,9 +198,9 @@ CONTRACTS: dict[str, type] = {
 
 
 def completed(kind: str, name: str, component: Any) -> Any:
-    """The component with the default of every member that it may have and has not.
+    """The component with the default of every optional member that it does not have.
 
-    ConfigError for an augmentation of a stage or modality that does not exist: it would never act.
+    ConfigError for an augmentation with an unknown stage or modality, because it would never act.
     """
     for contract in reversed(CONTRACTS[kind].__mro__) if kind in CONTRACTS else ():
         for member, default in vars(contract).items():

@@ -92,7 +92,7 @@ class EncoderPart(Part):
 
     @property
     def attended(self) -> bool:
-        """Its frames are pooled by a learned query, behind the cache."""
+        """Whether a learned query pools its frames, after the cache."""
         return self.options.get("pool") == "attention"
 
 
@@ -137,7 +137,7 @@ class Expect(_Section):
     @model_validator(mode="before")
     @classmethod
     def _gathered(cls, raw: Any) -> Any:
-        """The metrics below `values`, wherever they were written."""
+        """The metrics moved below `values`, wherever they were written."""
         if not isinstance(raw, Mapping) or not isinstance(raw.get("values", {}), Mapping):
             return raw
         beside = {key: value for key, value in raw.items() if cls._is_value(key, value)}
@@ -291,7 +291,7 @@ class Experiment(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _usual(cls, raw: Any) -> Any:
-        """What goes without saying: metrics and losses that fit, a recogniser that is used."""
+        """Fill in what is not written: metrics and losses that fit, and the use of a recogniser."""
         if not isinstance(raw, Mapping):
             return raw
         raw = dict(raw)
@@ -316,17 +316,17 @@ class Experiment(BaseModel):
         return chosen
 
     def metrics_of(self, target: str) -> list[str]:
-        """Those that fit the kind of a target."""
+        """The metrics of the config that fit the kind of this target."""
         kind = self.outputs[target].kind
         return [name for name in self.metrics if metrics.kind(name) == kind]
 
     def targets(self, kind: str) -> list[str]:
-        """Those of a kind, in their order."""
+        """The targets of one kind, in their order."""
         return [name for name, output in self.outputs.items() if output.kind == kind]
 
     @property
     def first(self) -> str:
-        """The target that decides."""
+        """The first target, which decides."""
         return next(iter(self.outputs))
 
     @property
@@ -336,7 +336,7 @@ class Experiment(BaseModel):
 
     @property
     def differs(self) -> list[str]:
-        """Where the experiment is not the task that its card describes."""
+        """The keys in which the experiment is not the task that its card describes."""
         if self.task is None:
             return []
         mine, conditions = self.resolved(), self.task.conditions
@@ -346,11 +346,11 @@ class Experiment(BaseModel):
         return keys if decides == self.first or "outputs" in keys else [*keys, "outputs"]
 
     def resolved(self) -> dict[str, Any]:
-        """Plain data that `check` turns into the same experiment again."""
+        """Plain data from which `check` makes the same experiment again."""
         return self.model_dump(mode="json")
 
     def with_encoders(self, chosen: Collection[str]) -> Experiment:
-        """The same experiment with some of its encoders only."""
+        """The same experiment with only some of its encoders."""
         kept = {key: part for key, part in self.encoders.items() if key in chosen}
         unread = {"asr": None, "text_source": "reference"}
         update = {} if "text" in _modalities(kept) else unread
@@ -358,11 +358,14 @@ class Experiment(BaseModel):
 
     @property
     def modalities(self) -> set[str]:
-        """What the encoders read."""
+        """The modalities that the encoders read."""
         return _modalities(self.encoders)
 
     def fingerprint(self, table_hash: str) -> str:
-        """Names what decides the result: not where things lie, nor which seeds were run."""
+        """A hash of all that decides the result.
+
+        Where files lie and which seeds were run is not in it.
+        """
         what = {key: value for key, value in self.resolved().items() if key not in _NOT_A_RESULT}
         what["corpus"] = [
             {key: part[key] for key in part if key != "root"} for part in what["corpus"]
@@ -377,7 +380,7 @@ def _modalities(encoders: Mapping[str, EncoderPart]) -> set[str]:
 
 
 def _says(mine: Any, theirs: Any) -> bool:
-    """All that the card says is said here, too; how a dev part is held out is left open."""
+    """Whether the config says all that the card says; how a dev part is held out is left open."""
     if isinstance(mine, list) and isinstance(theirs, Mapping):
         return len(mine) == 1 and _says(mine[0], theirs)
     if isinstance(mine, Mapping) and isinstance(theirs, Mapping):

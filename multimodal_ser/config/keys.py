@@ -15,13 +15,13 @@ COMPONENT = re.compile(
 
 
 def component_of(key: str) -> str:
-    """The place of the component that a key names (`fusion.name`); none where it is another key."""
+    """The key of the component that this key names (`fusion` of `fusion.name`), else empty."""
     place, _, last = key.rpartition(".")
     return place if last == "name" and COMPONENT.fullmatch(place) else ""
 
 
 def places(plain: Any, above: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key of plain data with its value, sections and lists themselves among them."""
+    """Every key of plain data with its value; sections and lists have keys too."""
     for step, value in enumerate(plain) if isinstance(plain, list) else plain.items():
         yield f"{above}{step}", value
         if isinstance(value, dict | list):
@@ -29,7 +29,7 @@ def places(plain: Any, above: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def put(raw: dict[str, Any], values: Mapping[str, Any]) -> None:
-    """Set keys. Another `name` for a component leaves the old one's options behind."""
+    """Set keys. Where a component gets another `name`, the options of the old component go."""
     for dotted, value in sorted(values.items(), key=lambda pair: not pair[0].endswith(".name")):
         *above, last = dotted.split(".")
         place: Any = raw
@@ -41,7 +41,7 @@ def put(raw: dict[str, Any], values: Mapping[str, Any]) -> None:
 
 
 def _below(place: Any, step: str, dotted: str) -> Any:
-    """The section or list at a step, a new section where there is none."""
+    """The section or list at a step of a key; a new section where there is none."""
     at = _step(place, step, dotted)
     if isinstance(place, dict):
         place.setdefault(at, {})

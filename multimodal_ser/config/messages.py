@@ -1,4 +1,4 @@
-"""What is wrong with a config, in words: the key, what was given, the nearest right one."""
+"""The messages of a wrong config: the key, what was given, and the nearest right key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multimodal_ser.types import nearest
 def explain(
     prefix: tuple[str, ...], schema: type[BaseModel], error: Any, more: Collection[str] = ()
 ) -> str:
-    """One problem as `key.path: what is wrong (given …)`, unknown keys with the nearest one."""
+    """One problem as `key.path: what is wrong (given …)`, with the key nearest to an unknown."""
     where = ".".join([*prefix, *(str(step) for step in error["loc"])])
     if error["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
         given = "" if error["type"] == "missing" else f" (given {error['input']!r})"
@@ -32,7 +32,7 @@ def explain(
 
 
 def nearest_path(wrong: str, allowed: Sequence[str]) -> str:
-    """` (did you mean …?)` for a dotted key: the last step counts first, then the whole path."""
+    """` (did you mean …?)` for a dotted key. Keys with a similar last step come first."""
     last = nearest(wrong.rpartition(".")[2], sorted({_last(path) for path in allowed}))
     meant = last.removeprefix("; did you mean ").removesuffix("?")
     paths = [path for path in allowed if meant and _last(path) == meant]
@@ -45,7 +45,7 @@ def _last(path: str) -> str:
 
 
 def _nearest(wrong: str, allowed: Sequence[str], above: Sequence[str]) -> str:
-    """` (did you mean …?)` with the whole path, nothing where no last part is near."""
+    """` (did you mean …?)` with the whole key; empty where no last step is similar."""
     by_last = {path.rpartition(".")[2]: path for path in reversed(allowed)}
     near = nearest(wrong, list(by_last))
     last = near.removeprefix("; did you mean ").removesuffix("?")
@@ -53,7 +53,7 @@ def _nearest(wrong: str, allowed: Sequence[str], above: Sequence[str]) -> str:
 
 
 def _below(schema: dict[str, Any], steps: Sequence[str]) -> dict[str, Any]:
-    """The schema of the section at the end of some steps; of none where a step is unknown."""
+    """The JSON schema of the section at the end of some steps; empty where a step is unknown."""
     node = schema
     for step in steps:
         named = node.get("properties", {}).get(step)
@@ -69,7 +69,7 @@ def _below(schema: dict[str, Any], steps: Sequence[str]) -> dict[str, Any]:
 
 
 def _paths(schema: dict[str, Any]) -> list[str]:
-    """The dotted keys that a JSON schema allows, two levels deep."""
+    """The dotted keys that a JSON schema allows, down to two levels."""
     paths: list[str] = []
     for key, value in schema.get("properties", {}).items():
         paths.append(key)

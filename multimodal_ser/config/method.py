@@ -1,10 +1,10 @@
-"""What learning is told of an experiment: how each encoder runs, what joins them, what is trained.
+"""A method: what training must know of an experiment, without corpus, protocol and folders.
 
-An encoder runs in one of these ways. cached: it is frozen, and the features of every utterance are
-computed once. fitted: it learns from the rows that train, in every fold anew, before anything else
-does. learning: it is a part of the model and runs in every step. fresh: it is frozen or fitted, and
-runs in every step all the same, because `augment` changes what it reads; the rows that do not train
-still come from the cache.
+It says how each encoder runs, what joins the encoders, and what is trained. An encoder runs in one
+of four ways. cached: it is frozen, and the features of every utterance are computed once. fitted:
+it is fitted on the training rows of each fold before anything else. learning: it is a part of the
+model and runs in every step. fresh: it is frozen or fitted, but runs in every step, because
+`augment` changes its inputs; rows that do not train still come from the cache.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from multimodal_ser.types import Finetune
 
 @dataclass(frozen=True)
 class Encoding:
-    """One encoder of an experiment, and how it runs; its component by name, with its options.
+    """One encoder of an experiment and how it runs: its component by name, with its options.
 
-    finetune: how it learns, of a pre-trained one; None: it is as it comes. attended: its frames are
-    pooled by a learned query, behind the cache.
+    finetune: how a pre-trained encoder is trained further; None: its weights stay as they are.
+    attended: whether a learned query pools its frames, after the cache.
     """
 
     name: str
@@ -39,7 +39,10 @@ class Encoding:
 
     @property
     def cached(self) -> bool:
-        """The features of every utterance are computed once; a fresh one may be cached as well."""
+        """Whether the features of every utterance are computed once.
+
+        This is true for some fresh encoders as well.
+        """
         return not self.learns and not self.fitted
 
     @property
@@ -47,7 +50,7 @@ class Encoding:
         return self.learns or self.fresh
 
     def build(self) -> Any:
-        """The encoder, before any training."""
+        """A new encoder, before any training."""
         if self.finetune is None:
             return registry.build("encoders", self.name, self.options)
         return registry.build("encoders", self.name, self.options, self.finetune)
@@ -55,9 +58,9 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Method:
-    """All of an experiment that decides how a model is built and trained on given rows.
+    """The part of an experiment that decides how a model is built and trained on given rows.
 
-    encodings: encoder, by its name in the config → how it runs. device: where the config wants it.
+    encodings: the name of an encoder in the config → how it runs. device: the device in the config.
     """
 
     encodings: Mapping[str, Encoding]
@@ -83,19 +86,19 @@ class Method:
 
     @property
     def in_every_step(self) -> dict[str, Encoding]:
-        """Those that learn, then those that are fresh: the order that trainings are hashed in."""
+        """The encoders that learn, then those that are fresh, as hashes of trainings order them."""
         fresh = {key: encoding for key, encoding in self.encodings.items() if encoding.fresh}
         return {**self.learning, **fresh}
 
     @property
     def augment_files(self) -> str:
-        """The hash of the files that augmentation reads, wherever they lie; blank for none."""
+        """A hash of the files that the augmentations read, wherever they lie; empty for none."""
         kinds = [(registry.find("augment", step.name), step.options) for step in self.augment.steps]
         hashes = [kind.files_hash(options) for kind, options in kinds if kind.files_hash]
         return "/".join(hashes)
 
     def steps_of_every_epoch(self) -> list[Any]:
-        """The augmentations that change what is trained on in every epoch, in their order."""
+        """The augmentations that change the training rows in every epoch, in their order."""
         steps = [] if self.augment.copies else self.augment.steps
         return [registry.build("augment", step.name, step.options) for step in steps]
 
@@ -104,17 +107,17 @@ class Method:
         return registry.find("learners", self.learner.name)
 
     def targets(self, kind: str) -> list[str]:
-        """The targets of a kind, in their order."""
+        """The targets of one kind, in their order."""
         return [name for name, output in self.outputs.items() if output.kind == kind]
 
     @property
     def balanced_target(self) -> str:
-        """The first target of classes: the one that `balance` evens out."""
+        """The target that `balance` evens out: the first target of classes."""
         return self.targets("classes")[0]
 
 
 def method_of(experiment: Experiment) -> Method:
-    """The part of an experiment that learning is told."""
+    """The method of an experiment."""
     return Method(
         encodings=encodings_of(experiment.encoders, experiment.augment),
         fusion=experiment.fusion,
@@ -128,7 +131,7 @@ def method_of(experiment: Experiment) -> Method:
 
 
 def encodings_of(encoders: Mapping[str, EncoderPart], augment: Augment) -> dict[str, Encoding]:
-    """How each encoder runs beside these augmentations."""
+    """How each encoder runs together with these augmentations."""
     steps = (
         [] if augment.copies else [registry.find("augment", step.name) for step in augment.steps]
     )
@@ -137,7 +140,10 @@ def encodings_of(encoders: Mapping[str, EncoderPart], augment: Augment) -> dict[
 
 
 def _encoding(part: EncoderPart, changed: Collection[str | None]) -> Encoding:
-    """changed: the modalities whose inputs change in every epoch; None stands for both."""
+    """How one encoder runs.
+
+    changed: the modalities whose inputs change in every epoch; None is both.
+    """
     encoder = registry.find("encoders", part.name)
     learns = bool(part.trainable) or encoder.TRAINED
     return Encoding(
@@ -154,7 +160,7 @@ def _encoding(part: EncoderPart, changed: Collection[str | None]) -> Encoding:
 
 
 def touches(encoders: Mapping[str, EncoderPart], step_name: str) -> bool:
-    """Whether a step of `augment` changes what some encoder reads or gives."""
+    """Whether an augmentation changes what some encoder reads or gives."""
     step = registry.find("augment", step_name)
     for part in encoders.values():
         fits = step.modality in (None, registry.find("encoders", part.name).modality)
@@ -164,7 +170,7 @@ def touches(encoders: Mapping[str, EncoderPart], step_name: str) -> bool:
 
 
 def has_frames(part: EncoderPart) -> bool:
-    """Whether an encoder gives frames that can be blanked out."""
+    """Whether an encoder gives frames of which parts can be blanked out."""
     encoder = registry.find("encoders", part.name)
     if encoder.TRAINED:
         return encoder.frames is not None and encoder.frames(part.options)
@@ -175,13 +181,13 @@ def has_frames(part: EncoderPart) -> bool:
 
 
 def can_be_mixed(part: EncoderPart) -> bool:
-    """Whether two rows of what an encoder reads or gives can be mixed."""
+    """Whether two rows of the inputs or outputs of an encoder can be mixed."""
     encoder = registry.find("encoders", part.name)
     return encoder.frames is not None if encoder.TRAINED else not part.trainable
 
 
 def subset(experiment: Experiment, chosen: Collection[str]) -> Experiment:
-    """The experiment with some of its encoders, and the augmentation that touches them."""
+    """The experiment with some of its encoders, and with the augmentations that touch them."""
     small = experiment.with_encoders(chosen)
     steps = [step for step in small.augment.steps if touches(small.encoders, step.name)]
     copies = small.augment.copies if steps else None

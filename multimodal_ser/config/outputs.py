@@ -88,7 +88,7 @@ class Output(_Section):
         return len(self.classes or ()) == len(edges) + 1 and not _falls(edges)
 
     def _of_labels(self) -> Iterator[str]:
-        """Where labels stand, and whether their names can be told apart in one cell."""
+        """Check where labels stand and whether their names can be told apart in one cell."""
         if self.kind != "labels":
             for name in self._given("columns", "votes", "separator"):
                 yield f"{name}: only labels have it, and the kind is {self.kind}"
@@ -122,12 +122,12 @@ class Output(_Section):
 
     @property
     def of_classes_alone(self) -> list[str]:
-        """The options in use that change how classes are learned, and nothing else."""
+        """The options in use that make sense for classes only."""
         return [name for name in ("smoothing", "adjustment", "soft") if getattr(self, name)]
 
     @property
     def layers(self) -> dict[str, Any]:
-        """What stands before the output layer, as options of `model.head`; none: nothing does."""
+        """The hidden part of the head as options of `model.head`; empty without one."""
         layers = WAGNER if self.head == "wagner" else self.head
         return layers.model_dump() if isinstance(layers, Head) else {}
 

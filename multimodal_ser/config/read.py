@@ -1,7 +1,7 @@
-"""Read an experiment from YAML and `key=value`, with every mistake found at once.
+"""Read an experiment from YAML and `key=value`, and find every mistake at once.
 
-`load` gives an `Experiment` whose component options are complete (defaults filled in), so that
-what a run writes down is what was run.
+`load` gives an `Experiment` whose components have all their options, defaults included. So the
+config in a run folder says exactly what was run.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ _CONDITIONS = ("corpus", "labels", "protocol", "outputs")
 def load(
     path: Path, overrides: Sequence[str] = (), *, allow_code: bool = True, card: bool = False
 ) -> Experiment:
-    """Read a YAML config, apply `dotted.key=value`, check everything.
+    """Read a YAML config, apply `dotted.key=value`, and check everything.
 
-    card: a task card will do, which has no encoders: enough to load, describe, audit and score.
+    card: a task card is accepted as well. It has no encoders, but it is enough to load, describe,
+    audit and score a corpus.
     """
     raw = _override(_read(path), overrides)
     return check(raw, source=str(path), allow_code=allow_code, card=card)
@@ -48,7 +49,8 @@ def check(
 ) -> Experiment:
     """The experiment with every default filled in; ConfigError with every problem at once.
 
-    ran: it is that of a run, such as an arm of a study, to which not every rule for users applies.
+    ran: the config comes from a run, such as an arm of a study, to which some rules for users do
+    not apply.
     """
     how = _How(allow_code, card, ran)
     experiment, problems = _examined(raw, how)
@@ -64,7 +66,7 @@ def check(
 
 
 def with_fusion(experiment: Experiment, name: str) -> Experiment:
-    """The same experiment with another fusion, at its defaults unless it is the one named."""
+    """The same experiment with another fusion, at its defaults unless the config names it."""
     if experiment.fusion is None or experiment.fusion.name == name:
         return experiment
     return applied(experiment, {"fusion": {"name": name}}, source=f"fusion {name}")
@@ -77,9 +79,9 @@ def applied(
     source: str = "trial",
     apart: bool = False,
 ) -> Experiment:
-    """The experiment with dotted keys set, as by a command, in which nothing is searched.
+    """The experiment with some keys set, as on the command line, and without a search.
 
-    apart: its parts are looked at one by one, and may contradict each other.
+    apart: its parts are checked one by one, and may contradict each other.
     """
     made, problems = _examined(_set(experiment, values), _How(ran=apart))
     if problems or made is None:
@@ -88,7 +90,7 @@ def applied(
 
 
 def space_of(experiment: Experiment, *, source: str = "config") -> Space:
-    """What its section `search:` says, or else its components; ConfigError with every problem."""
+    """The search space of the config, or that of its components; ConfigError with every problem."""
     section = experiment.search or search_check.own(experiment)
     space, problems = _searched(section, experiment, _How())
     if not section:
@@ -100,7 +102,7 @@ def space_of(experiment: Experiment, *, source: str = "config") -> Space:
 
 @dataclass(frozen=True)
 class _How:
-    """What a config may be; see `check`."""
+    """Which kinds of config are accepted; see `check`."""
 
     allow_code: bool = True
     card: bool = False
@@ -108,7 +110,7 @@ class _How:
 
 
 def _examined(raw: Mapping[str, Any], how: _How) -> tuple[Experiment | None, list[str]]:
-    """The complete experiment if it is one, and what is wrong, but for what it searches."""
+    """The complete experiment, if it is one, and its problems, but for those of the search."""
     problems: list[str] = []
     complete = copy.deepcopy(dict(raw))
     for path, part, options_of in _parts(complete):
@@ -142,7 +144,7 @@ def _wrong(source: str, problems: Sequence[str]) -> ConfigError:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The config on top of the card that its `task` names, if it names one by its path."""
+    """The config, on top of the task card if its `task` names one by its path."""
     raw = _read_yaml(path)
     card = raw.get("task")
     if isinstance(card, str):
@@ -156,7 +158,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _conditioned(card: Mapping[str, Any]) -> dict[str, Any]:
     """The task section with what its card says of corpus, protocol and outputs.
 
-    A card without labels: takes those of the corpus as they are, which is a condition, too.
+    A card without labels takes those of the corpus as they are, which is a condition too.
     """
     conditions = {key: copy.deepcopy(card[key]) for key in _CONDITIONS if key in card}
     conditions = {"labels": None, **conditions}
@@ -204,7 +206,7 @@ def _protocol(name: str, allow_code: bool) -> type[BaseModel]:
 
 
 def _parts(raw: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], OptionsOf]]:
-    """Every place of a config that names a component, the unnamed ones set to their defaults."""
+    """Every place of a config that names a component; places without a name get the default."""
     learner = _named(raw, "learner", "neural")
     _named(raw, "protocol", "kfold")
     if isinstance(learner, dict) and (raw.get("fusion") or learner["name"] == "neural"):
@@ -230,14 +232,14 @@ def _parts(raw: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], OptionsOf
 
 
 def _steps(raw: dict[str, Any]) -> list[Any]:
-    """The steps of `augment`, which may be a list or a section."""
+    """The steps of `augment`, which may be written as a list or as a section."""
     section = raw.get("augment")
     steps = section.get("steps") if isinstance(section, dict) else section
     return steps if isinstance(steps, list) else []
 
 
 def _named(raw: dict[str, Any], key: str, name: str) -> Any:
-    """The part under `key`, which is called `name` unless it says otherwise."""
+    """The part under `key`; its component is called `name` unless the part names another."""
     part = raw.setdefault(key, {})
     if isinstance(part, dict):
         part.setdefault("name", name)

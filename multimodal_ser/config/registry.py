@@ -77,7 +77,7 @@ def _folder(kind: str) -> Path:
 
 
 def _absent(kind: str, name: str, allowed: list[str]) -> str:
-    """Why there is no such component; of a corpus that is known, how to come by it."""
+    """Why there is no such component; for a known corpus, how to obtain it."""
     meant = known.find(name) if kind == "datasets" else None
     if meant and meant.name not in allowed:
         return meant.advice()
@@ -97,7 +97,7 @@ def _import_outside(dotted: str) -> Any:
 
 
 def find(kind: str, name: str, *, allow_code: bool = True) -> Any:
-    """The class of a component (of datasets: the function `load`), completed as `contracts` say."""
+    """The class of a component (of datasets the function `load`), completed by `contracts`."""
     home = module(kind, name, allow_code=allow_code)
     try:
         component = getattr(home, KINDS[kind])

@@ -1,7 +1,8 @@
-"""What is wrong with a space as seen from the config that it belongs to.
+"""What is wrong with a search space, given the config that it belongs to.
 
-Experiments are made of its corners, and what their check says is said of the key that is searched:
-so every value of a choice and both ends of a range are right before the first trial.
+Experiments are made of the corners of the space and are checked, and each problem is told at the
+key that is searched. So every value of a choice and both ends of a range are right before the first
+trial.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Attempt = Callable[[Assignment], tuple[Experiment | None, list[str]]]
 
 @dataclass(frozen=True)
 class _Corner:
-    """What of an assignment is right, the experiment that this makes, and what was wrong."""
+    """One assignment: its right part, the experiment that this makes, and its problems."""
 
     values: Assignment
     experiment: Experiment | None
@@ -34,14 +35,14 @@ class _Corner:
         return dict(places(self.experiment.resolved())) if self.experiment else {}
 
     def has(self, parameter: Parameter) -> bool:
-        """Whether it is one of what is right here."""
+        """Whether a value is in the right part of this assignment."""
         when = parameter.when
         active = when is None or self.values.get(when[0]) == when[1]
         return active and parameter.key in self.values
 
 
 def own(experiment: Experiment) -> dict[str, Any]:
-    """What the components of a config say of themselves, as a section `search:`."""
+    """The search space that the components of a config suggest, as a section `search:`."""
     parts = {
         f"encoders.{name}": ("encoders", encoder) for name, encoder in experiment.encoders.items()
     }
@@ -57,9 +58,9 @@ def own(experiment: Experiment) -> dict[str, Any]:
 def examine(
     section: Mapping[str, Any], experiment: Experiment, attempt: Attempt
 ) -> tuple[Space, list[str]]:
-    """The space of a section, and all that is wrong with it.
+    """The space of a section, and everything that is wrong with it.
 
-    attempt: the experiment that an assignment makes of this one, or what is wrong with that.
+    attempt: gives for an assignment the experiment that it makes of this one, or its problems.
     """
     space, problems = search_section.read(section)
     strange = dict(_unknown(space, experiment))
@@ -76,7 +77,7 @@ def examine(
 
 
 def _unknown(space: Space, experiment: Experiment) -> Iterator[tuple[str, str]]:
-    """Name → what is wrong, of each that has no place in the config."""
+    """Name → what is wrong, for each parameter that has no place in the config."""
     plain = dict(places(experiment.resolved() | {"search": {}}))
     for parameter in space.parameters:
         key = component_of(parameter.key) or parameter.key
@@ -85,14 +86,14 @@ def _unknown(space: Space, experiment: Experiment) -> Iterator[tuple[str, str]]:
 
 
 def _without(space: Space, names: Mapping[str, Any]) -> Space:
-    """Nor with what depends on them."""
+    """The space without some parameters and without those that depend on them."""
     kept = [parameter for parameter in space.parameters if parameter.name not in names]
     kept = [each for each in kept if each.when is None or each.when[0] not in names]
     return replace(space, parameters=tuple(kept))
 
 
 def _is_there(key: str, plain: Mapping[str, Any]) -> bool:
-    """Or below a single value, where a section may stand as well (`outputs.label.head`)."""
+    """Whether the key stands in the config, or below a single value where a section may stand."""
     above = key
     while above and above not in plain:
         above = above.rpartition(".")[0]
@@ -100,7 +101,10 @@ def _is_there(key: str, plain: Mapping[str, Any]) -> bool:
 
 
 def _right_part(corner: Assignment, attempt: Attempt) -> _Corner:
-    """Wrong values are left out until the rest is right, so that none hides another."""
+    """The assignment without its wrong values, which are removed until the rest is right.
+
+    So no problem hides another one.
+    """
     left, problems = corner, []
     while True:
         experiment, lines = attempt(left)
@@ -130,13 +134,13 @@ def _is_about(line: str, key: str) -> bool:
 
 
 def _causes(line: str, values: Assignment, attempt: Attempt) -> list[str]:
-    """Of a problem at another place: each value without which it is gone, or all of them."""
+    """The values without which a problem disappears; all values where there are none."""
     alone = [key for key in values if line not in attempt(_less(values, key))[1]]
     return alone or list(values)
 
 
 def _less(values: Assignment, key: str) -> Assignment:
-    """Without a key; a branch takes its options along."""
+    """The assignment without a key; with a branch its options go as well."""
     place = component_of(key)
     below = f"{place}." if place else f"{key}."
     return {
@@ -145,7 +149,7 @@ def _less(values: Assignment, key: str) -> Assignment:
 
 
 def _called(key: str, values: Assignment) -> str:
-    """The name of a key in the space, that of its branch before it."""
+    """The name of a key in the space: that of its branch comes first."""
     for chooses, name in values.items():
         place = component_of(chooses)
         if place and key != chooses and key.startswith(f"{place}."):
@@ -154,7 +158,7 @@ def _called(key: str, values: Assignment) -> str:
 
 
 def _typed(parameter: Parameter, corners: list[_Corner]) -> Parameter:
-    """Whole numbers where the check makes whole numbers of the ends, else others."""
+    """The range as whole numbers where the check makes whole numbers of its ends."""
     domain = parameter.domain
     ends = [corner.plain[parameter.key] for corner in corners if corner.has(parameter)]
     if not isinstance(domain, Range) or not ends:
@@ -176,7 +180,7 @@ def _of_steps(space: Space) -> Iterator[str]:
 
 
 def _of_features(space: Space, base: Experiment, corner: _Corner) -> Iterator[str]:
-    """What would have to be encoded in every trial, or in none before it is checked for leaks."""
+    """Features that every trial would compute anew, or that no audit would check for leaks."""
     experiment = corner.experiment
     if experiment is None:
         return

@@ -46,7 +46,7 @@ _FORMS = "give a list, or {low: …, high: …}"
 
 
 def _as_written(value: Any, checked: ValidatorFunctionWrapHandler) -> float:
-    """16 stays 16; text that YAML did not take for a number (1e-5) becomes one."""
+    """A number as it was written: 16 stays 16, and text such as 1e-5 becomes a number."""
     number = checked(value)
     return int(number) if isinstance(value, int) else number
 
@@ -62,7 +62,7 @@ class _Limits(BaseModel):
     step: Number | None = None
 
     def problems(self) -> Iterator[str]:
-        """What Optuna would refuse, or mend without a word."""
+        """What Optuna would refuse, or change without a word."""
         rises = self.low < self.high
         if not rises:
             yield f"low must be below high (given {self.low} and {self.high})"
@@ -85,7 +85,7 @@ class _Limits(BaseModel):
 
 
 def read(section: Mapping[str, Any]) -> tuple[Space, list[str]]:
-    """What of the section has a meaning, and all that is wrong with the form of the rest."""
+    """The parts of the section that have a meaning, and all that is wrong with the others."""
     reading = _Reading()
     for key, what in section.items():
         above = [other for other in section if key.startswith(f"{other}.")]
@@ -97,7 +97,7 @@ def read(section: Mapping[str, Any]) -> tuple[Space, list[str]]:
 
 
 class _Reading:
-    """What was found so far: parameters by their names, in an order that a space can have."""
+    """The parameters that were read so far, by name, in an order that a space can have."""
 
     def __init__(self) -> None:
         self.parameters: list[Parameter] = []
@@ -106,7 +106,7 @@ class _Reading:
         self.names: set[str] = set()
 
     def entry(self, key: str, what: Any) -> None:
-        """One key of the section itself."""
+        """Read one key of the section itself."""
         why, place = _refusal(key.split(".")), component_of(key)
         if why:
             self._wrong(key, why)
@@ -149,7 +149,7 @@ class _Reading:
         when: tuple[str, str] | None = None,
         inside: str | None = None,
     ) -> None:
-        """A list, a range, a section of such, or, inside a branch, a value that it sets."""
+        """Read a list, a range, a section of these, or, in a branch, a value that it sets."""
         if isinstance(what, list):
             domain = self._choice(name, what)
         elif isinstance(what, Mapping) and {"low", "high"} & set(what):
@@ -194,7 +194,7 @@ class _Reading:
         return None if problems else Range(**limits.model_dump())
 
     def _is_new(self, name: str) -> bool:
-        """A key may be written in one piece and as sections, but once."""
+        """Whether a key is new; it may be written in one piece or as sections, but only once."""
         if name in self.names:
             self._wrong(name, "it is there twice")
         return name not in self.names and not self.names.add(name)
@@ -204,7 +204,7 @@ class _Reading:
 
 
 def _refusal(steps: Sequence[str]) -> str:
-    """Why a key cannot be searched; nothing where it can."""
+    """Why a key cannot be searched; empty where it can."""
     if steps[0] == "outputs" and (len(steps) < 3 or steps[2] in _OF_TRUTH):
         return _MEASURED
     if steps[0] == "outputs" and steps[2] == "soft":
@@ -215,7 +215,7 @@ def _refusal(steps: Sequence[str]) -> str:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether JSON has it."""
+    """Whether JSON can hold the value."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):

@@ -20,7 +20,10 @@ Assignment = dict[str, Any]
 
 @dataclass(frozen=True)
 class Parameter:
-    """when: the name of another one and the value that it must have, None: always there."""
+    """One parameter.
+
+    when: another parameter's name and the value it must have; None: it is always there.
+    """
 
     name: str
     key: str
@@ -47,7 +50,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Space:
-    """All that is searched; a parameter stands behind the one that it depends on.
+    """Everything that is searched; a parameter stands after the one that it depends on.
 
     fixed: what a branch sets besides, such as `fusion[concat]` → {`fusion.pool`: max}.
     """
@@ -56,11 +59,11 @@ class Space:
     fixed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def suggest(self, trial: Trial) -> Assignment:
-        """Dotted key → value, of what is active in this trial."""
+        """Dotted key → value, for the parameters that are active in this trial."""
         return self._assigned(lambda parameter: parameter.domain.suggested(trial, parameter.name))
 
     def values(self, params: Mapping[str, Any]) -> Assignment:
-        """The same from the `params` of a finished trial."""
+        """Dotted key → value, from the `params` of a finished trial."""
         return self._assigned(lambda parameter: parameter.domain.read(params[parameter.name]))
 
     def _assigned(self, value_of: Callable[[Parameter], Any]) -> Assignment:
@@ -73,12 +76,13 @@ class Space:
         return assignment
 
     def _beside(self, parameter: Parameter, value: Any) -> Mapping[str, Any]:
-        """What else a choice sets: nothing, unless it is that of a branch."""
+        """What a choice sets besides, if it is the choice of a branch; nothing otherwise."""
         return self.fixed.get(branch(parameter.name.removesuffix(".name"), value), {})
 
     def corners(self) -> list[Assignment]:
-        """So many assignments that every choice, every branch and both ends of every range are in
-        one of them, each among the others of its turn; not every combination.
+        """A few assignments that hold every choice, every branch and both ends of every range.
+
+        They are not all combinations: each value stands among some values of the others.
         """
         return self._joined(lambda domain: domain.ends, _in_turn)
 
@@ -87,7 +91,7 @@ class Space:
         return self._joined(lambda domain: domain.every(), _crossed)
 
     def _joined(self, tried: Callable[[Domain], Sequence[Any]], join: Join) -> list[Assignment]:
-        """The assignments of each parameter with those that depend on it, joined."""
+        """The assignments of each parameter, joined with those of parameters that depend on it."""
         alone = [parameter for parameter in self.parameters if parameter.when is None]
         return join([self._below(free, tried, join) for free in alone])
 
@@ -103,7 +107,7 @@ class Space:
         return assignments
 
     def plain(self) -> dict[str, Any]:
-        """For JSON; `of_plain` is the way back."""
+        """The space for JSON; `of_plain` reads it back."""
         return {
             "parameters": [parameter.plain() for parameter in self.parameters],
             "fixed": {name: dict(values) for name, values in self.fixed.items()},
@@ -114,7 +118,7 @@ class Space:
         return cls(tuple(map(Parameter.of_plain, plain["parameters"])), plain["fixed"])
 
     def differences(self, earlier: Space) -> list[str]:
-        """What is not as it was, in words; the order of the parameters does not matter."""
+        """The differences from another space, in words; the order of parameters does not matter."""
         now, then = self._said(), earlier._said()
         both = dict.fromkeys([*now, *then])
         return [
@@ -136,12 +140,12 @@ Join = Callable[[Sequence[Sequence[Assignment]]], list[Assignment]]
 
 
 def branch(place: str, name: str) -> str:
-    """What a component among several at one place is called."""
+    """The name of one component among several at the same place."""
     return f"{place}[{name}]"
 
 
 def _in_turn(several: Sequence[Sequence[Assignment]]) -> list[Assignment]:
-    """As many as the longest has; the shorter ones begin again."""
+    """As many assignments as the longest list has; shorter lists begin again."""
     longest = max((len(choices) for choices in several), default=1)
     return [_merged(choices[turn % len(choices)] for choices in several) for turn in range(longest)]
 
@@ -155,7 +159,7 @@ def _merged(parts: Iterable[Assignment]) -> Assignment:
 
 
 class Trial(Protocol):
-    """Whatever proposes values, such as a trial of Optuna."""
+    """Anything that proposes values, such as a trial of Optuna."""
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
 
@@ -170,17 +174,17 @@ class Trial(Protocol):
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values, which may be lists and sections."""
+    """One of some values, which may also be lists and sections."""
 
     values: tuple[Any, ...]
     continuous = False
 
     @cached_property
     def stored(self) -> tuple[Any, ...]:
-        """What a study holds of each: itself, or its JSON text where it is a list or a section.
+        """What a study stores for each value: itself, or for a list or a section its JSON text.
 
-        A study takes values for the same that Python does, such as 1 and true; then each is stored
-        as its text.
+        A study takes two values as one where Python does, such as 1 and true; then it stores the
+        text of each.
         """
         texts = tuple(json.dumps(value) for value in self.values)
         stored = tuple(
@@ -208,7 +212,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers from low to high, both among them; whole: integers. step: every one, if None."""
+    """The numbers from low to high, both included.
+
+    whole: integers only; step: every number if None.
+    """
 
     low: float
     high: float
@@ -225,7 +232,7 @@ class Range:
         return self.low, self.high
 
     def every(self) -> tuple[Any, ...]:
-        """All of them, of a range that is not continuous."""
+        """All numbers of a range that is not continuous."""
         steps = (Decimal(str(self.high)) - Decimal(str(self.low))) // Decimal(str(self.step or 1))
         return tuple(self._after(count) for count in range(int(steps) + 1))
 
@@ -237,7 +244,7 @@ class Range:
         return self.read(number)
 
     def read(self, stored: float) -> float:
-        """The number that is meant: a sum of steps is a hair beside it in floating point."""
+        """The number that is meant: in floating point a sum of steps differs from it a little."""
         if self.whole:
             return int(stored)
         if self.step is None:

@@ -1,4 +1,4 @@
-"""The augmentations of a config, one after the other, each with randomness of its own."""
+"""The augmentations of a config, one after the other, each with its own random numbers."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class Augmentation:
         self.steps = list(steps)
 
     def of_input(self, utterance: Input, key: Key) -> Input:
-        """Sound and text, as far as the input has them."""
+        """The input with its sound and its text changed, where it has them."""
         for place, step in self._places("input"):
             utterance = step(utterance, np.random.default_rng([*key, place]))
         return utterance
 
     def of_frames(self, x: Tensor, modality: str, key: Key) -> Tensor:
-        """x `[T, D]` of an encoder of this modality, only frames that are valid."""
+        """The valid frames `[T, D]` of an encoder of this modality, changed."""
         for place, step in self._places("frames"):
             if step.modality in (None, modality):
                 x = step(x, np.random.default_rng([*key, place]))
         return x
 
     def of_batch(self, batch: Batch, key: Key) -> Batch:
-        """After padding."""
+        """The batch, changed after padding."""
         for place, step in self._places("batch"):
             batch = step(batch, np.random.default_rng([*key, place]))
         return batch
@@ -60,5 +60,5 @@ class Augmentation:
         return any(step.modality in (None, modality) for _, step in self._places(stage))
 
     def _places(self, stage: str) -> Iterator[tuple[int, Any]]:
-        """The steps of one stage, each with its place among all."""
+        """The steps of one stage, each with its place among all steps."""
         return ((at, step) for at, step in enumerate(self.steps) if stage == step.STAGE)

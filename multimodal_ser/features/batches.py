@@ -29,7 +29,7 @@ class Ragged:
 
     @classmethod
     def of(cls, rows: Sequence[np.ndarray | None]) -> Ragged:
-        """From `[T, D]` arrays; None where the modality is missing."""
+        """Made from `[T, D]` arrays; None where the modality is missing."""
         present = [row for row in rows if row is not None]
         frames = np.concatenate(present) if present else np.zeros((0, 1), np.float32)
         lengths = [0 if row is None else len(row) for row in rows]
@@ -44,16 +44,16 @@ class Ragged:
 
     @property
     def layers(self) -> int:
-        """How many there are to be mixed; 0 where each frame is one vector."""
+        """The number of layers to be mixed; 0 where each frame is one vector."""
         return self.frames.shape[1] if self.frames.ndim == 3 else 0
 
     @property
     def pooled(self) -> bool:
-        """No row has more than one frame."""
+        """Whether no row has more than one frame."""
         return not bool((self.lengths > 1).any())
 
     def _positions(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Where each frame of a padded batch is: positions and mask, both `[B, T]`, T ≥ 1."""
+        """Where each frame of a padded batch lies, and the mask; both `[B, T]`, T ≥ 1."""
         lengths = self.lengths[rows]
         step = torch.arange(max([1, *lengths.tolist()]))
         mask = step < lengths.unsqueeze(1)
@@ -62,7 +62,7 @@ class Ragged:
 
     @cached_property
     def _single(self) -> bool:
-        """Every row has exactly one frame, so that nothing is padded."""
+        """Whether every row has exactly one frame, so that nothing is padded."""
         return bool((self.lengths == 1).all())
 
     @cached_property
@@ -86,7 +86,7 @@ class Ragged:
         return Features(x.transpose(1, 2) if self.layers else x, mask)
 
     def take(self, rows: np.ndarray) -> Ragged:
-        """A part of the rows, in the order asked for."""
+        """Some of the rows, in the given order."""
         chosen = torch.from_numpy(np.ascontiguousarray(rows))
         positions, mask = self._positions(chosen)
         frames = self.frames[positions[mask]] if len(self.frames) else self.frames
@@ -102,7 +102,7 @@ class Scaling:
 
     @classmethod
     def fit(cls, rows: Ragged) -> Scaling:
-        """Over all frames; a column that does not vary is only centred."""
+        """The scaling of all frames; a column that does not vary is only centred."""
         frames = rows.frames.to(torch.float64)
         if not len(frames):
             return cls(torch.zeros(rows.dim), torch.ones(rows.dim))
@@ -115,9 +115,9 @@ class Scaling:
 
 
 def scale_by_speaker(rows: Ragged, speakers: np.ndarray) -> Ragged:
-    """Each speaker by the statistics of that speaker's own clips: transductive.
+    """Scale the clips of each speaker by their own statistics, which is transductive.
 
-    speakers: `[N]` codes; −1 is unknown, and those are scaled together.
+    speakers: `[N]` codes; rows with −1 (unknown) are scaled together.
     """
     frame_of = np.repeat(speakers, rows.lengths.numpy())
     frames = rows.frames.clone()
@@ -132,7 +132,7 @@ Given = Features | dict[str, Tensor]
 
 
 class Part(Protocol):
-    """One encoder's share of a dataset: its features, or what it is given where it learns."""
+    """One encoder's share of a dataset: its features, or its inputs where it learns."""
 
     def __len__(self) -> int: ...
 
@@ -143,9 +143,11 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows: encoder → features, or tensors that an encoder in the model is called with.
+    """Some rows.
 
-    targets: target → truth `[B, C]` or `[B, 1]`; weights `[B]` or none; rows `[B]`: which they are.
+    For each encoder: features, or the tensors that an encoder in the model is called with.
+
+    targets: target → truth `[B, C]` or `[B, 1]`; weights `[B]` or none; rows `[B]`: their numbers.
     """
 
     features: dict[str, Given]
@@ -157,7 +159,7 @@ class Batch:
         return len(self.rows)
 
     def cut(self, places: Tensor) -> Batch:
-        """Some of its rows, by their places in the batch."""
+        """Some rows of the batch, by their places in it."""
         return self._each(lambda tensor: tensor[places])
 
     def to(self, device: torch.device) -> Batch:
@@ -234,7 +236,7 @@ class Dataset:
         return self.lengths.argsort(descending=True, stable=True)
 
     def pooled(self) -> np.ndarray | sparse.csr_array:
-        """`[N, sum D]`: every encoder's vector side by side; zeros where one is missing."""
+        """`[N, sum D]`: the vectors of all encoders side by side; zeros where one is missing."""
         columns = [_columns(name, part) for name, part in self.features.items()]
         dense = [column for column in columns if isinstance(column, np.ndarray)]
         if len(dense) == len(columns):
@@ -242,7 +244,7 @@ class Dataset:
         return sparse.csr_array(sparse.hstack(columns, format="csr"))
 
     def frames(self) -> Ragged:
-        """Every frame of the one encoder that there is, for learners that want those."""
+        """All frames of the only encoder, for learners of frames."""
         ((name, part),) = self.features.items()
         assert isinstance(part, Ragged), "the config check leaves networks to neural learners"
         _refuse_layers(name, part)
@@ -250,7 +252,7 @@ class Dataset:
 
 
 def _alike(order: Tensor, lengths: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Batches of like length in a random order; the last, if it is smaller, stays last."""
+    """Batches of rows of like length, in a random order; a smaller last batch stays last."""
     pools = [pool[lengths[pool].argsort(stable=True)] for pool in order.split(size * _POOL)]
     batches = [batch for pool in pools for batch in pool.split(size)]
     whole = [batch for batch in batches if len(batch) == size]

@@ -1,7 +1,7 @@
-"""What each utterance holds, wherever it lies: hashes of decoded segments and of texts.
+"""The content of each utterance, wherever it lies: hashes of decoded segments and of texts.
 
-Decoding a corpus to know what is in it costs as much as a light encoder, so the answer is kept per
-state of a file (path, size, time, segment, channel).
+To decode a corpus in order to know its content costs as much as a light encoder. So the result is
+kept for each state of a file (path, size, time, segment, channel).
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ _NOTED = 4096  # segments after which what is known of them is written down
 
 
 class DecodeHook(Protocol):
-    """What else is to be made of a segment while it is decoded, so that it is decoded once."""
+    """Something else that is made of a segment while it is decoded, so that it is decoded once."""
 
     @property
     def encode_clip(self) -> Callable[[np.ndarray, int], Any]:
-        """samples and rate → what is made of them; runs in a worker."""
+        """samples and rate → what is made of them. It runs in a worker."""
         ...
 
     def keep(self, key: str, encoded: Any, /) -> None:
-        """What was made of the segment whose content is `key`."""
+        """Keep what was made of the segment whose content is `key`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What an input is, wherever it lies: its hash, and its length in samples or characters."""
+    """The content of an input: its hash, and its length in samples or characters."""
 
     key: str
     length: int
 
 
 def text_content(utterance: Utterance) -> Content | None:
-    """Of the text and its language; None where the text is missing."""
+    """The content of the text and its language; None where there is no text."""
     if utterance.text is None:
         return None
     data = f"{utterance.language or ''}\n{utterance.text}".encode()
@@ -89,10 +89,11 @@ def audio_contents(
 
 
 def recalled(utterances: Sequence[Utterance], root: Path) -> list[Content | None]:
-    """As `audio_contents`, but looked up alone: nothing is decoded, nothing written.
+    """As `audio_contents`, but from memory alone: nothing is decoded and nothing is written.
 
-    What is not remembered gets a key of its own that starts with `UNHEARD`, and the length that
-    its header says (of very many new ones some headers are read, and the rest get their mean).
+    A segment that is not in memory gets a key of its own, which starts with `UNHEARD`, and the
+    length from its header. Where there are very many of these, some headers are read and the others
+    get the mean length.
     """
     states = [_state(utterance) for utterance in utterances]
     memory = _remembered(root)
@@ -116,7 +117,7 @@ def _note(root: Path, new: Mapping[str, Content]) -> None:
 
 
 def verify_contents(root: Path) -> list[str]:
-    """Decode again what is remembered of files that have not changed since; what differs."""
+    """Decode every remembered file that has not changed, and name those of other content."""
     remembered = _remembered(root)
     utterances = {state: _from_state(state) for state in remembered}
     current = {
@@ -129,7 +130,7 @@ def verify_contents(root: Path) -> list[str]:
 
 
 def _state(utterance: Utterance) -> str:
-    """Names a segment of a file as it is now; empty where there is no audio."""
+    """The name of a segment of a file as the file is now; empty where there is no audio."""
     if utterance.audio is None:
         return ""
     try:
@@ -200,7 +201,7 @@ def _hash_block(
 
 
 def _hash(utterance: Utterance, encode_clip: EncodeClip | None) -> tuple[Content, Any] | str:
-    """The content and what was heard, or what is wrong with the segment."""
+    """The content and what was encoded, or a sentence on what is wrong with the segment."""
     try:
         samples, rate = audio.read(utterance)
         encoded = encode_clip(samples, rate) if encode_clip else None

@@ -1,6 +1,6 @@
-"""Changed copies of the rows that train, made once: more rows for encoders that are cached.
+"""Changed copies of the training rows, made once: more rows for encoders that are cached.
 
-A copy stands behind all rows of the corpus, its K copies in blocks of N; rows that never train have
+The copies stand after all rows of the corpus, in K blocks of N rows. Rows that never train have
 copies without content, which no encoder reads.
 """
 
@@ -30,10 +30,11 @@ def extended(
     utterances: Sequence[Utterance],
     sounds: Sequence[Content | None] | None,
 ) -> tuple[list[Utterance], list[Content | None], list[Content | None]]:
-    """Utterances, what they sound like and what they say, with the copies behind them.
+    """Utterances, their sounds and their texts, followed by those of the copies.
 
     steps: names and options of the augmentations as JSON; copies: how many of each row; files: the
-    hash of the files that the steps read. sounds: of the corpus, None where nothing reads sound.
+    hash of the files that the steps read. sounds: those of the corpus, None where nothing reads
+    sound.
     """
     own: list[Content | None] = list(sounds or [None] * len(utterances))
     everything = [*utterances], [*own], [text_content(utterance) for utterance in utterances]
@@ -52,10 +53,10 @@ def extended(
 def _copy(
     utterance: Utterance, sound: Content | None, how: tuple[str, str], copy: int
 ) -> tuple[Utterance, Content | None]:
-    """An utterance with its text changed, and its sound to be changed when it is read.
+    """An utterance with its text changed, and its sound marked to be changed when it is read.
 
-    how: the steps, and the hash of the files that they read.
-    What is drawn depends on what is said and heard, not on the name or the place of it.
+    how: the steps, and the hash of the files that they read. The random numbers depend on the
+    content of the sound and the text, not on the name or the place of the utterance.
     """
     steps, held = how
     text = text_content(utterance)

@@ -45,7 +45,7 @@ class Encoded:
     remarks: tuple[tuple[str, int], ...] = ()
 
     def load(self) -> list[np.ndarray | None]:
-        """`[T, D]` (or all layers, `[T, L, D]`) float32 for each utterance, None where missing."""
+        """For each utterance float32 `[T, D]` (all layers: `[T, L, D]`), or None without one."""
         store = Store(self.root, self.recipe)
         rows = store.get([key for key in dict.fromkeys(self.keys) if key])
         if self.layer is not None:
@@ -105,9 +105,9 @@ def encode(
 
 
 def stored_form(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
-    """The options under which rows are kept, and which layer of such a row is meant.
+    """The options under which rows are stored, and the layer that is taken from such a row.
 
-    None: the row as it is.
+    A layer of None is the row as it is.
     """
     find = registry.find("encoders", name)
     stored = find.stored(options)
@@ -118,9 +118,9 @@ def stored_form(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], 
 
 
 def recipe_of(name: str, options: Mapping[str, Any], kind: str = "encoders") -> Recipe:
-    """Code from outside the package is part of the recipe by its source, weights by their hash.
+    """The recipe of an encoder. Code from outside the package counts by its source.
 
-    Where there is such a hash, the name and place of the weights are not.
+    Weights count by their hash. Where they have one, their name and place are not in the recipe.
     """
     component = registry.find(kind, name)
     source = ""
@@ -155,11 +155,11 @@ class OnDecode:
 
     @property
     def encode_clip(self) -> Callable[[np.ndarray, int], list[Row]]:
-        """samples and rate → a row an encoder; goes to the workers."""
+        """samples and rate → one row for each encoder. It is sent to the workers."""
         return partial(encode_clip, self.encoders)
 
     def keep(self, key: str, rows: Sequence[Row]) -> None:
-        """The rows of a clip, by its content."""
+        """Store the rows of a clip under its content."""
         for writer, row in zip(self.writers, rows, strict=True):
             writer.add(key, row)
 
@@ -173,7 +173,10 @@ def is_light(name: str, options: Mapping[str, Any]) -> bool:
 
 
 def source_of(contents: Sequence[Content | None], recipe: str = "") -> Source:
-    """contents: what each row holds of a modality; recipe: none where no training is resumed."""
+    """The source of an encoder that runs in every step.
+
+    contents: the content of each row in a modality; recipe: empty where no training is resumed.
+    """
     return Source(
         recipe,
         tuple(content.key if content else "" for content in contents),

@@ -128,7 +128,7 @@ class ShardWriter:
 
 
 class _SizeGuard:
-    """How large and how long it will be, from the first batches; stops before the disk is full."""
+    """Foretells size and time from the first batches, and stops before the disk is full."""
 
     def __init__(self, folder: Path, batches: Sequence[Batch]) -> None:
         self.folder = folder
@@ -139,7 +139,7 @@ class _SizeGuard:
         self.said = False
 
     def see(self, batch: Batch, rows: Sequence[Row]) -> None:
-        """After a small share of the inputs: DataError if the rest cannot be stored."""
+        """Called after a small share of the inputs; DataError if the rest would not fit."""
         if self.said:
             return
         self.seen += len(batch)
@@ -177,7 +177,7 @@ def read_input(utterance: Utterance, modality: str) -> Input:
 
 @lru_cache(maxsize=4)
 def augmentation_of(steps: str) -> Augmentation:
-    """From names and options as JSON."""
+    """The augmentation with these names and options, given as JSON."""
     return Augmentation(
         [registry.build("augment", name, options) for name, options in json.loads(steps)]
     )
@@ -259,11 +259,11 @@ def _prepare_batch(
 
 @lru_cache(maxsize=4)
 def _built(name: str, options: str, source: str = "") -> Any:
-    """Kept in the process as long as its weights are the same (`source`), wherever they lie."""
+    """An encoder, kept in this process as long as its weights (`source`) are the same."""
     return registry.build("encoders", name, json.loads(options)).eval()
 
 
 @lru_cache(maxsize=4)
 def built_to_prepare(name: str, options: str, source: str) -> Any:
-    """An encoder that only prepares: its weights are given back to the memory."""
+    """An encoder that only prepares inputs; the memory of its weights is freed."""
     return registry.build("encoders", name, json.loads(options)).to("meta")

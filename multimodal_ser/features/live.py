@@ -31,7 +31,7 @@ Prepared = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Changes:
-    """What happens to what is trained on, in each epoch of a run with this seed."""
+    """The changes of the training rows in each epoch of a run with this seed."""
 
     steps: Augmentation
     seed: int
@@ -93,7 +93,7 @@ class LiveInputs:
         return make() if self.cache is None else self.cache.get(number, make)
 
     def _blanked(self, given: Prepared, changes: Changes, key: tuple[int, int, int]) -> Prepared:
-        """Frames `[1, T, D]` with parts blanked out; raw samples are left alone."""
+        """Frames `[1, T, D]` with some parts blanked out; raw samples stay as they are."""
         x, length = given.get("x"), given.get("lengths")
         if x is None or length is None or x.ndim < 3 or not length.item():
             return given
@@ -154,7 +154,7 @@ class Blanked:
 def _blanked(
     given: Features, modality: str, numbers: np.ndarray, changes: Changes, epoch: int
 ) -> Features:
-    """Parts of the valid frames of each row blanked out, the same ones in all of its layers."""
+    """The valid frames of each row with some parts blanked out, the same parts in all layers."""
     x = given.x.clone()
     for place, number in enumerate(numbers):
         length, key = int(given.mask[place].sum()), changes.key(int(number), epoch)
@@ -165,7 +165,7 @@ def _blanked(
 
 
 class MemoryCache:
-    """Number of a row → what was made of it, as long as this process has room for more."""
+    """Number of a row → what was made of it, as long as this process has memory for more."""
 
     def __init__(self) -> None:
         self.kept: dict[int, Any] = {}
@@ -187,7 +187,7 @@ _caches: WeakSet[MemoryCache] = WeakSet()
 
 @lru_cache(maxsize=1)
 def _room() -> int:
-    """Bytes that a process may keep: half of the memory, shared among as many as the cores."""
+    """Bytes that one process may keep: half of the memory, divided by the number of cores."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return memory // 2 // cores()
 
@@ -228,12 +228,12 @@ def at_rate(sound: Input, rate: int | None) -> Input:
 
 @lru_cache(maxsize=8)
 def cache_of(*what: Any) -> MemoryCache:
-    """The cache of this process for rows of the same name."""
+    """The cache of this process under this name."""
     return MemoryCache()
 
 
 def collate(rows: Sequence[Mapping[str, Tensor]]) -> Prepared:
-    """Inputs prepared one by one as a batch: every `[1, …]` padded with zeros to the largest."""
+    """Inputs that were prepared one by one, as a batch: every `[1, …]` padded to the largest."""
     return {key: _stacked([row[key] for row in rows]) for key in rows[0]}
 
 

@@ -53,10 +53,11 @@ class Attention(nn.Module):
 
 
 class AttentiveStatistics(nn.Module):
-    """Weights a frame `[B, T]` by what it holds; the weighted mean and deviation: `[B, 2D]`.
+    """The weighted mean and deviation of the frames, by a learned weight of each: `[B, 2D]`.
 
     After Okabe et al. 2018 ("Attentive Statistics Pooling for Deep Speaker Embedding"). It starts
-    with equal weights, as `mean_std`. What moves all scores alike is left out: softmax undoes it.
+    with equal weights, as `mean_std`. The bias of the scores is left out, because softmax does not
+    see it.
     """
 
     def __init__(self, dim: int, hidden: int = 128) -> None:
@@ -78,12 +79,12 @@ _POOLS = {"mean": mean, "mean_std": mean_std, "max": maximum}
 
 
 def width(kind: Pooling, dim: int) -> int:
-    """How wide a pooled vector of frames of `dim` is."""
+    """The width of a pooled vector of frames of width `dim`."""
     return 2 * dim if kind in ("mean_std", "attentive") else dim
 
 
 class Pool(nn.Module):
-    """A pool by name over frames of `dim`, blind to whatever a padded frame holds."""
+    """A pool by name over frames of width `dim`. What padded frames hold changes nothing."""
 
     def __init__(self, kind: Pooling, dim: int) -> None:
         super().__init__()

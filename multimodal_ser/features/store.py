@@ -38,7 +38,7 @@ def default_root() -> Path:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides the features of an input, but the input."""
+    """Everything that decides the features of an input, apart from the input."""
 
     component: str
     options: str  # JSON with sorted keys, so that a recipe can be hashed
@@ -88,7 +88,7 @@ class Store:
         self.refresh()
 
     def refresh(self) -> None:
-        """See what other processes have written; a shard that cannot be opened is removed."""
+        """Read what other processes have written; a shard that cannot be opened is removed."""
         opened = set(self._shard_of.values())
         for shard in sorted(self.folder.glob("*.safetensors")):
             if shard not in opened:
@@ -138,7 +138,7 @@ class Store:
 
 
 def sign(folder: Path, recipe: Recipe) -> None:
-    """Say in a store's folder what it holds, and that it is used now."""
+    """Write into a store's folder what it holds, and that it is in use now."""
     described = folder / "recipe.json"
     if not described.exists():
         text = json.dumps(recipe.description(), indent=1, sort_keys=True)
@@ -186,7 +186,7 @@ def _rows(shard: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _checksum(keys: str, *arrays: np.ndarray) -> int:
-    """Of the keys, and of the type, shape and bytes of the arrays."""
+    """A hash of the keys and of the type, shape and bytes of the arrays."""
     crc = zlib.crc32(keys.encode())
     for array in arrays:
         crc = zlib.crc32(f"{array.dtype}{array.shape}".encode(), crc)
@@ -218,7 +218,7 @@ def verify(root: Path) -> list[str]:
 
 
 def prune(root: Path, days: float) -> list[str]:
-    """Remove the stores not used for so many days, and what kills have left behind."""
+    """Remove stores that were not used for so many days, and what killed processes left."""
     for left in root.glob("*/*/.*.tmp"):
         if time.time() - left.stat().st_mtime > 3600:
             left.unlink(missing_ok=True)

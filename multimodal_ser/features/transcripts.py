@@ -98,10 +98,10 @@ def transcribe(
     device: str = "auto",
     workers: int | None = None,
 ) -> list[Transcript | None]:
-    """What a recogniser hears in each utterance, None without sound; decoded if it is new.
+    """The transcript of each utterance, None without sound; only new sounds are decoded.
 
-    Batches are planned over all of them before the store is looked at, as those of features are,
-    because the last bits of a log probability depend on what else stands in the batch.
+    Batches are planned over all utterances before the store is looked at, as for features, because
+    the last bits of a log probability depend on the other inputs of a batch.
     """
     recognizer, place = registry.find("asr", name), find_device(device)
     recipe = recipe_of(name, options, kind="asr")
@@ -129,14 +129,14 @@ def recalled(
     contents: Sequence[Content | None],
     root: Path,
 ) -> list[Transcript | None]:
-    """What has been heard before, looked up alone; None where nobody has listened yet."""
+    """The transcripts that are stored; None for an utterance that is not transcribed yet."""
     store = TranscriptStore(root, recipe_of(name, options, kind="asr"), look_only=True)
     asked = [_keyed(*pair) for pair in zip(utterances, contents, strict=True)]
     return [store.rows.get(sought.key) if sought else None for sought in asked]
 
 
 def _keyed(utterance: Utterance, content: Content | None) -> Content | None:
-    """The sound and the language that it is said to be in."""
+    """The sound, together with the language that it is said to be in."""
     return content and Content(f"{content.key}:{utterance.language or ''}", content.length)
 
 
@@ -188,12 +188,12 @@ def _input(utterance: Utterance) -> Input:
 
 @lru_cache(maxsize=2)
 def _recognizer(name: str, options: str, weights: str) -> Any:
-    """Kept in the process as long as its `weights` are the same, which may lie where others lay."""
+    """A recogniser, kept in this process as long as its `weights` are the same."""
     return registry.build("asr", name, json.loads(options))
 
 
 def called(name: str, options: Mapping[str, Any]) -> str:
-    """What `text_source` says of a text that this recogniser wrote."""
+    """The `text_source` of a text that this recogniser wrote."""
     model = options.get("model")
     return f"asr:{name}/{Path(str(model)).name}" if model else f"asr:{name}"
 
@@ -207,10 +207,11 @@ def transcribed(
     device: str = "auto",
     workers: int | None = None,
 ) -> tuple[Corpus, pd.DataFrame]:
-    """The corpus with text from a recogniser, and a table of all it said, with provenance.
+    """The corpus with text from a recogniser, and a table of all transcripts with their origin.
 
-    part: its name and options. source: `asr` gives every row its transcript, or none;
-    `asr_where_missing` those that have sound and no text. Where nobody speaks there is no text.
+    part: its name and options. source: with `asr` every row gets its transcript or no text; with
+    `asr_where_missing` only rows with sound and without text do. Where nobody speaks there is no
+    text.
     """
     name, options = part
     rows = to_hear(corpus, source)
@@ -226,9 +227,9 @@ def transcribed(
 def foreseen(
     corpus: Corpus, part: tuple[str, Mapping[str, Any]], source: str, root: Path
 ) -> Corpus:
-    """As `transcribed`, from what the recogniser has written before, and nothing is computed.
+    """As `transcribed`, but with the stored transcripts only; nothing is computed.
 
-    A text that it has not written yet stands there as one of its own, of the usual length.
+    A text that is not stored yet is replaced by a text of its own, of the usual length.
     """
     name, options = part
     rows = to_hear(corpus, source)
@@ -258,7 +259,7 @@ def remembered(
 
 
 def to_hear(corpus: Corpus, source: str) -> np.ndarray:
-    """`[N]` bool: the rows that a recogniser is to write the text of."""
+    """`[N]` bool: the rows whose text a recogniser shall write."""
     if source == "asr_where_missing":
         return (corpus.table["text"].isna() & corpus.table["audio"].notna()).to_numpy()
     return np.full(len(corpus), True)
@@ -267,7 +268,7 @@ def to_hear(corpus: Corpus, source: str) -> np.ndarray:
 def filled(
     corpus: Corpus, rows: np.ndarray, transcripts: Sequence[Transcript | None], source: str
 ) -> Corpus:
-    """The corpus with these transcripts as the texts of the rows, no text where there is none."""
+    """The corpus with these transcripts as texts of these rows; no text without a transcript."""
     table = corpus.table.copy()
     table.loc[rows, "text"] = pd.array(
         [transcript.text if transcript else None for transcript in transcripts], dtype="str"
@@ -285,7 +286,7 @@ def _table(
     name: str,
     options: Mapping[str, Any],
 ) -> pd.DataFrame:
-    """One row a transcript: what joins the corpus by `id`, then how it came about."""
+    """One row for each transcript: its `id`, and how it came about."""
     has_sound = [transcript is not None for transcript in transcripts]
     table = pd.DataFrame(
         [asdict(transcript) for transcript in transcripts if transcript], columns=_COLUMNS
@@ -304,9 +305,10 @@ def _table(
 
 
 def error_rates(corpus: Corpus, written: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
-    """`WER` and `CER` with 95 % intervals from whole clusters; none without reference texts.
+    """`WER` and `CER` with 95 % intervals from whole clusters; empty without reference texts.
 
-    Over the rows that have a text of the corpus's own; where nothing was heard all is deleted.
+    They are computed over the rows that have a text of the corpus's own. Where the recogniser wrote
+    nothing, all words count as deleted.
     """
     rows = written[written["reference"].notna()]
     if rows.empty:
@@ -325,7 +327,7 @@ def error_rates(corpus: Corpus, written: pd.DataFrame) -> dict[str, tuple[float,
 
 
 class _Progress:
-    """How far it is, and how much faster than speech: on a terminal one line that moves."""
+    """Shows how far it is, and how much faster than speech, on a terminal in a moving line."""
 
     def __init__(self, total: int) -> None:
         self.total, self.done, self.seconds = total, 0, 0.0

@@ -1,4 +1,4 @@
-"""What a trained model makes of rows: the data that its learner sees, and the scores."""
+"""Apply a trained model to rows: the data that its learner sees, and the scores."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """All that turns features into scores: fitted encoders, scalings, the learner.
+    """Everything that turns features into scores: fitted encoders, scalings and the learner.
 
-    encoders: those that learn, which are a part of the learner's model; units: target of numbers →
-    mean and deviation in train; learners see numbers in those. shape: what the model was built for.
-    thresholds: target of labels → the probability from which on each of them is one.
+    encoders: those that learn, which are a part of the learner's model. units: target of numbers →
+    mean and deviation in train, because learners see numbers in these units. shape: the shapes that
+    the model was built for. thresholds: target of labels → the probability from which on each label
+    is predicted.
     """
 
     fitted: Mapping[str, Any]
@@ -51,7 +52,7 @@ class Trained:
 def predict(
     method: Method, training_rows: TrainingRows, trained: Trained, rows: np.ndarray
 ) -> Predictions:
-    """Scores of any rows, in their order; numbers in the units of the corpus."""
+    """The scores of any rows, in their order; numbers are in the units of the corpus."""
     return Predictions(rows, score(trained, dataset(method, training_rows, trained, rows)))
 
 
@@ -94,7 +95,7 @@ def dataset(
 
 
 def _changed(method: Method, data: Dataset, rows: np.ndarray, changes: Changes) -> Dataset:
-    """With frames blanked out and batches mixed."""
+    """The data with parts of frames blanked out and batches mixed, as augmentation asks."""
     features = dict(data.features)
     for name, part in features.items():
         modality = method.encodings[name].modality
@@ -110,7 +111,7 @@ def join(
     targets: Mapping[str, torch.Tensor],
     clusters: np.ndarray,
 ) -> Dataset:
-    """Encoder → features, scaled as in training, in sorted order."""
+    """Encoder → features, scaled as in training; encoders are in sorted order."""
     features = dict(sorted(parts.items()))
     for name, scaling in trained.scalings.items():
         part = features[name]
@@ -146,7 +147,7 @@ def _inputs(
     rows: np.ndarray,
     changes: Changes | None,
 ) -> LiveInputs:
-    """The inputs of an encoder for some rows; kept for other folds unless it was fitted."""
+    """The inputs of an encoder for some rows, kept for other folds unless it was fitted."""
     utterances = Utterances(training_rows.utterances)
     touched = changes is not None and changes.steps.touches_input(encoder.modality)
     read = utterances.inputs(encoder.modality, encoder.rate, keep=touched)
@@ -176,7 +177,7 @@ def frozen_rows(
 def fitted_rows(
     learner_class: Any, encoder: Any, inputs: Sequence[Input]
 ) -> Ragged | sparse.csr_array:
-    """What a fitted encoder makes of inputs: sparse columns for a learner that can take them."""
+    """The features that a fitted encoder gives; sparse columns where the learner takes them."""
     if learner_class.WANTS == "pooled":
         matrix = encoder.matrix(inputs)
         if isinstance(matrix, sparse.csr_array):
@@ -186,7 +187,7 @@ def fitted_rows(
 
 @lru_cache(maxsize=4)
 def _cached(encoded: Encoded, speakers: bytes | None) -> Ragged:
-    """All rows of a cached encoder; kept, because one worker trains many folds and seeds."""
+    """All rows of a cached encoder, kept because one worker trains many folds and seeds."""
     rows = Ragged.of(encoded.load())
     if speakers is None:
         return rows

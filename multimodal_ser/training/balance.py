@@ -1,6 +1,6 @@
-"""What makes up for rare classes: fewer, weighted or drawn rows in training; thresholds on dev.
+"""Ways to make up for rare classes: fewer, weighted or drawn training rows; thresholds on dev.
 
-Dev and test rows are never cut down or weighted.
+Dev and test rows are never left out or weighted.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from multimodal_ser.types import DataError
 
 
 def truncated(rows: np.ndarray, codes: np.ndarray, seed: int) -> np.ndarray:
-    """As many rows of every class as the rarest has, drawn at random; rows `[N]` of `codes`.
+    """As many rows of every class as the rarest class has, drawn at random; rows `[N]` of `codes`.
 
-    Rows without a single class are left out: they belong to none that could be counted.
+    Rows without a single class are left out, because they cannot be counted in any class.
     """
     labelled = rows[codes[rows] >= 0]
     if not len(labelled):
@@ -34,9 +34,9 @@ def truncated(rows: np.ndarray, codes: np.ndarray, seed: int) -> np.ndarray:
 
 
 def balanced(train: Dataset, target: str, how: str, beta: float | None = None) -> Dataset:
-    """`weights`: each class counts alike in the loss; `sampler`: each is drawn alike.
+    """`weights`: each class counts alike in the loss; `sampler`: each class is drawn equally often.
 
-    `effective`: one over the effective number of rows of each class, with this beta.
+    `effective`: each class counts by one over its effective number of rows, with this beta.
     """
     if how not in ("weights", "effective", "sampler"):
         return train
@@ -52,9 +52,9 @@ def balanced(train: Dataset, target: str, how: str, beta: float | None = None) -
 def thresholds(
     targets: Sequence[str], classes: Mapping[str, Sequence[str]], learner: Any, dev: Any
 ) -> dict[str, list[float]]:
-    """Target of kind labels → the probability from which on each of its labels is one.
+    """Target of labels → for each label the probability from which on it is predicted.
 
-    Chosen on dev, a `Dataset`; 0.5 without one. classes: target → its labels.
+    They are chosen on dev, a `Dataset`; 0.5 without dev. classes: target → its labels.
     """
     if dev is None or not targets:
         return {name: [EVEN] * len(classes[name]) for name in targets}
@@ -65,5 +65,5 @@ def thresholds(
 
 
 def filed(thresholds: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
-    """As they lie beside the scores of a part: `threshold:<target>` → `[C]`."""
+    """Thresholds as they are stored beside the scores of a part: `threshold:<target>` → `[C]`."""
     return {THRESHOLD + name: np.array(values) for name, values in thresholds.items()}

@@ -17,9 +17,9 @@ from multimodal_ser.training.model import Model, head
 
 
 def shape_of(method: Method, train: Dataset, present: Mapping[str, bool]) -> dict[str, Any]:
-    """What the model is built for: widths, encoders that may be absent or give all layers.
+    """The shapes a model is built for: widths, and which encoders may be absent or give all layers.
 
-    present: encoder that runs in every step → whether no row that trains lacks what it reads.
+    present: encoder that runs in every step → whether all training rows have its input.
     """
     dropped = method.learner.options.get("modality_dropout", 0) > 0
     ragged = {name: part for name, part in train.features.items() if isinstance(part, Ragged)}
@@ -80,7 +80,7 @@ def make_learner(
 
 
 def _behind(method: Method, shape: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
-    """The modules behind the encoders: the fusion, and a head for each target."""
+    """The modules after the encoders: the fusion, and one head for each target."""
     own = method.learner_class.heads(method, shape["classes"])
     if own is not None:
         return registry.build("fusion", "join", {}, shape["dims"]), own

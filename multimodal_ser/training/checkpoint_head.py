@@ -1,4 +1,4 @@
-"""The head that a checkpoint brings: what its own labels mean in a task, and its scores."""
+"""The head of a checkpoint: what its own labels mean in a task, and its scores."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _NEVER = -1e4  # of a class that the checkpoint does not know: its probability i
 
 
 class Classes(nn.Module):
-    """Logits of a checkpoint's labels `[…, K]` → of the task's classes `[…, C]`.
+    """Logits of the checkpoint's labels `[…, K]` → logits of the task's classes `[…, C]`.
 
-    columns: for each class the labels that mean it, whose probabilities add up. Softmax over the
-    classes is then the checkpoint's own, renormalised without the labels that mean none.
+    columns: for each class the labels that mean it; their probabilities are summed. A softmax over
+    the classes then equals the checkpoint's own softmax, renormalised without the labels that mean
+    no class.
     """
 
     def __init__(self, columns: Sequence[Sequence[int]]) -> None:
@@ -34,7 +35,7 @@ class Classes(nn.Module):
 
 
 class Number(nn.Module):
-    """One of a checkpoint's numbers `[…, K]` in the unit of the corpus: `[…, 1]`."""
+    """One of the checkpoint's numbers `[…, K]`, in the unit of the corpus: `[…, 1]`."""
 
     def __init__(self, column: int, low: float, high: float) -> None:
         super().__init__()
@@ -93,7 +94,7 @@ def unknown(method: Method, targets: Mapping[str, Target]) -> list[str]:
 def without_unknown(
     method: Method, targets: Mapping[str, Target], folds: Sequence[Fold]
 ) -> list[Fold]:
-    """The folds; with `score_unknown: leave_out`, without the rows of unknown classes."""
+    """The folds; with `score_unknown: leave_out` without the rows of unknown classes."""
     absent = unknown(method, targets)
     if not absent or not _left_out(method):
         return list(folds)
@@ -150,7 +151,7 @@ def _left_out(method: Method) -> bool:
 
 
 def _wanted(classes: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """What a label may mean: a class, or a target of numbers."""
+    """The classes or targets of numbers that a label of the checkpoint may mean."""
     for target, names in classes.items():
         yield from names or (target,)
 

@@ -69,7 +69,7 @@ def job(
 
 
 def place_of(method: Method) -> torch.device:
-    """The device for training: heads on cached features are fastest on the CPU."""
+    """The device for training; heads on cached features are trained fastest on the CPU."""
     if method.in_every_step:
         return find_device(method.device)
     return torch.device("cpu")
@@ -151,7 +151,7 @@ def _with_names(
     chosen: np.ndarray,
     checkpoint: Checkpoint | None,
 ) -> DivergedError:
-    """The error with the names of its utterances, and where the last good checkpoint lies."""
+    """The error with the names of its utterances, and the place of the last good checkpoint."""
     names = [training_rows.utterances[row].id for row in chosen[error.rows]]
     last = checkpoint.epochs() if checkpoint is not None else 0
     left = (
@@ -188,21 +188,24 @@ def load(method: Method, folder: Path, device: torch.device | None = None) -> Tr
 
 
 def learned_numbers(trained: Trained) -> int:
-    """How many numbers a model learns; 0 for classical learners."""
+    """The number of parameters that a model learns; 0 for classical learners."""
     model = trained.learner.model
     learning = model.parameters() if model is not None else ()
     return sum(parameter.numel() for parameter in learning if parameter.requires_grad)
 
 
 def settled_thresholds(folders: Sequence[Path]) -> dict[str, list[float]]:
-    """Target of labels → the mean of what several models chose on dev, for one that has no dev."""
+    """Target of labels → the mean of the thresholds that several models chose on dev.
+
+    It is for a model that has no dev part.
+    """
     models = [json.loads((model / "model.json").read_text("utf-8")) for model in folders]
     chosen = [model.get("thresholds", {}) for model in models]
     return {name: np.mean([model[name] for model in chosen], axis=0).tolist() for name in chosen[0]}
 
 
 def _base_weights(method: Method) -> dict[str, str]:
-    """Encoder that was fine-tuned → the hash of the weights that it began with."""
+    """Encoder that is fine-tuned → the hash of the weights that it started from."""
     return {
         name: registry.find("encoders", encoding.name).weights_hash(encoding.options)
         for name, encoding in method.encodings.items()
@@ -211,7 +214,7 @@ def _base_weights(method: Method) -> dict[str, str]:
 
 
 def _refuse_other_weights(method: Method, hashes: Mapping[str, str]) -> None:
-    """A part that was fine-tuned fits only the weights that it began with."""
+    """Refuse other weights: a fine-tuned part fits only the weights that it started from."""
     for name, hash_here in _base_weights(method).items():
         if hash_here != hashes.get(name):
             model = method.encodings[name].options.get("model")
@@ -224,7 +227,7 @@ def _refuse_other_weights(method: Method, hashes: Mapping[str, str]) -> None:
 def _units(
     method: Method, training_rows: TrainingRows, rows: np.ndarray
 ) -> dict[str, tuple[float, float]]:
-    """Centre and spread of each target of numbers over some rows, as the learner wants them."""
+    """The centre and the spread of each target of numbers over some rows, as the learner asks."""
     return {
         name: method.learner_class.unit(training_rows.targets[name][rows, 0].astype(np.float64))
         for name in method.targets("numbers")
@@ -232,7 +235,7 @@ def _units(
 
 
 def _contents(method: Method, trained: Trained, features: str) -> dict[str, bytes]:
-    """The files of a model folder."""
+    """The files of a model folder: name → bytes."""
     files: dict[str, bytes] = {}
     for name, encoder in trained.fitted.items():
         files |= {f"encoders/{name}/{file}": data for file, data in encoder.state().items()}

@@ -1,11 +1,11 @@
-"""Losses: pure functions of what a head says, the truth, and the weight of each row.
+"""Losses: pure functions of the outputs of a head, the truth, and the weight of each row.
 
 A row without a truth for a target (all zeros for classes, NaN for labels and numbers) is left out
 of its loss. `outputs.FOR` says which losses fit each kind of output.
 
 The gradient of a row depends on the other rows through their truth and weights alone, never through
-what is said of them, so a batch may be cut over several devices; `BATCHWISE` names the losses of
-which that is not true.
+their outputs. So a batch may be divided over several devices. `BATCHWISE` names the losses for
+which this is not true.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def focal(
 
 
 def binary_cross_entropy(logits: Tensor, truth: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Weighted mean over the known cells of −log p(truth), each label a coin of its own.
+    """The weighted mean over the known cells of −log p(truth); each label is independent.
 
     logits and truth `[B, C]`, truth 0 or 1 (NaN: unknown), weights `[B]`.
     """
@@ -138,11 +138,11 @@ def smoothed(truth: Tensor, smoothing: float) -> Tensor:
 
 
 def adjusted(logits: Tensor, prior: Tensor, strength: float = 1.0) -> Tensor:
-    """logits `[B, C]` + τ log prior `[C]`, in training alone (Menon 2021).
+    """logits `[B, C]` + τ log prior `[C]`, in training only (Menon 2021).
 
-    What a model then says without it is the likelier class as if all were as frequent, whose
-    decisions make the fewest errors averaged over classes. A class that no row trains is left as
-    it is: it has no prior, and is learned to be unlikely.
+    Without the prior the model then predicts the class that is likeliest if all classes are equally
+    frequent, and these decisions have the smallest error averaged over classes. A class without
+    training rows has no prior and stays as it is: the model learns that it is unlikely.
     """
     nonzero = torch.where(prior > 0, prior, torch.ones_like(prior))
     return logits + strength * nonzero.log().to(logits)
@@ -183,13 +183,13 @@ def _altered(
     truth: Tensor,
     weights: Tensor | None = None,
 ) -> Tensor:
-    """A loss of adjusted logits and smoothed truth, where that is asked for."""
+    """A loss of adjusted logits and smoothed truth, where the config asks for them."""
     if adjustment and prior is not None:
         logits = adjusted(logits, prior, adjustment)
     return loss(logits, smoothed(truth, smoothing) if smoothing else truth, weights)
 
 
 def _known(truth: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The truth with 0 for NaN, and weights `[B, 1]` with 0 there."""
+    """The truth with 0 in place of NaN, and weights `[B, 1]` that are 0 there."""
     has_number = (~truth.isnan()).to(truth.dtype)
     return truth.nan_to_num(), has_number if weights is None else has_number * weights[:, None]

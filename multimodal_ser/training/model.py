@@ -91,7 +91,7 @@ class Model(nn.Module):
         )
 
     def learned(self) -> dict[str, Tensor]:
-        """The state without what a pre-trained encoder keeps as it was loaded."""
+        """The state without the weights that a pre-trained encoder keeps as they were loaded."""
         still = {
             f"encoders.{name}.{path}"
             for name, encoder in self.encoders.items()
@@ -103,20 +103,20 @@ class Model(nn.Module):
         }
 
     def load_learned(self, state: Mapping[str, Tensor]) -> None:
-        """What `learned` gave; the rest stays as it is."""
+        """Load what `learned` gave; all other weights stay as they are."""
         self.load_state_dict({**self.state_dict(), **state})
 
     def _encoded(self, name: str, given: Given) -> Features:
         return given if isinstance(given, Features) else self.encoders[name](**given)
 
     def _one(self, name: str, part: Features) -> Features:
-        """Layers mixed, frames pooled, where this encoder's are."""
+        """The features of one encoder, with layers mixed and frames pooled where it asks."""
         if name in self.mixes:
             part = self.mixes[name](part)
         return self.pools[name](part) if name in self.pools else part
 
     def _stand_in(self, name: str, part: Features) -> Features:
-        """Missing rows become one frame: the learned vector of their encoder."""
+        """The features; each missing row becomes one frame, the learned vector of its encoder."""
         if part.mask[:, 0].all():
             return part  # the usual case, seen at a glance
         missing = ~part.present
@@ -136,9 +136,10 @@ class Model(nn.Module):
 def thinned(
     features: Mapping[str, Features], groups: Sequence[Sequence[str]], share: float
 ) -> dict[str, Features]:
-    """In a share of the rows one group of encoders at random is gone, and never all of several.
+    """Features that lose one group of encoders, drawn at random, in a share of the rows.
 
-    Where there is one group alone it goes: what a model then says is learned, too.
+    A row never loses all of several groups. Where there is one group only, it may go, and the model
+    learns what to say then.
     """
     present = torch.stack(
         [torch.stack([features[name].present for name in group]).any(0) for group in groups], 1
@@ -174,9 +175,9 @@ def head(
     dropout: float = 0.0,
     input_dropout: float = 0.0,
 ) -> nn.Module:
-    """`[…, width]` → `[…, classes]`, through a hidden layer unless `hidden` is 0.
+    """The output layers `[…, width]` → `[…, classes]`, with a hidden layer unless `hidden` is 0.
 
-    hidden: None is as wide as the input.
+    A `hidden` of None is as wide as the input.
     """
     if hidden == 0:
         return nn.Linear(width, classes)
@@ -210,9 +211,9 @@ def merge(logits: Tensor, present: Tensor, how: str, weights: Tensor | None = No
 def merge_numbers(
     numbers: Tensor, present: Tensor, how: str, weights: Tensor | None = None
 ) -> Tensor:
-    """The mean over the encoders present, by weight where there are some: `[B, M, 1]` → `[B, 1]`.
+    """The mean over the encoders that are present, with weights if given: `[B, M, 1]` → `[B, 1]`.
 
-    A number has no probability that could be the highest, or multiplied.
+    Numbers have no probabilities, so there is no maximum and no product.
     """
     present = present | ~present.any(1, keepdim=True)
     return (numbers * _shares(present, weights, numbers).exp().unsqueeze(-1)).sum(1)
@@ -227,7 +228,7 @@ def _shares(present: Tensor, weights: Tensor | None, like: Tensor) -> Tensor:
 def merge_labels(
     logits: Tensor, present: Tensor, how: str, weights: Tensor | None = None
 ) -> Tensor:
-    """As `merge`, each label a decision of its own: logits `[B, M, C]` → logits `[B, C]`."""
+    """As `merge`, with a separate decision for each label: logits `[B, M, C]` → logits `[B, C]`."""
     coins = torch.stack([logits, torch.zeros_like(logits)], dim=-1)  # is one, is none
     merged = [merge(coin, present, how, weights) for coin in coins.unbind(2)]
     return torch.stack([coin[:, 0] - coin[:, 1] for coin in merged], dim=1)

@@ -1,4 +1,4 @@
-"""What a trained model leaves on disk: whole or not at all, also when two processes train it."""
+"""A trained model on disk: it is there whole or not at all, also when two processes train it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from multimodal_ser.types import DataError
 
 
 def is_finished(folder: Path, features: str, parts: Sequence[str] = ()) -> bool:
-    """A model stands there, trained on these very features, and has scored the parts."""
+    """Whether a model stands there, trained on these features, that has scored these parts."""
     try:
         written = json.loads((folder / "model.json").read_text("utf-8"))
     except FileNotFoundError:
@@ -35,7 +35,7 @@ def read_scores(folder: Path, part: str) -> dict[str, np.ndarray]:
 
 
 def write(files: Mapping[str, bytes], folder: Path, features: str) -> None:
-    """The whole model or none of it, also when two processes train the same one."""
+    """Write the whole model or nothing of it, also when two processes train the same model."""
     draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
     for path, data in files.items():
         write_atomically(draft / path, data)
@@ -54,10 +54,10 @@ def write_scores(folder: Path, part: str, scores: Mapping[str, np.ndarray]) -> N
 
 
 class Checkpoint:
-    """How far the training of a model has come: one file beside its folder, whole or not at all.
+    """The state of an unfinished training: one file beside the model's folder, whole or not at all.
 
-    features: those that it is trained on; one of others is not gone on with. writes: whether this
-    process may, of several that train together.
+    features: the hash of those that it is trained on; the file of other features is not used.
+    writes: whether this process may write, among several that train together.
     """
 
     def __init__(self, folder: Path, features: str, *, writes: bool = True) -> None:
@@ -67,12 +67,12 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """Fold and seed."""
+        """The fold and the seed."""
         fold, _, seed = self.path.stem.partition("-")
         return f"fold {fold} seed {seed}"
 
     def load(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-        """What was saved last, None where nothing was."""
+        """What was saved last; None where nothing was saved."""
         if not self.path.exists():
             return None
         try:
@@ -92,7 +92,7 @@ class Checkpoint:
         write_atomically(self.path, save_tensors(still, {"plain": description}))
 
     def epochs(self) -> int:
-        """How many are done."""
+        """The number of finished epochs."""
         loaded = self.load()
         return loaded[1]["epoch"] if loaded else 0
 

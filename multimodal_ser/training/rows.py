@@ -1,4 +1,4 @@
-"""What training needs to know of a corpus, row by row, and where its features or inputs are."""
+"""The rows of a corpus for training: what each teaches, and where its features are."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TrainingRows:
     thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def hash(self) -> str:
-        """Of every feature or input key: others, and the models are others."""
+        """A hash of every feature or input key; other keys mean other models."""
         digest = hashlib.sha256()
         for name, encoded in sorted(self.encoded.items()):
             digest.update(
@@ -54,12 +54,12 @@ class TrainingRows:
         return digest.hexdigest()[:16]
 
     def text(self, row: int) -> Input:
-        """What a fitted encoder reads of a row."""
+        """The text of a row that a fitted encoder reads."""
         return Input(text=self.utterances[row].text, language=self.utterances[row].language)
 
 
 def repeated(rows: TrainingRows, utterances: Sequence[Utterance], copies: int) -> TrainingRows:
-    """With copies of each row behind all rows, in blocks; utterances: of rows and copies."""
+    """The rows with their copies behind them, in blocks; utterances: of rows and copies."""
 
     def tile(values: np.ndarray) -> np.ndarray:
         return np.concatenate([values] * (copies + 1))

@@ -16,7 +16,7 @@ from multimodal_ser.types import ConfigError, MissingError
 
 
 def load(name: str) -> Any:
-    """The model on the CPU in eval mode, fetched first if it is one of Whisper's own."""
+    """The model on the CPU in eval mode; one of Whisper's own models is fetched first."""
     import whisper
 
     path = _place(name)
@@ -37,7 +37,7 @@ def load(name: str) -> Any:
 
 
 def weights_hash(name: str) -> str:
-    """Of the checkpoint's bytes."""
+    """A hash of the bytes of the checkpoint."""
     path = _place(name)
     if not path.exists():
         load(name)
@@ -45,7 +45,7 @@ def weights_hash(name: str) -> str:
 
 
 def missing(name: str) -> list[str]:
-    """Nothing, or what to fetch and how; ConfigError for a name that is nowhere."""
+    """What must be fetched, and how; empty if nothing. ConfigError for an unknown name."""
     return [] if _place(name).exists() else [_way_out(name)]
 
 
@@ -81,10 +81,10 @@ def _way_out(name: str) -> str:
 
 
 def write_tiny(path: Path, *, seed: int = 0, text_context: int = 32) -> Path:
-    """A random Whisper of 32 dimensions, whose transcripts are up to half `text_context` tokens.
+    """Write a random Whisper of 32 dimensions, which writes up to half of `text_context` tokens.
 
-    What it hears weighs more than what it has just said, so that its texts differ from clip to
-    clip and do not say one token for ever.
+    The sound counts more in it than the tokens before, so its texts differ from clip to clip and do
+    not repeat one token for ever.
     """
     from whisper.model import ModelDimensions, Whisper
 

@@ -33,10 +33,10 @@ _WORD = re.compile(r"[\w\u0300-\u036f]+")  # with accents written apart
 
 @dataclass(frozen=True)
 class Loop:
-    """Characters `start:kept` hold the phrase, `start:end` all its repetitions.
+    """A loop in a text: characters `start:kept` hold the phrase, `start:end` all its repetitions.
 
-    words: of the phrase; repetitions: the complete ones, the first included. The marks before the
-    first word and after the last belong to neither.
+    words: the number of words of the phrase; repetitions: the complete ones, with the first. The
+    marks before the first word and after the last word belong to neither.
     """
 
     start: int
@@ -90,9 +90,10 @@ def compression_ratio(text: str) -> float:
 
 
 def _repeated(words: Sequence[str], first: int) -> tuple[int, int]:
-    """Words of the phrase whose loop begins at `first`, and the place after the loop.
+    """How many words the phrase has whose loop begins at `first`, and the place after the loop.
 
-    Of several the shortest; without one 0 and the next word's place.
+    If several phrases fit, the shortest is taken; without a loop it is 0 and the place of the next
+    word.
     """
     for period in range(1, _LONGEST_PHRASE + 1):
         after = _run(words, first, period)
@@ -110,8 +111,8 @@ def _run(words: Sequence[str], first: int, period: int) -> int:
 
 
 def _cut(words: Sequence[str], after: int, period: int) -> bool:
-    """Whether the text's last word is the loop's next, cut short.
+    """Whether the last word of the text is the beginning of the loop's next word.
 
-    A recogniser that may say no more stops at a token, which is often inside a word.
+    A recogniser at its limit of tokens often stops inside a word.
     """
     return after == len(words) - 1 and words[after - period].startswith(words[after])

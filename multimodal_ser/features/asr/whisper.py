@@ -33,12 +33,12 @@ _TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 @dataclass(frozen=True)
 class Limits:
-    """Beyond which a transcript is doubted; Whisper's own numbers, but for the level.
+    """Limits beyond which a transcript is doubted; Whisper's own numbers, except the level.
 
-    compression: bytes of the text over those of its compressed form, more of a loop.
-    log_probability: the mean of a token's, less where the model is unsure. no_speech: probability
-    of silence, believed where the model is unsure as well. level: of the loudest 25 ms in dB of
-    full scale; below it nothing is decoded, because the model invents words in silence.
+    compression: the bytes of the text over those of its compressed form; loops have more.
+    log_probability: the mean over the tokens; it is lower where the model is unsure. no_speech: the
+    probability of silence, which counts where the model is unsure as well. level: of the loudest 25
+    ms in dB of full scale; nothing quieter is decoded, because the model invents words in silence.
     """
 
     compression: float = 2.4
@@ -78,22 +78,22 @@ class Recognizer:
         self.limits = limits
 
     def to(self, device: torch.device) -> Recognizer:
-        """On a GPU it computes in fp16."""
+        """Move the model to a device; on a GPU it computes in fp16."""
         self.model = self.model.to(device)
         return self
 
     @staticmethod
     def weights_hash(options: Mapping[str, Any]) -> str:
-        """Of the checkpoint, wherever it lies."""
+        """A hash of the checkpoint, wherever it lies."""
         return _checkpoints.weights_hash(options["model"])
 
     @staticmethod
     def missing(options: Mapping[str, Any]) -> list[str]:
-        """What must be fetched first, with the command that does it."""
+        """What must be fetched first, with the command that fetches it."""
         return _checkpoints.missing(options["model"])
 
     def transcribe(self, inputs: Sequence[Input]) -> list[Transcript | None]:
-        """In order, None without sound; what else stands in the batch changes nothing."""
+        """Transcripts in order, None without sound; the other inputs of a batch change nothing."""
         sounds = [_at_rate(utterance) for utterance in inputs]
         transcripts: dict[int, Transcript] = {}
         short: dict[str | None, list[int]] = {}
@@ -116,7 +116,7 @@ class Recognizer:
         ]
 
     def _language_of(self, utterance: Input) -> str | None:
-        """None where the model is to hear it."""
+        """The language of an utterance; None where the model shall detect it."""
         named = (utterance.language or "").lower().split("-")[0]
         return self.language or (named if named in _languages(self.model) else None)
 
@@ -125,7 +125,7 @@ class Recognizer:
         return self.model.is_multilingual
 
     def _short(self, clips: Sequence[np.ndarray], language: str | None) -> list[Transcript]:
-        """Clips up to 30 s, one pass of the decoder for all, and single ones for what fails."""
+        """Clips up to 30 s: one pass of the decoder for all, single passes for those that fail."""
         mels = torch.stack([self.mel(clip) for clip in clips])
         results = self._decoded(mels, language, 0.0)
         transcripts = []
@@ -144,9 +144,9 @@ class Recognizer:
         return transcripts
 
     def _long(self, samples: np.ndarray, language: str | None) -> Transcript:
-        """Window by window, none told what the one before said; means over the tokens.
+        """A long clip window by window; no window knows the text before it; means over all tokens.
 
-        Silent windows are left out by Whisper, so what is left is not judged by its means.
+        Whisper leaves silent windows out, so the rest is not judged by its means.
         """
         with _seeded(samples, 0.0):
             result: Any = self.model.transcribe(
@@ -181,7 +181,7 @@ class Recognizer:
         return whole
 
     def _decoded(self, mel: torch.Tensor, language: str | None, temperature: float) -> list[Any]:
-        """Whisper's results of `[B, mels, 3000]`, or of features that it has already encoded."""
+        """Whisper's results for `[B, mels, 3000]`, or for features that it has encoded already."""
         from whisper import DecodingOptions, decode
 
         options = DecodingOptions(
@@ -194,7 +194,7 @@ class Recognizer:
         return results
 
     def _again(self, samples: np.ndarray, result: Any, language: str | None) -> Any:
-        """The first result that passes the limits, else the last."""
+        """The first result within the limits, else the last one."""
         for temperature in self.temperatures:
             if not self._fails(result):
                 break
@@ -222,7 +222,7 @@ class Recognizer:
         no_speech: float,
         silent: bool,
     ) -> Transcript:
-        """What was said, filtered, with all that is doubtful about it."""
+        """The transcript, filtered, with everything that makes it doubtful."""
         raw = _SPECIAL.sub("", decoded).strip()
         ratio, looping = compression_ratio(raw), loop(raw) is not None
         unsure = log_probability < self.limits.log_probability
@@ -261,7 +261,7 @@ def _level(samples: np.ndarray) -> float:
 
 @contextmanager
 def _seeded(samples: np.ndarray, temperature: float) -> Iterator[None]:
-    """Draws that depend on the sound and the temperature alone."""
+    """A generator whose numbers depend on the sound and the temperature alone."""
     digest = hashlib.blake2b(samples.tobytes(), digest_size=6, salt=b"%.1f" % temperature)
     with torch.random.fork_rng():
         torch.manual_seed(int.from_bytes(digest.digest(), "big"))

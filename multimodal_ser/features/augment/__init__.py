@@ -1,1 +1,1 @@
-"""What changes training utterances at random, so that a model meets more than was recorded."""
+"""Random changes of the training rows, of sound, text, frames or batches; one file each."""

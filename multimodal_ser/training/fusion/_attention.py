@@ -17,8 +17,8 @@ from multimodal_ser.types import ConfigError, Features
 class Attention(nn.Module):
     """Several heads of scaled dot products: x `[B, Tq, hidden]` asks the valid frames of another.
 
-    asks, answers: how wide the frames are that ask and those that answer, None: `hidden`. The keys
-    have no bias: it would move all scores of one frame alike, which softmax undoes.
+    asks, answers: the width of the frames that ask and of those that answer, None: `hidden`. The
+    keys have no bias, because a softmax does not see what moves all scores of a frame alike.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(hidden, asks or hidden)
 
     def forward(self, x: Tensor, other: Features) -> Tensor:
-        """As wide as x: `[B, Tq, asks]`; zeros for a row whose other encoder is missing."""
+        """The answers, as wide as x: `[B, Tq, asks]`; zeros for a row without the other encoder."""
         query, key, value = (
             self._split(part) for part in (self.query(x), self.key(other.x), self.value(other.x))
         )
@@ -119,15 +119,15 @@ def feed(hidden: int, dropout: float) -> nn.Sequential:
 
 
 def silenced(features: Features) -> Tensor:
-    """x `[B, T, D]` with zeros in place of whatever padding holds."""
+    """x `[B, T, D]` with zeros in place of padding."""
     return features.x.masked_fill(~features.mask.unsqueeze(-1), 0.0)
 
 
 def positions(mask: Tensor, like: Tensor) -> Tensor:
-    """Sines and cosines of how many valid frames come before; `[B, T, hidden]`, as `like` is.
+    """Sines and cosines of the number of valid frames before: `[B, T, hidden]`, typed as `like`.
 
-    Counted by the mask `[B, T]`, so that a frame has the same position on whichever side padding
-    stands, and never in half precision, which does not count far.
+    Positions are counted by the mask `[B, T]`, so a frame has the same position on whichever side
+    the padding stands. They are never counted in half precision, which cannot count far.
     """
     before = (mask.cumsum(1) - 1).clamp(min=0)
     hidden, dtype = like.shape[-1], torch.promote_types(like.dtype, torch.float32)
@@ -138,7 +138,10 @@ def positions(mask: Tensor, like: Tensor) -> Tensor:
 
 
 def open_frames(mask: Tensor) -> Tensor:
-    """Which frames may be asked, `[B, 1, 1, Tk]`; all where none is valid: softmax needs one."""
+    """The frames that may be asked, `[B, 1, 1, Tk]`.
+
+    Where no frame is valid all may be asked, because a softmax needs one.
+    """
     return (mask | ~mask.any(1, keepdim=True))[:, None, None]
 
 

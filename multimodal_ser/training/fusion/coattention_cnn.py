@@ -31,8 +31,9 @@ Positive = Annotated[int, Field(gt=0)]
 class Fusion(nn.Module):
     """`layers` of convolution → ReLU per encoder: `[B, T, hidden]`; x + attention(x, other); pool.
 
-    So for all ordered pairs (one encoder asks, another answers); what they pool is joined:
-    concat → Linear → ReLU → Dropout: `[B, hidden]`. An encoder alone asks its own frames.
+    This is done for all ordered pairs (one encoder asks, another answers), and the pooled results
+    are joined: concat → Linear → ReLU → Dropout: `[B, hidden]`. A single encoder asks its own
+    frames.
     """
 
     def __init__(

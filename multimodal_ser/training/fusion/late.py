@@ -23,7 +23,7 @@ from multimodal_ser.types import Features
 
 
 class Fusion(nn.Module):
-    """pool → Linear → ReLU → Dropout per encoder: `[B, M, hidden]`, one M an encoder."""
+    """pool → Linear → ReLU → Dropout for each encoder: `[B, M, hidden]` for M encoders."""
 
     def __init__(
         self,

@@ -1,9 +1,9 @@
-"""An expert for each encoder and one that hears all; a gate says how much each is believed.
+"""One expert for each encoder and one for all together; a gate says how much each expert counts.
 
 A mixture of experts (Jacobs et al. 1991, "Adaptive Mixtures of Local Experts"). That one expert
-hears one encoder, and another all of them, is ours: where one of voice and words misleads, or they
-tell something only together, the gate can turn to the expert that knows. A linear output layer
-takes the mean of the experts' vectors to the mean of their logits.
+gets one encoder, and another gets all of them, is our design: where voice or words mislead, or
+where they mean something only together, the gate can turn to the right expert. The linear output
+layer turns the mean of the experts' vectors into the mean of their logits.
 
 Parameters for 768 + 128 dims at the defaults (hidden 256) and 6 classes: 463,753 with the output
 layer.
@@ -24,11 +24,11 @@ from multimodal_ser.types import Features
 
 
 class Fusion(nn.Module):
-    """pool; an expert is Linear → ReLU; their mean by the gate's softmax; Dropout: `[B, hidden]`.
+    """pool; an expert is Linear → ReLU; their mean by a softmax gate; Dropout: `[B, hidden]`.
 
-    The experts are those of the encoders, in order, and the joint one, which an encoder alone does
-    not need. The expert of an encoder that is missing is not asked; the joint one always is, and
-    hears zeros for what is missing.
+    The experts are those of the encoders, in order, and then the joint one, which a single encoder
+    does not need. The expert of a missing encoder does not count. The joint expert always counts,
+    and gets zeros for what is missing.
     """
 
     def __init__(
@@ -56,7 +56,10 @@ class Fusion(nn.Module):
 
     @torch.no_grad()
     def explain(self, features: Mapping[str, Features]) -> dict[str, Tensor]:
-        """Expert → how much it is believed `[B]`; the joint one is named `audio+text`. In all 1."""
+        """Expert → its weight `[B]`; the weights sum to 1.
+
+        The joint expert is named like `audio+text`.
+        """
         shares = self._shares(features, self._heard(features)[-1])
         names = [*self.pools, *(["+".join(self.pools)] if self.gate is not None else [])]
         return dict(zip(names, shares.unbind(1), strict=True))
@@ -71,7 +74,7 @@ class Fusion(nn.Module):
         return [*pooled, torch.cat(pooled, dim=1)] if self.gate is not None else pooled
 
     def _shares(self, features: Mapping[str, Features], everything: Tensor) -> Tensor:
-        """`[B, experts]`: softmax over those that may be asked."""
+        """`[B, experts]`: a softmax over the experts that count."""
         there = [features[name].present for name in self.pools]
         if self.gate is None:
             return there[0].unsqueeze(1).to(everything.dtype)

@@ -19,10 +19,11 @@ Scores = Literal["mean", "sum"]
 
 
 class ByClass:
-    """What `gmm` and `hmm` share: frames are scaled, each class has its model and its prior.
+    """The common part of `gmm` and `hmm`: scaled frames, and for each class a model and a prior.
 
-    kind: a tuple of tensors, which is a model; fit: makes one of the utterances of a class, with
-    what each step began from; said: utterances, model → log p(frames | class) `[N]`.
+    kind: the type of a model, a tuple of tensors. fit: makes a model of the utterances of one
+    class, and returns the values that each step began from. score: utterances and a model → log
+    p(frames | class) `[N]`.
     """
 
     def __init__(
@@ -38,7 +39,10 @@ class ByClass:
         self.steps: dict[str, list[float]] = {}
 
     def fit(self, train: Dataset, learner: str, seed: int) -> None:
-        """A row without any frame still says how often its class is."""
+        """Fit one model for each class.
+
+        A row without frames still counts for the prior of its class.
+        """
         labels, part = two_classes(train, learner), train.frames()
         self.prior, self.scaling = priors(labels), Scaling.fit(part)
         part = self.scaling.apply(part)
@@ -53,7 +57,7 @@ class ByClass:
                 raise DataError(f"class {code + 1} of the task: {error}") from None
 
     def predict(self, data: Dataset, scores: Scores) -> np.ndarray:
-        """`[N, C]`; the priors for a row without any frame, 0 for a class that was not in train."""
+        """`[N, C]`; the priors for a row without frames, 0 for a class that was not in train."""
         part = self.scaling.apply(data.frames())
         joint = self.prior.log().repeat(len(part), 1)
         for code, model in self.models.items():
@@ -85,7 +89,7 @@ class ByClass:
 
 
 def priors(labels: Labelled) -> Tensor:
-    """Each class's share of the weights `[C]`, so balanced weights make them alike."""
+    """The share of each class in the weights `[C]`; balanced weights make them equal."""
     weights = np.ones(len(labels.rows)) if labels.weights is None else labels.weights
     sums = np.bincount(labels.codes, weights, minlength=labels.classes)
     return torch.from_numpy(sums / sums.sum())

@@ -1,4 +1,4 @@
-"""The gradient loop: trains a model, keeps the epoch that is best on dev."""
+"""The gradient loop: it trains a model and keeps the epoch that is best on dev."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Watch = Callable[[int, int, float], None]  # epochs done, of how many, the best 
 
 
 class Kept(Protocol):
-    """Where a training that was stopped is found again."""
+    """Where a training that was stopped continues."""
 
     name: str
 
@@ -52,14 +52,14 @@ class Kept(Protocol):
 
 
 class Loop:
-    """Trains a `Model`; one epoch sees every training row once, in a seeded order.
+    """Trains a `Model`; an epoch sees every training row once, in a seeded order.
 
-    losses: target → its loss and how much that counts. select: the metric on dev whose best epoch
-    is kept (the first of equals; without a dev part the last epoch), averaged over the targets that
-    it fits; `loss`: the loss that trains, over all of dev; None: macro-F1 of classes and labels,
-    CCC of numbers. Labels are scored at the thresholds that are best on dev in that epoch, as the
-    model will be. patience: epochs without gain before training ends, None: never. Without an epoch
-    the model stays as it is.
+    losses: target → its loss and the weight of it. select: the metric on dev that chooses the
+    epoch, averaged over the targets that it fits; the first of equal epochs is kept, and the last
+    one where there is no dev part. With `loss` it is the training loss over all of dev. None:
+    macro-F1 for classes and labels, CCC for numbers. Labels are scored with the thresholds that are
+    best on dev in that epoch, as the finished model will be. patience: epochs without gain before
+    training ends, None: never. With 0 epochs the model stays as it is.
     """
 
     def __init__(
@@ -92,10 +92,10 @@ class Loop:
         kept: Kept | None = None,
         watch: Watch | None = None,
     ) -> None:
-        """Ends with the weights of the chosen epoch; `curve` has a row an epoch.
+        """Train. The model then has the weights of the chosen epoch, and `curve` a row an epoch.
 
-        kept: where each epoch is written down, and from where the training goes on. watch: is told
-        of each epoch, and may end the training by what it raises.
+        kept: where each epoch is written, and from where the training continues. watch: is called
+        with each epoch, and may end the training by an exception.
         """
         if not self.epochs:
             return
@@ -134,7 +134,7 @@ class Loop:
         return self._turned(self._said(data))
 
     def _said(self, data: Dataset) -> dict[str, Tensor]:
-        """Target → what its head says, `[N, C]` on the CPU."""
+        """Target → the outputs of its head, `[N, C]` on the CPU."""
         self.model.eval()
         order = data.sorted()
         cached = all(isinstance(part, Ragged) for part in data.features.values())
@@ -184,7 +184,7 @@ class Loop:
         return Steps(self.model, self.losses, self.optimizer, total, world())
 
     def _epoch(self, train: Dataset, order: Tensor, steps: Steps, epoch: int) -> float:
-        """The mean loss over all batches."""
+        """Train for one epoch; returns the mean loss over all batches."""
         self.model.train()
         total, seen = 0.0, 0
         for batch in steps.batches(train, order, self.batch_size, epoch):
@@ -193,7 +193,7 @@ class Loop:
         return total / seen
 
     def _score(self, dev: Dataset) -> tuple[float, dict[str, float]]:
-        """What selects (higher is better), and what the curve shows of dev."""
+        """The value that selects (higher is better), and the values of dev for the curve."""
         logits = self._said(dev)
         value, means = self._metrics(dev, logits)
         if self.select != "loss":
@@ -223,9 +223,9 @@ class Loop:
 
 
 def settled(states: Sequence[Mapping[str, bytes]], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of one training that has no dev: the epochs that several chose on theirs.
+    """The options of a training without dev: the epochs that several trainings chose on dev.
 
-    The learning rate falls as it did for them.
+    The learning rate falls as it did in those trainings.
     """
     if not options["epochs"]:
         return dict(options)
@@ -242,7 +242,7 @@ def settled(states: Sequence[Mapping[str, bytes]], options: Mapping[str, Any]) -
 
 
 def _sums(truth: np.ndarray, scores: np.ndarray, kind: str) -> np.ndarray:
-    """What a metric is made of: a confusion matrix, agreements, the moments of two numbers."""
+    """The sums from which a metric is computed: a confusion matrix, agreements, or moments."""
     if kind == "labels":
         guess = scores >= metrics.best_thresholds(truth, scores)
         return metrics.agreements(truth, guess).sum(0)
@@ -253,5 +253,5 @@ def _sums(truth: np.ndarray, scores: np.ndarray, kind: str) -> np.ndarray:
 
 
 def class_codes(truth: np.ndarray) -> np.ndarray:
-    """`[N]` class codes of distributions `[N, C]`; −1 where the votes give no single label."""
+    """`[N]` class codes of distributions `[N, C]`; −1 where no single class has the most votes."""
     return np.where(truth.max(1) == 1, truth.argmax(1), -1)

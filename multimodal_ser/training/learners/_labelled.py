@@ -12,7 +12,7 @@ from multimodal_ser.types import DataError
 
 @dataclass(frozen=True)
 class Labelled:
-    """Where the rows with a single label are, `[N]`; codes `[N]`; weights `[N]` or none: alike."""
+    """The rows `[N]` with a single label, their codes `[N]` and weights `[N]` (None: equal)."""
 
     rows: np.ndarray
     codes: np.ndarray
@@ -21,7 +21,7 @@ class Labelled:
 
 
 def labelled(data: Dataset) -> Labelled:
-    """A row of divided votes has no single label and is left to learners of distributions."""
+    """The rows with a single label; rows of divided votes are for learners of distributions."""
     (target,) = data.targets.values()
     truth = target.numpy()
     rows = np.flatnonzero(truth.max(1) == 1)
@@ -30,7 +30,7 @@ def labelled(data: Dataset) -> Labelled:
 
 
 def two_classes(train: Dataset, learner: str) -> Labelled:
-    """DataError unless there are two classes or more to tell apart."""
+    """The rows with a single label; DataError unless they have two classes or more."""
     labels = labelled(train)
     present = len(np.unique(labels.codes))
     if present < 2:

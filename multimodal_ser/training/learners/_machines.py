@@ -1,4 +1,4 @@
-"""Estimators of scikit-learn as files that run nothing when they are read."""
+"""Estimators of scikit-learn as files that execute nothing when they are read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def packed(machine: Any) -> bytes:
 
 
 def unpacked(data: bytes, trusted: Collection[str]) -> Any:
-    """Nothing but what skops trusts by itself, and these types, is accepted."""
+    """An estimator from its file; only types that skops trusts, and these, are accepted."""
     unknown = set(skops.io.get_untrusted_types(data=data)) - set(trusted)
     if unknown:
         raise ConfigError(f"machine.skops holds types that are not trusted: {sorted(unknown)}")

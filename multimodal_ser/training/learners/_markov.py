@@ -20,8 +20,10 @@ Sequences = tuple[Tensor, Tensor]
 
 
 class Markov(NamedTuple):
-    """A sequence begins in a state by start `[S]` and goes on by transitions `[S, S]`, from row to
-    column; a state says frames by weights `[S, K]`, means and variances `[S, K, D]`.
+    """Probabilities of a hidden Markov model with Gaussian mixtures.
+
+    start `[S]`: of the first state. transitions `[S, S]`: from a state (row) to the next (column).
+    weights `[S, K]`, means and variances `[S, K, D]`: the mixture of the frames in each state.
     """
 
     start: Tensor
@@ -32,9 +34,7 @@ class Markov(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """Expected over sequences: in which state they begin, which goes to which, which Gaussian of
-    each says what; and log p of all of them.
-    """
+    """Expected counts over sequences: first states, transitions, Gaussians; and their log p."""
 
     start: Tensor
     transitions: Tensor
@@ -49,7 +49,7 @@ def log_likelihoods(x: Tensor, mask: Tensor, model: Markov) -> Tensor:
 
 
 def forward(logs: Tensor, mask: Tensor, model: Markov) -> Tensor:
-    """log p(frames up to t, state at t) `[B, T, S]`, which stays as it is past the end.
+    """log p(frames up to t, state at t) `[B, T, S]`, which does not change after the end.
 
     logs: log p(frame | state) `[B, T, S]`.
     """
@@ -64,7 +64,7 @@ def forward(logs: Tensor, mask: Tensor, model: Markov) -> Tensor:
 
 
 def backward(logs: Tensor, mask: Tensor, model: Markov) -> Tensor:
-    """log p(frames after t | state at t) `[B, T, S]`, 0 at the end and past it."""
+    """log p(frames after t | state at t) `[B, T, S]`, 0 at the end and after it."""
     moves = model.transitions.log()
     now = torch.zeros_like(logs[:, 0])
     tensor = [now]
@@ -76,7 +76,7 @@ def backward(logs: Tensor, mask: Tensor, model: Markov) -> Tensor:
 
 
 def expected(x: Tensor, mask: Tensor, model: Markov) -> Counts:
-    """What the sequences, each of one frame at least, tell of the model."""
+    """The expected counts of these sequences, each of which has one frame at least."""
     joint = _joint(x, mask, model)
     logs = _said(joint, mask)
     ahead, behind = forward(logs, mask, model), backward(logs, mask, model)
@@ -93,7 +93,7 @@ def expected(x: Tensor, mask: Tensor, model: Markov) -> Counts:
 
 
 def step(sequences: Iterable[Sequences], model: Markov, floor: float) -> tuple[Markov, float]:
-    """One step of Baum and Welch, and the mean of log p, a frame, before it."""
+    """One Baum-Welch step, and the mean log p of a frame before it."""
     counts_so_far = None
     for x, mask in sequences:
         here = expected(x, mask, model)
@@ -120,11 +120,12 @@ def begin(
     *,
     left_right: bool,
 ) -> Markov:
-    """A first model of frames `[sum of lengths, D]`; sizes: S and K.
+    """A first model from frames `[sum of lengths, D]`; sizes: S and K.
 
-    From left to right each sequence is cut into S parts of like length, a state each; else a state
-    is a region of the frames. A state with fewer frames than Gaussians begins with all frames. The
-    chance to leave a state is such that a sequence passes S of them.
+    With the topology from left to right, each sequence is cut into S parts of similar length, one
+    for each state. Otherwise a state is a region of the frames. A state with fewer frames than
+    Gaussians starts with all frames. The probability to leave a state is such that a sequence
+    passes S of them.
     """
     states, count = sizes
     if left_right:
@@ -143,7 +144,7 @@ def begin(
 
 
 def _moves(states: int, leave: float, left_right: bool) -> tuple[Tensor, Tensor]:
-    """start and transitions; the last state from left to right is never left."""
+    """start and transitions; from left to right the last state is never left."""
     stay = torch.eye(states, dtype=torch.float64)
     if left_right:
         on = torch.diag(torch.ones(states - 1, dtype=torch.float64), 1)
@@ -167,7 +168,7 @@ def _said(joint: Tensor, mask: Tensor) -> Tensor:
 
 
 def _rows(counts: Tensor, before: Tensor) -> Tensor:
-    """Each row as shares of 1; as it was where nothing was counted."""
+    """Each row divided by its sum; where nothing was counted, the row as it was."""
     sums = counts.sum(1, keepdim=True)
     there = sums > _NEVER
     return torch.where(there, counts / torch.where(there, sums, 1.0), before)

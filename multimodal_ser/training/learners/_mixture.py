@@ -59,7 +59,7 @@ def log_likelihoods(x: Tensor, mixture: Mixture) -> Tensor:
 
 
 def moments(x: Tensor, shares: Tensor, full: bool) -> Moments:
-    """Of frames `[N, D]` by shares `[N, K]`."""
+    """The sums over frames `[N, D]`, shared among the Gaussians by `[N, K]`."""
     if full:
         products = torch.stack([(x * share.unsqueeze(1)).T @ x for share in shares.T])
     else:
@@ -68,9 +68,9 @@ def moments(x: Tensor, shares: Tensor, full: bool) -> Moments:
 
 
 def gaussians(moments: Moments, floor: float, means: Tensor, covariances: Tensor) -> list[Tensor]:
-    """The likeliest means and covariances; floor: added to each variance, so that none is 0.
+    """The most likely means and covariances; floor: added to each variance, so that none is 0.
 
-    A Gaussian without any frame keeps those that it had.
+    A Gaussian without any frame keeps its own.
     """
     there = moments.counts > _EMPTY
     counts = torch.where(there, moments.counts, 1.0).unsqueeze(1)
@@ -85,7 +85,7 @@ def gaussians(moments: Moments, floor: float, means: Tensor, covariances: Tensor
 
 
 def step(x: Tensor, mixture: Mixture, floor: float) -> tuple[Mixture, float]:
-    """One step of EM, and the mean of log p(x) before it."""
+    """One EM step, and the mean log p(x) before it."""
     full, total, total_moments = mixture.covariances.ndim == 3, 0.0, None
     for piece in _pieces(x):
         joint = _joint(piece, mixture)
@@ -101,9 +101,9 @@ def step(x: Tensor, mixture: Mixture, floor: float) -> tuple[Mixture, float]:
 def begin(
     x: Tensor, count: int, full: bool, floor: float, generator: torch.Generator
 ) -> tuple[Mixture, Tensor]:
-    """A first mixture of `count` Gaussians, and the one `[N]` that each frame was given to.
+    """A first mixture of `count` Gaussians, and the Gaussian of each frame `[N]`.
 
-    The seeds are frames far from each other, as k-means++ draws them; each Gaussian is that of the
+    The seeds are frames far from each other, drawn as in k-means++. Each Gaussian is fitted to the
     frames that are nearest to its seed.
     """
     x = x.double()
@@ -119,7 +119,7 @@ def begin(
 
 
 def seeds(x: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """`[count, D]` frames, each drawn by its squared distance from those before."""
+    """`[count, D]` frames, each drawn by its squared distance from the frames before."""
     chosen = [int(torch.randint(len(x), (1,), generator=generator))]
     away = torch.full((len(x),), torch.inf, dtype=x.dtype)
     for _ in range(count - 1):
@@ -133,7 +133,7 @@ def seeds(x: Tensor, count: int, generator: torch.Generator) -> Tensor:
 def climb(
     model: Model, step: Callable[[Model], tuple[Model, float]], tolerance: float, most: int
 ) -> tuple[Model, list[float]]:
-    """Steps of EM until one gains less than `tolerance`, and what each began from."""
+    """EM steps until one gains less than `tolerance`, and the values that each began from."""
     values: list[float] = []
     while len(values) < most:
         model, value = step(model)

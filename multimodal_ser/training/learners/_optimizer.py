@@ -1,4 +1,4 @@
-"""How a step is made: the optimizer, its learning rates, and how they change."""
+"""The optimizer, its learning rates, and how these change."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Schedule:
     over: Annotated[int, Field(gt=0)] | None = None
 
     def share(self, step: int, steps: int, plateaus: int) -> float:
-        """Of the learning rate in a step; plateaus: how often there was none to gain."""
+        """The share of the learning rate in a step; plateaus: how often dev did not gain."""
         rising = self.warmup * steps
         if step < rising:
             return (step + 1) / (rising + 1)
@@ -102,7 +102,7 @@ class Rates:
             group["lr"] = rate * share
 
     def saw(self, gain: bool) -> None:
-        """After an epoch: whether dev gained by it."""
+        """Called after an epoch, with whether dev gained."""
         self.since = 0 if gain else self.since + 1
         if self.since >= self.schedule.patience:
             self.since, self.plateaus = 0, self.plateaus + 1

@@ -1,4 +1,4 @@
-"""How far a training has come, so that it can be stopped after any epoch and gone on with."""
+"""The state of a training, so that it can be stopped after any epoch and continued."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SILENCE = 15.0  # seconds
 
 
 class Progress:
-    """The next epoch, what was best on dev so far, and the generator of the order of rows."""
+    """The next epoch, the best on dev so far, and the generator that orders the rows."""
 
     def __init__(self, generator: torch.Generator) -> None:
         self.generator = generator
@@ -33,7 +33,10 @@ class Progress:
         return self.epoch >= epochs or (patience is not None and self.since >= patience)
 
     def note(self, row: dict[str, float], value: float | None, model: Any) -> bool:
-        """An epoch that is done, and whether dev (higher is better, None: no dev) gained by it."""
+        """Note a finished epoch and return whether dev gained.
+
+        value: of dev, higher is better; None without dev.
+        """
         self.curve.append(row)
         self.epoch += 1
         if value is None:
@@ -48,7 +51,7 @@ class Progress:
         return gain
 
     def tell(self, name: str, epochs: int) -> None:
-        """How a long training goes, now and then."""
+        """Print now and then how a long training goes."""
         if time.monotonic() - self.told < _SILENCE:
             return
         self.told = time.monotonic()
@@ -90,7 +93,7 @@ class Progress:
     def restore(
         self, model: Any, steps: Steps, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]
     ) -> None:
-        """Stand where `written` was called."""
+        """Return to the state in which `written` was called."""
         self.epoch, self.curve, self.since = plain["epoch"], plain["curve"], plain["since"]
         self.best_epoch = plain["best_epoch"]
         self.best_value = -math.inf if plain["best_value"] is None else plain["best_value"]

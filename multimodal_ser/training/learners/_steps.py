@@ -1,4 +1,4 @@
-"""Gradient steps on whole batches, into however many pieces and processes these are cut."""
+"""Gradient steps on whole batches, which may be divided into pieces and processes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Steps:
-    """Takes the steps of one training.
+    """The steps of one training.
 
-    A piece's gradient is that of the loss over the whole batch, in which what is said of all other
-    rows is a constant; so the pieces of all processes add up to the gradient of the batch.
+    The gradient of a piece is that of the loss over the whole batch, in which the outputs of all
+    other rows are constants. So the pieces of all processes sum up to the gradient of the batch.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Steps:
         self.taken = 0
 
     def batches(self, data: Dataset, order: Tensor, size: int, epoch: int) -> Iterator[Batch]:
-        """This process's share of each batch; rows that only fill it up weigh nothing."""
+        """This process's share of each batch; rows that only fill a batch up have no weight."""
         made = self._made(data, order, size, epoch)
         return made if self.device.type == "cpu" else ahead(made)
 
@@ -72,7 +72,7 @@ class Steps:
             yield batch if self.device.type == "cpu" else batch.to(self.device)
 
     def take(self, batch: Batch, epoch: int) -> float:
-        """One step; the loss before it. DivergedError where a number is not finite."""
+        """One step; returns the loss before it. DivergedError where a number is not finite."""
         self.rates.set(self.taken)
         loss = self._learn(batch)
         self.scaler.unscale_(self.optimizer)
@@ -90,7 +90,7 @@ class Steps:
         return value
 
     def said(self, batch: Batch, model: nn.Module | None = None) -> dict[str, Tensor]:
-        """What the model says, in 32 bits."""
+        """The outputs of the model, in 32 bits."""
         half = HALVES.get(self.settings.precision)
         context = torch.autocast(self.device.type, half) if half else nullcontext()
         with context:
@@ -98,7 +98,7 @@ class Steps:
         return logits if half is None else {name: values.float() for name, values in logits.items()}
 
     def _learn(self, batch: Batch) -> Tensor:
-        """The gradient of a batch; in smaller pieces from now on if the memory does not suffice."""
+        """The gradient of a batch; in smaller pieces from now on if memory runs out."""
         while True:
             self._forget()
             try:
@@ -109,7 +109,7 @@ class Steps:
                 self._halve(len(batch), error)
 
     def _forget(self) -> None:
-        """What `zero_grad` does, without its bookkeeping, which a small head would feel."""
+        """As `zero_grad`, without its bookkeeping, which would slow a small head down."""
         for parameter in self.learning:
             parameter.grad = None
 
@@ -140,7 +140,7 @@ class Steps:
         return self._loss(self._joined(pieces_said), truth, weights)
 
     def _others(self, batch: Batch, pieces: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """What is said of all rows, where a loss needs to know it for each of them."""
+        """The outputs of all rows, where a loss needs them for each row."""
         names = {getattr(loss, "__name__", "") for loss, _ in self.losses.values()}
         if not names & {*BATCHWISE}:
             return {}
@@ -180,7 +180,7 @@ class Steps:
         print(f"out of memory: batches are cut into {self.pieces} pieces now", file=sys.stderr)
 
     def _divergence(self, batch: Batch, epoch: int, value: float, length: float) -> DivergedError:
-        """Which rows it came from, as far as that can be seen."""
+        """The error, with the rows that caused it, where that can be seen."""
         where = f"in step {self.taken} (epoch {epoch})"
         strange = _strange(batch)
         if strange.any():
@@ -205,7 +205,7 @@ def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def _split(order: Tensor, size: int, live: bool) -> list[Tensor]:
-    """Batches; where encoders learn, none of a single row, of which a batch norm knows nothing."""
+    """Batches; where encoders learn, no batch has a single row, which batch norm cannot use."""
     batches = list(order.split(size))
     if live and len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
@@ -213,13 +213,13 @@ def _split(order: Tensor, size: int, live: bool) -> list[Tensor]:
 
 
 def _put(logits: Tensor, others: Tensor | None, places: Tensor, rows: int) -> Tensor:
-    """What is said of a piece at its places among all rows `[rows, C]`, the rest as constants."""
+    """The outputs of a piece at its places among all rows `[rows, C]`; the others are constants."""
     whole = logits.new_zeros(rows, logits.shape[1]) if others is None else others
     return whole.index_copy(0, places, logits)
 
 
 def _strange(batch: Batch) -> Tensor:
-    """`[B]` bool: rows that were not finite before the model saw them."""
+    """`[B]` bool: the rows that were not finite before they reached the model."""
     strange = torch.zeros(len(batch), dtype=torch.bool, device=batch.rows.device)
     for given in batch.features.values():
         tensors = [given.x] if isinstance(given, Features) else given.values()

@@ -77,7 +77,7 @@ class Learner:
 
 
 def _said(part: Ragged, mixture: Mixture) -> Tensor:
-    """log p of the frames of each row together `[N]`, 0 without any."""
+    """The log p of all frames of each row `[N]`, 0 without frames."""
     sums = torch.zeros(len(part), dtype=torch.float64)
     rows = torch.repeat_interleave(part.lengths)
     return sums.index_add(0, rows, _mixture.log_likelihoods(part.frames, mixture))

@@ -76,7 +76,7 @@ class Learner:
 
 
 def _sequences(part: Ragged) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Rows of like length, their padded frames `[B, T, D]` in 64 bits and mask `[B, T]`."""
+    """Rows of like length: their padded frames `[B, T, D]` in 64 bits, and the mask `[B, T]`."""
     order = part.lengths.argsort(descending=True, stable=True)
     while len(order):
         count = max(1, _FRAMES // max(1, int(part.lengths[order[0]])))
@@ -86,7 +86,7 @@ def _sequences(part: Ragged) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
 
 
 def _said(part: Ragged, model: Markov) -> Tensor:
-    """log p of the frames of each row `[N]`, 0 without any."""
+    """The log p of the frames of each row `[N]`, 0 without frames."""
     tensor = torch.zeros(len(part), dtype=torch.float64)
     for rows, x, mask in _sequences(part):
         tensor[rows] = _markov.log_likelihoods(x, mask, model)

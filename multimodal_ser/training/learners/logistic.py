@@ -94,14 +94,14 @@ class Learner:
     def settled(
         states: Sequence[Mapping[str, bytes]], options: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The options of one fit that has no dev: the middle one of the C that several chose."""
+        """The options of a fit without dev: the middle one of the C that several fits chose."""
         tried = [json.loads(files["tried.json"]) for files in states]
         chosen = [min(rows, key=lambda row: row["loss"])["C"] for rows in tried if rows]
         middle = {"C": sorted(chosen)[(len(chosen) - 1) // 2]} if chosen else {}
         return {**options, **middle}
 
     def _fit(self, rows: _Rows, C: float, classes: int) -> dict[str, np.ndarray]:
-        """coefficients `[K, D]` and intercepts `[K]` of the K classes that are `known` `[C]`."""
+        """Coefficients `[K, D]` and intercepts `[K]` for the K of C classes that are in train."""
         machine: Any = LogisticRegression(C=C, max_iter=self.max_iter)
         with warnings.catch_warnings():
             warnings.simplefilter("error", ConvergenceWarning)
@@ -129,7 +129,7 @@ def _rows(data: Dataset, labels: Labelled) -> _Rows:
 
 
 def _held(dev: Dataset | None, codes: np.ndarray) -> _Rows:
-    """The rows of dev that can tell one C from another; ConfigError or DataError without any."""
+    """The rows of dev that can compare values of C; ConfigError or DataError without any."""
     if dev is None:
         raise ConfigError(
             "learner.C: there is no dev part to choose it on; set C, or keep a dev part "
@@ -147,7 +147,7 @@ def _held(dev: Dataset | None, codes: np.ndarray) -> _Rows:
 
 
 def _linear(arrays: Mapping[str, np.ndarray], x: Matrix) -> np.ndarray:
-    """Scores of the known classes `[N, K]`."""
+    """The scores of the classes that were in train, `[N, K]`."""
     return x @ arrays["coefficients"].T + arrays["intercepts"]
 
 

@@ -94,15 +94,18 @@ class Learner:
 
 
 def _by_class(codes: np.ndarray, weights: np.ndarray) -> dict[int, float]:
-    """Class → its mean weight. A linear machine of one class against the rest weighs the class
-    alone, not the rest; weights of rows would weigh both.
+    """Class → the mean weight of its rows.
+
+    Class weights and row weights differ in a linear machine of one class against the rest: class
+    weights change the class alone, row weights would change the rest as well.
     """
     return {int(code): float(weights[codes == code].mean()) for code in np.unique(codes)}
 
 
 def cluster_parts(codes: np.ndarray, clusters: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Cuts of the training rows in whole clusters, each of which trains every class: up to three
-    that hold the classes in like shares, or else one for each cluster.
+    """Cuts of the training rows in whole clusters, each of which trains every class.
+
+    There are up to three cuts with similar shares of the classes, or else one for each cluster.
     """
     fewest = min(len(np.unique(clusters[codes == code])) for code in np.unique(codes))
     if fewest < 2:
@@ -118,7 +121,7 @@ def cluster_parts(codes: np.ndarray, clusters: np.ndarray) -> list[tuple[np.ndar
 
 
 def _softmax(margins: np.ndarray) -> np.ndarray:
-    """`[N, C]`; two classes come as one column of margins."""
+    """The softmax `[N, C]` of margins; for two classes there is one column of margins."""
     if margins.ndim == 1:
         margins = np.stack([-margins, margins], axis=1)
     return softmax(margins, axis=1)
