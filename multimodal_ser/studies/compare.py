@@ -102,12 +102,12 @@ def _is_same(arm: Experiment, experiment: Experiment) -> bool:
 
 
 def _unexpected(arm: Experiment) -> Experiment:
-    """What a document reports is of the whole config."""
+    """The experiment without what a document reports, which is about the whole config."""
     return arm.model_copy(update={"expect": []})
 
 
 def _checked_sources(experiment: Experiment, sources: Sequence[str]) -> list[str]:
-    """Each once; ConfigError for what is none, or for a recogniser that is not named."""
+    """Each text source once; ConfigError for an unknown one, or without a recogniser."""
     unknown = sorted(set(sources) - set(get_args(TextSource)))
     if unknown:
         raise ConfigError(
@@ -121,7 +121,7 @@ def _checked_sources(experiment: Experiment, sources: Sequence[str]) -> list[str
 def _changes(
     runs: Mapping[str, Run], sources: Sequence[str], metric: str
 ) -> dict[str, dict[str, Contrast]]:
-    """Arm of another text source → the same arm of the first → how the score changes."""
+    """Arm of another text source → the same arm of the first source → how the score changes."""
     pairs = {}
     for arm in runs:
         for source in sources[1:]:
@@ -135,7 +135,7 @@ def _changes(
 
 
 def _subsets(encoders: list[str], modalities: Sequence[str] | str | None) -> list[tuple[str, ...]]:
-    """The sets of encoders that are asked for, each in the order of the config."""
+    """The sets of encoders that were named, each in the order of the config."""
     if modalities == "all":
         sizes = range(1, len(encoders) + 1)
         return [subset for size in sizes for subset in itertools.combinations(encoders, size)]
@@ -239,7 +239,7 @@ def _written(study: Comparison) -> Comparison:
 
 
 def _metric(own: Sequence[Experiment], others: Sequence[Experiment]) -> str:
-    """The first of the first config, which all must have."""
+    """The first metric of the first config, which all configs must have."""
     metric = own[0].metrics_of(own[0].first)[0]
     for experiment in (*own[1:], *others):
         if metric not in experiment.metrics_of(experiment.first):

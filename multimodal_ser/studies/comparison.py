@@ -1,4 +1,4 @@
-"""What a study found: its runs by arm, how they differ, and what can be said of that."""
+"""The findings of a study: its runs by arm, their differences, and what can be said of these."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Comparison:
         return self.first.prepared.split_hash
 
     def table(self, part: str = TEST) -> pd.DataFrame:
-        """One row an arm: every metric with sd, interval and ensemble; the gap to the baseline."""
+        """One row for each arm: every metric with sd, interval and ensemble; the gap."""
         return pd.DataFrame.from_dict(
             {arm: self._row(arm, part) for arm in self.runs}, orient="index"
         ).rename_axis("arm")
@@ -78,7 +78,10 @@ class Comparison:
         return row | {"parameters": record.parameters, "seconds": record.seconds("train")}
 
     def breakdown(self, column: str, metric: str | None = None, part: str = TEST) -> pd.DataFrame:
-        """One row a value of the column, one column an arm; accuracy, or the first of numbers."""
+        """One row for each value of the column, one column for each arm.
+
+        The numbers are accuracies, or the first metric for targets of numbers.
+        """
         kind = self.first.prepared.target.kind
         metric = metric or ("accuracy" if kind == "classes" else self.metric)
         values = {
@@ -91,7 +94,7 @@ class Comparison:
         return pd.DataFrame(values).rename_axis(column)
 
     def verdict(self) -> list[str]:
-        """A sentence a fused arm, the one that is best on dev first."""
+        """One sentence for each fused arm; the arm that is best on dev comes first."""
         arms = self.family or tuple(self.contrasts)
         ordered = sorted(arms, key=lambda arm: -dev_value(self.runs[arm], self.metric))
         sentences = [self.contrasts[arm].words(arm, self.baseline) for arm in ordered]
@@ -100,7 +103,7 @@ class Comparison:
         return [*sentences, *(contrast.words(arm, first) for arm, first, contrast in pairs)]
 
     def plain(self) -> dict[str, Any]:
-        """What a report needs, without times, so that equal studies are equal bytes."""
+        """Plain data for a report, without times, so that equal studies give equal bytes."""
         prepared = self.first.prepared
         return {
             "name": self.first.experiment.name,
@@ -119,7 +122,7 @@ class Comparison:
         }
 
     def _place(self, done: Run) -> str:
-        """A run folder as seen from the folder that holds the study."""
+        """The path of a run folder, relative to the folder that holds the study."""
         return Path(os.path.relpath(done.folder, self.folder.parent)).as_posix()
 
 
@@ -131,7 +134,7 @@ def dev_value(done: Run, metric: str) -> float:
 
 
 def study_folder(runs: Mapping[str, Run], asked: Sequence[Any]) -> Path:
-    """Beside the first run's folder, named by what was compared and how."""
+    """The folder beside that of the first run, named by what was compared and how."""
     first = next(iter(runs.values())).folder
     key = json.dumps([*asked, *((arm, done.folder.name) for arm, done in runs.items())])
     return first.parent / f"study-{hashlib.sha256(key.encode()).hexdigest()[:12]}"

@@ -1,4 +1,4 @@
-"""Judge anybody's predictions with the numbers and tests that our own runs get."""
+"""Judge predictions of any origin with the same numbers and tests as those of our own runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scored:
-    """Numbers of some predictions on a task, and how they differ from a run if one was named."""
+    """The numbers of predictions on a task, and their difference from a run if one is named."""
 
     metrics: dict[str, Any]
     split_hash: str
@@ -74,7 +74,7 @@ def score(
 
 
 def _predictions(path: Path, corpus: Corpus, owner: dict[int, int], target: Target) -> pd.DataFrame:
-    """The file in the form of a run's own predictions; every id of the part, and no other."""
+    """The file in the form of a run's own predictions; it must hold exactly the ids of the part."""
     given = _read(path, target)
     table = corpus.table
     rows = pd.DataFrame(
@@ -92,7 +92,7 @@ def _predictions(path: Path, corpus: Corpus, owner: dict[int, int], target: Targ
 
 
 def _read(path: Path, target: Target) -> pd.DataFrame:
-    """id, seed, and the scores of every class, or the number in `value`."""
+    """The columns id and seed, and the scores of every class or the number in `value`."""
     try:
         # every cell as a word, so that a label NA is not a missing one
         given = pd.read_csv(path, dtype="str", keep_default_na=False)
@@ -131,7 +131,7 @@ def _read(path: Path, target: Target) -> pd.DataFrame:
 
 
 def _thresholds(given: pd.DataFrame, target: Target, path: Path) -> dict[str, Any]:
-    """Of labels: those of the file, or even ones."""
+    """The thresholds of labels: those in the file, or 0.5."""
     if not set(_even(target)) <= set(given.columns):
         return _even(target)
     return {column: _column_of_numbers(given, column, path) for column in _even(target)}

@@ -1,1 +1,1 @@
-"""Finished runs merged into one: who takes part, how they are joined, what is learned on dev."""
+"""Finished runs merged into one: which runs, how they are joined, and what is learned on dev."""

@@ -42,8 +42,9 @@ _OF_NUMBERS = ("mean", "weights", "stacking")
 
 @dataclass(frozen=True)
 class Ensemble:
-    """A finished ensemble. arms: what is compared → its numbers by part, the ensemble first.
-    stamps: the leaks that were let through.
+    """A finished ensemble. arms: label → its numbers by part; the ensemble comes first.
+
+    stamps: the leaks that the configs allowed.
     """
 
     folder: Path
@@ -55,19 +56,20 @@ class Ensemble:
 
     @property
     def metrics(self) -> Mapping[str, Any]:
-        """Part → its numbers."""
+        """Part → the numbers of the ensemble."""
         return self.arms[self.manifest.arm]
 
     @property
     def contrast(self) -> Contrast | None:
-        """The ensemble − the member that is best on dev, on the first test part, or on dev while
-        that is sealed; None where there is no dev part to choose a member on.
+        """The ensemble against the member that is best on dev; None where no dev part chooses one.
+
+        It is measured on the first test part, or on dev while the test is sealed.
         """
         row = self.manifest.comparison["contrasts"].get(self.manifest.arm)
         return Contrast(**row) if row else None
 
     def table(self, part: str) -> pd.DataFrame:
-        """One row an arm: every metric of the first target with sd, interval and seed ensemble."""
+        """One row for each arm: every metric of the first target with sd, interval, ensemble."""
         rows = {
             arm: {
                 f"{name} {key}": numbers[part]["metrics"][name][key]
@@ -110,7 +112,7 @@ def ensemble(
 def _make(
     runs: Sequence[Member], plan: Manifest, card: Mapping[str, Any], folder: RunFolder
 ) -> None:
-    """Every file of the folder, the numbers last."""
+    """Write every file of the folder; the numbers come last."""
     experiment = Experiment.model_validate(card)
     tables, fits = [], {}
     for target in experiment.outputs:
@@ -144,7 +146,7 @@ def _make(
 def _compared(
     runs: Sequence[Member], plan: Manifest, rows: pd.DataFrame, measured: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The ensemble against the member that is best on dev, as a study compares its arms."""
+    """The ensemble compared with the member that is best on dev, as a study compares its arms."""
     arm, metric, closed = plan.arm, plan.metrics[0], [*_sealed(runs, plan.parts)]
     comparison = {"metric": metric, "baseline": "", "contrasts": {}, "family": [], "changes": {}}
     if "dev" not in measured:
@@ -164,7 +166,7 @@ def _compared(
 
 
 def _sealed(runs: Sequence[Member], parts: Sequence[str]) -> Iterator[str]:
-    """What is not scored because some members have kept it closed."""
+    """The parts that are not scored, because some members have kept them sealed."""
     for part in members.union(run.record.parts for run in runs):
         closed = [run.label for run in runs if part not in run.record.parts]
         if part not in parts:
@@ -172,7 +174,7 @@ def _sealed(runs: Sequence[Member], parts: Sequence[str]) -> Iterator[str]:
 
 
 def _check_asked(folders: Sequence[Path], how: str, name: str | None) -> None:
-    """What can be said before a file is read."""
+    """Refuse wrong arguments before any file is read."""
     if how not in HOW:
         near = nearest(how, [*HOW])
         raise ConfigError(f"--how: '{how}' is no way to merge{near} (allowed: {', '.join(HOW)})")
@@ -183,7 +185,7 @@ def _check_asked(folders: Sequence[Path], how: str, name: str | None) -> None:
 
 
 def _refuse_unfit(how: str, runs: Sequence[Member], parts: Sequence[str]) -> None:
-    """Numbers have no votes; nothing is learned without dev, or where it has too few clusters."""
+    """Refuse a vote on numbers, and learning without dev or on a dev part with too few clusters."""
     numbers = [name for name, kind in runs[0].record.targets.items() if kind == "numbers"]
     if numbers and how not in _OF_NUMBERS:
         allowed = ", ".join(_OF_NUMBERS)
@@ -213,7 +215,7 @@ def _refuse_unfit(how: str, runs: Sequence[Member], parts: Sequence[str]) -> Non
 
 
 def _place(runs: Sequence[Member], how: str, name: str) -> Path:
-    """`<runs>/<name>/<fingerprint>`, in the folder of runs that the first member lies in."""
+    """The folder `<runs>/<name>/<fingerprint>`, in the first member's folder of runs."""
     identity = json.dumps([how, [run.record.fingerprint for run in runs], __version__])
     above = Path(os.path.normpath(runs[0].record.folder / ".." / ".."))
     return above / name / hashlib.sha256(identity.encode()).hexdigest()[:12]
@@ -245,7 +247,7 @@ def _plan(
 
 
 def _is_done(folder: Path, plan: Manifest) -> bool:
-    """All of it stands there, of the very same predictions."""
+    """Whether every file stands there, made from these predictions."""
     if not all((folder / name).is_file() for name in (manifest.FILE, *_NUMBERS)):
         return False
     try:

@@ -1,4 +1,4 @@
-"""Runs joined row by row and merged, in the form of a run's predictions."""
+"""Join the predictions of several runs row by row, and merge them into predictions of a run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _HEAD = ["id", "cluster", "part", "repeat", "fold", "seed", "target", "truth"]
 
 @dataclass(frozen=True)
 class Joined:
-    """What every member says of one target, row by row; truth `[N, C]`, NaN where not known."""
+    """Every member's scores of one target, row by row; truth `[N, C]`, NaN where unknown."""
 
     rows: pd.DataFrame
     classes: list[str]
@@ -44,7 +44,7 @@ class Joined:
 def join(
     members: Sequence[Member], target: str, parts: Sequence[str], seeds: Sequence[int]
 ) -> Joined:
-    """Fold with fold and seed with seed, sorted by part, fold, seed and id."""
+    """Join fold with fold and seed with seed, sorted by part, fold, seed and id."""
     tables = [_rows(member.record, target, parts, seeds) for member in members]
     for member, table in zip(members[1:], tables[1:], strict=True):
         _refuse_other_rows(members[0].label, tables[0], member.label, table)
@@ -62,7 +62,7 @@ def join(
 
 
 def merge(how: str, joined: Joined) -> tuple[pd.DataFrame, Fits]:
-    """Rows as a run writes them, and what was learned, if anything: fold → seed → fit."""
+    """The merged rows as a run writes them, and what was learned: fold → seed → fit."""
     if how not in LEARNED:
         return _written(joined, *merged(how, joined.said)), {}
     scores = np.zeros(joined.said.scores.shape[1:])
@@ -79,9 +79,9 @@ def merge(how: str, joined: Joined) -> tuple[pd.DataFrame, Fits]:
 def _learn(
     how: str, joined: Joined, rows: np.ndarray, scores: np.ndarray, cuts: np.ndarray | None
 ) -> Fit:
-    """One fold and seed: dev is cross-fitted, every other part is merged as learned on all of dev.
+    """Learn for one fold and seed: dev is cross-fitted, other parts use a fit on all of dev.
 
-    scores, cuts: where that is written.
+    scores, cuts: where the results are written.
     """
     about = joined.rows.iloc[rows]
     dev = rows[(about["part"] == "dev").to_numpy()]
@@ -117,7 +117,7 @@ def _written(joined: Joined, scores: np.ndarray, cuts: np.ndarray | None) -> pd.
 
 
 def _columns(tables: Sequence[pd.DataFrame], names: Sequence[str]) -> np.ndarray:
-    """`[M, N, C]`."""
+    """The columns of scores of all members, `[M, N, C]`."""
     return np.stack([table[[*names]].to_numpy(dtype=float) for table in tables])
 
 
@@ -132,7 +132,10 @@ def _rows(record: Record, target: str, parts: Sequence[str], seeds: Sequence[int
 def _refuse_other_rows(
     name: str, first: pd.DataFrame, other_name: str, other: pd.DataFrame
 ) -> None:
-    """Split, folds and seeds agree, so only a changed corpus or a damaged file comes here."""
+    """Refuse different rows.
+
+    Split, folds and seeds agree, so the corpus changed or a file is damaged.
+    """
     if not first[_KEYS].equals(other[_KEYS]):
         ids = sorted(set(first["id"]) ^ set(other["id"]))
         what = f"{len(ids)} ids are in one only, such as {ids[0]}" if ids else "other folds, seeds"

@@ -1,6 +1,6 @@
-"""`ensemble.json`: the runs that an ensemble is made of, how they are merged, what was learned.
+"""The file `ensemble.json`: the members of an ensemble, how they are merged, and what was learned.
 
-Members are named by their place relative to the ensemble, so that a folder of runs can be moved.
+The place of a member is written relative to the ensemble, so that a folder of runs can be moved.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ FILE = "ensemble.json"
 
 
 class Seat(BaseModel):
-    """A member. predictions: the hash of those that were merged. seeds: a single one stands beside
-    each of the ensemble's.
+    """One member. predictions: the hash of the predictions that were merged. seeds: its seeds.
+
+    A member with a single seed is merged with each seed of the others.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,7 +35,7 @@ class Seat(BaseModel):
     seeds: list[int]
 
     def beside(self, seeds: Sequence[int]) -> list[int]:
-        """Its seeds that go with those of the ensemble."""
+        """The seeds of this member that are merged with the seeds of the ensemble."""
         return self.seeds if len(self.seeds) == 1 else [*seeds]
 
 
@@ -60,15 +61,15 @@ class Manifest(BaseModel):
 
     @property
     def arm(self) -> str:
-        """What the ensemble is called beside its members."""
+        """The label of the ensemble beside its members."""
         return f"ensemble ({self.how})"
 
     def plan(self) -> dict[str, Any]:
-        """What is known before anything is merged."""
+        """Everything that is known before the members are merged."""
         return self.model_dump(exclude={"fits", "comparison"})
 
     def homes(self, folder: Path) -> list[Path]:
-        """The folders of the members; DataError where one is gone, or has changed since."""
+        """The folders of the members; DataError where one is gone or has changed."""
         folders = [
             Path(os.path.normpath(folder.resolve() / member.path)) for member in self.members
         ]
@@ -85,7 +86,7 @@ class Manifest(BaseModel):
         return folders
 
     def command(self, folder: Path) -> str:
-        """What makes it again, typed in the folder of runs."""
+        """The command that makes the ensemble again, from inside the folder of runs."""
         homes = [os.path.normpath(Path(folder.name) / member.path) for member in self.members]
         return shlex.join(["mser", "ensemble", *homes, "--how", self.how, "--name", self.name])
 
@@ -95,7 +96,7 @@ def is_ensemble(folder: Path) -> bool:
 
 
 def read(folder: Path) -> Manifest:
-    """DataError where it is damaged or of another version."""
+    """The manifest in a folder; DataError where it is damaged or of another version."""
     path = folder / FILE
     try:
         return Manifest.model_validate(json.loads(path.read_text("utf-8")))
@@ -104,7 +105,7 @@ def read(folder: Path) -> Manifest:
 
 
 def digest(run: Path) -> str:
-    """Of the predictions of a run, as they lie there."""
+    """A hash of the file of predictions of a run."""
     path = run / "predictions.csv"
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Finished runs that are to be merged: read, proven to be of one task, and what that task is."""
+"""The runs to be merged: they are read, and it is proven that they are of one task."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _OF_OUTPUT = ("kind", "column", "columns", "votes", "separator", "classes", "edg
 
 @dataclass(frozen=True)
 class Member:
-    """A finished run, and what it is called beside the others."""
+    """A finished run, and its label among the members."""
 
     record: Record
     label: str
 
 
 def read(folders: Sequence[Path]) -> list[Member]:
-    """In the order given, each under a label of its own."""
+    """The members in the given order, each with its own label."""
     records = [_read(folder) for folder in folders]
     by_fingerprint: dict[str, Record] = {}
     for record in records:
@@ -39,7 +39,7 @@ def read(folders: Sequence[Path]) -> list[Member]:
 
 
 def refuse_unlike(members: Sequence[Member]) -> None:
-    """DataError unless all answer the same questions about the same utterances."""
+    """DataError unless all members have the same targets and the same utterances."""
     first, *others = members
     wanted = dict(_task(first.record))
     problems = []
@@ -54,7 +54,10 @@ def refuse_unlike(members: Sequence[Member]) -> None:
 
 
 def seeds_of(members: Sequence[Member]) -> list[int]:
-    """Those of the members with several, which must agree; one seed goes with each of them."""
+    """The seeds of the members with several seeds, which must be the same.
+
+    A member with a single seed is merged with each of them.
+    """
     several = [member for member in members if len(member.record.seeds) > 1] or [members[0]]
     first, *others = several
     for other in others:
@@ -71,7 +74,7 @@ def seeds_of(members: Sequence[Member]) -> list[int]:
 
 
 def parts_of(members: Sequence[Member]) -> list[str]:
-    """The parts that every member has scored: a test part that one keeps sealed stays so."""
+    """The parts that every member has scored; a test that one keeps sealed stays sealed."""
     first, *others = (member.record.parts for member in members)
     shared = [part for part in first if all(part in parts for parts in others)]
     if not shared:
@@ -81,8 +84,9 @@ def parts_of(members: Sequence[Member]) -> list[str]:
 
 
 def card(members: Sequence[Member], name: str) -> dict[str, Any]:
-    """The config of an ensemble: the task of its members. It names no encoder and no learner, as a
-    task card names none; ConfigError where they share no metric of a target.
+    """The config of an ensemble: the task of its members, without encoders and learner.
+
+    So it is a task card. ConfigError where the members share no metric of a target.
     """
     configs = [member.record.config for member in members]
     first, targets = configs[0], members[0].record.targets
@@ -110,7 +114,7 @@ def card(members: Sequence[Member], name: str) -> dict[str, Any]:
 
 
 def audited(members: Sequence[Member]) -> dict[str, Any]:
-    """What is known of the corpus and its cut: each member looked at what it reads."""
+    """The audit of the corpus and the split; each member has looked at what it reads."""
     audits = [member.record.audit for member in members]
     merged = dict(audits[0])
     for key in ("leaks", "remarks", "differs"):
@@ -121,7 +125,7 @@ def audited(members: Sequence[Member]) -> dict[str, Any]:
 
 
 def union(lists: Iterable[Iterable[Any]]) -> list[Any]:
-    """Everything once, in the order in which it comes."""
+    """Every item once, in the order of its first occurrence."""
     items_so_far: list[Any] = []
     for items in lists:
         items_so_far += [what for what in items if what not in items_so_far]
@@ -143,7 +147,7 @@ def _read(folder: Path) -> Record:
 
 
 def _labels(records: Sequence[Record]) -> Sequence[str]:
-    """The shortest that tell them apart: encoders, the name, encoders and more."""
+    """The shortest labels that differ: the encoders, the name, or the encoders and more."""
     encoders = ["+".join(record.encoders) for record in records]
     configs = [record.config for record in records]
     ways = [(config.get("fusion") or config["learner"])["name"] for config in configs]
@@ -157,7 +161,7 @@ def _labels(records: Sequence[Record]) -> Sequence[str]:
 
 
 def _task(record: Record) -> Iterator[tuple[str, str]]:
-    """What members must have in common, in words."""
+    """What all members must have in common, in words."""
     yield "protocol", json.dumps(record.config["protocol"])
     yield "split", record.metrics["split"]
     yield "targets", ", ".join(f"{name} ({kind})" for name, kind in record.targets.items())

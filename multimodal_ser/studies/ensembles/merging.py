@@ -1,8 +1,8 @@
-"""The opinions of several models on the same utterances, made one.
+"""Merge the scores of several models for the same utterances.
 
-They are merged by a rule (mean, max, vote), or as weights or a stacking learned on dev (`fit`).
-On dev itself, each cluster is judged by what was learned on the others (`cross_fitted`). Nothing
-here knows of folds and seeds: each of them learns for itself.
+They are merged by a rule (mean, max, vote), or by weights or a stacking that is learned on dev
+(`fit`). On dev itself, each cluster gets scores from what was learned on the other clusters
+(`cross_fitted`). Folds and seeds are unknown here: each of them is learned for itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PARTS = 5
 
 
 def fit(how: str, opinions: Opinions, truth: np.ndarray) -> Fit:
-    """Learn weights or a stacking on the rows of truth `[N, C]` that are known (not NaN)."""
+    """Learn weights or a stacking on the rows whose truth `[N, C]` is known (not NaN)."""
     rows = has_truth(truth)
     opinions, truth = opinions.of(rows), truth[rows]
     fitted = _FITS[how, opinions.kind](opinions, truth)
@@ -41,7 +41,7 @@ def fit(how: str, opinions: Opinions, truth: np.ndarray) -> Fit:
 def cross_fitted(
     how: str, opinions: Opinions, truth: np.ndarray, cluster: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """As `merged`, each cluster by what was learned on others; two must have some truth."""
+    """As `merged`, each cluster by what was learned on others; two clusters need a truth."""
     part = _parts(cluster, has_truth(truth))
     scores = np.zeros(opinions.scores.shape[1:])
     cuts = None if opinions.cuts is None else np.zeros(scores.shape)
@@ -55,14 +55,14 @@ def cross_fitted(
 
 
 def has_truth(truth: np.ndarray) -> np.ndarray:
-    """`[N]` bool: the utterances of which something is known."""
+    """`[N]` bool: the utterances with some known truth."""
     return np.array(~np.isnan(truth).all(axis=1))
 
 
 def _parts(cluster: np.ndarray, taught: np.ndarray) -> np.ndarray:
-    """`[N]`: the part of each utterance, whole clusters dealt out by their size alone.
+    """The part of each utterance `[N]`: whole clusters are dealt out by their size alone.
 
-    Not by what is true of them: what is said of a cluster must not depend on its truth at all.
+    Their truth is not used, because the scores of a cluster must not depend on its own truth.
     """
     names, codes = np.unique(cluster[taught], return_inverse=True)
     count = min(PARTS, len(names))
@@ -72,7 +72,7 @@ def _parts(cluster: np.ndarray, taught: np.ndarray) -> np.ndarray:
 
 
 def _likeliest(opinions: Opinions, truth: np.ndarray) -> Fit:
-    """The shares of the members that make what is known the most probable."""
+    """The shares of the members that give the known truth the highest probability."""
     probable = np.where(truth == 1, opinions.scores, 1 - opinions.scores)
     counted = truth == (1 if opinions.kind == "classes" else truth)
     likelihoods = np.maximum(probable[:, counted], LEAST)
@@ -122,7 +122,7 @@ def _stack_classes(opinions: Opinions, truth: np.ndarray) -> Fit:
 
 
 def _stack_labels(opinions: Opinions, truth: np.ndarray) -> Fit:
-    """A regression for each label."""
+    """One logistic regression for each label."""
     labels = truth.astype(np.int64).T
     regressions = [
         _logistic(odds(opinions.scores[:, :, [at]]), codes) for at, codes in enumerate(labels)
@@ -131,7 +131,7 @@ def _stack_labels(opinions: Opinions, truth: np.ndarray) -> Fit:
 
 
 def _stack_numbers(opinions: Opinions, truth: np.ndarray) -> Fit:
-    """Ridge in units of the truth, so that its penalty (1) means the same on every scale."""
+    """Ridge regression in units of the truth; its penalty (1) is the same on every scale."""
     centre, spread = float(truth.mean()), float(truth.std()) or 1.0
     x = (opinions.scores[:, :, 0].T - centre) / spread
     machine: Any = Ridge(alpha=1.0).fit(x, (truth[:, 0] - centre) / spread)
@@ -142,7 +142,10 @@ def _stack_numbers(opinions: Opinions, truth: np.ndarray) -> Fit:
 
 
 def _logistic(x: np.ndarray, codes: np.ndarray) -> Regression:
-    """Multinomial, penalised by half the squared weights; a code that stands alone is certain."""
+    """Multinomial logistic regression with half the squared weights as penalty.
+
+    Where only one code occurs, it is certain.
+    """
     present = np.unique(codes).tolist()
     if len(present) == 1:
         return Regression(coefficients=[[0.0] * x.shape[1]], intercepts=[0.0], known=present)
@@ -177,10 +180,10 @@ LEAST = 1e-6  # probability, so that its logarithm is finite
 
 @dataclass(frozen=True)
 class Opinions:
-    """What members say of the same utterances of one target of a kind.
+    """The scores of all members for the same utterances of one target.
 
-    scores `[M, N, C]`: by member, utterance and class (of numbers C = 1). cuts: of labels, the
-    probability from which on each is one, of the same shape.
+    scores `[M, N, C]`: by member, utterance and class (C = 1 for numbers). cuts: for labels the
+    thresholds, of the same shape.
     """
 
     kind: str
@@ -188,7 +191,7 @@ class Opinions:
     cuts: np.ndarray | None = None
 
     def of(self, rows: np.ndarray) -> Opinions:
-        """Some utterances."""
+        """The opinions of some utterances."""
         cuts = None if self.cuts is None else self.cuts[:, rows]
         return replace(self, scores=self.scores[:, rows], cuts=cuts)
 
@@ -198,28 +201,28 @@ class _Plain(BaseModel):
 
 
 class Regression(_Plain):
-    """coefficients `[K, D]` and intercepts `[K]` of the K codes that were true of something."""
+    """coefficients `[K, D]` and intercepts `[K]` for the K codes that occurred in the truth."""
 
     coefficients: list[list[float]]
     intercepts: list[float]
     known: list[int]
 
     def linear(self, x: np.ndarray) -> np.ndarray:
-        """`[N, K]`."""
+        """The linear scores `[N, K]`."""
         return x @ np.array(self.coefficients).T + np.array(self.intercepts)
 
     def probabilities(self, x: np.ndarray, codes: int) -> np.ndarray:
-        """`[N, codes]`: 0 for a code that was never true."""
+        """The probabilities `[N, codes]`; 0 for a code that did not occur."""
         filled = np.zeros((len(x), codes))
         filled[:, self.known] = softmax(self.linear(x), axis=1)
         return filled
 
 
 class Fit(_Plain):
-    """What was learned to merge one target; empty for a rule.
+    """What was learned in order to merge one target; empty for a rule.
 
-    weights: a share for each member. regressions: one, or of labels one for each of them.
-    thresholds: of labels.
+    weights: the share of each member. regressions: one, or for labels one for each label.
+    thresholds: for labels.
     """
 
     weights: list[float] = []
@@ -227,8 +230,10 @@ class Fit(_Plain):
     thresholds: list[float] = []
 
     def counts(self, members: int) -> list[float]:
-        """How much each member counts: its weight, or what a stacking makes of the log-probability
-        of a class for that class (of a label's log-odds for it, of a number), the mean over them.
+        """The weight of each member.
+
+        For a stacking it is the mean coefficient of the log-probability of a class for that class,
+        of the log-odds of a label for that label, or of a number.
         """
         if self.weights:
             return self.weights
@@ -237,7 +242,7 @@ class Fit(_Plain):
 
 
 def _own(regression: Regression, members: int) -> np.ndarray:
-    """`[M]`: the slopes of each code for what is said of itself, between the codes centred."""
+    """`[M]`: the mean coefficient of each code for itself, centred over the codes."""
     slopes = np.array(regression.coefficients)
     if slopes.shape == (1, members):
         return slopes[0]
@@ -253,7 +258,7 @@ RULE = Fit()
 
 
 def merged(how: str, opinions: Opinions, fit: Fit = RULE) -> tuple[np.ndarray, np.ndarray | None]:
-    """Scores `[N, C]`, and of labels their thresholds `[N, C]`."""
+    """The merged scores `[N, C]`, and for labels their thresholds `[N, C]`."""
     scores = _RULES[how](opinions, fit)
     if opinions.cuts is None:
         return scores, None
@@ -261,9 +266,9 @@ def merged(how: str, opinions: Opinions, fit: Fit = RULE) -> tuple[np.ndarray, n
 
 
 def thresholds(how: str, cuts: np.ndarray, fit: Fit = RULE) -> np.ndarray:
-    """From which score on a label is one: what was learned, else as the scores were merged.
+    """The thresholds of labels: those that were learned, else those of the members, merged.
 
-    cuts: those of the members, `[M, …, C]`.
+    cuts: the thresholds of the members, `[M, …, C]`; they are merged as the scores are.
     """
     if fit.thresholds:
         return np.array(fit.thresholds)
@@ -275,16 +280,16 @@ def _mean(opinions: Opinions, fit: Fit) -> np.ndarray:
 
 
 def _max(opinions: Opinions, fit: Fit) -> np.ndarray:
-    """Of classes it is scaled to add up to 1 again."""
+    """The highest score of each class; classes are scaled to a sum of 1."""
     highest = opinions.scores.max(axis=0)
     return highest / highest.sum(axis=1, keepdims=True) if opinions.kind == "classes" else highest
 
 
 def _vote(opinions: Opinions, fit: Fit) -> np.ndarray:
-    """The shares of the votes, a thousandth of them given to the mean probabilities.
+    """The shares of the votes, with a thousandth of the weight on the mean probabilities.
 
-    Of labels each member says yes or no to each, and a tie is a yes where the mean probability is
-    not below the mean threshold.
+    For labels each member votes yes or no for each label. A tie is a yes where the mean probability
+    reaches the mean threshold.
     """
     mean = opinions.scores.mean(axis=0)
     if opinions.cuts is not None:
@@ -321,11 +326,11 @@ HOW = tuple(_RULES)
 
 
 def logs(scores: np.ndarray) -> np.ndarray:
-    """`[N, M C]`: the log-probability of every class by every member."""
+    """The log-probability of every class by every member, `[N, M C]`."""
     logs = np.log(np.maximum(scores, LEAST))
     return logs.transpose(1, 0, 2).reshape(scores.shape[1], -1)
 
 
 def odds(scores: np.ndarray) -> np.ndarray:
-    """`[N, M]`: the log-odds of one label by every member."""
+    """The log-odds of one label by every member, `[N, M]`."""
     return logs(scores) - logs(1 - scores)

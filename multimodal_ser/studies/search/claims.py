@@ -1,4 +1,4 @@
-"""What the winner of a search is worth: best against default, fresh seeds, the test opened once."""
+"""What the best config of a search is worth: tested against the default with fresh seeds."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _FEWEST = 3  # fresh seeds
 
 @dataclass(frozen=True)
 class Claim:
-    """The winner and the config as it was, trained anew with seeds that the search has not seen.
+    """The best config and the config as it was, trained anew with seeds new to the search.
 
-    best and default: outer fold → run. tested: the winner's mean, sd and interval on the test part.
-    fresh: its mean on dev with the fresh seeds, None where dev trains.
+    best and default: outer fold → run. tested: mean, sd and interval of the best config on the test
+    part. fresh: its mean on dev with the fresh seeds, None where dev trains.
     """
 
     seeds: tuple[int, ...]
@@ -72,16 +72,17 @@ def claim(default: Mapping[int, Experiment], best: Mapping[int, Experiment]) -> 
 
 
 def fresh_seeds(experiment: Experiment) -> list[int]:
-    """As many as the search had, three at least, none of its own."""
+    """As many seeds as the search had, at least three, and none of its own."""
     count = max(_FEWEST, len(experiment.seeds))
     first = max(experiment.seeds) + 1
     return list(range(first, first + count))
 
 
 def final(experiment: Experiment, seeds: list[int]) -> Experiment:
-    """The experiment out of its fold: dev selects as before, or (`tune.final: refit`) trains, too.
+    """The experiment outside its fold: dev selects as before, or it trains too.
 
-    Then what was selected within the fold is taken over: the middle one of the best epochs.
+    It trains with `tune.final: refit`. Then the options that were chosen within the fold are used,
+    such as the middle one of the best epochs.
     """
     fresh: dict[str, Any] = {"within": None, "seeds": seeds}
     if experiment.tune.final == "refit":
@@ -90,7 +91,7 @@ def final(experiment: Experiment, seeds: list[int]) -> Experiment:
 
 
 def _settled(experiment: Experiment) -> Part:
-    """The learner with the options that several trainings have chosen on their dev parts."""
+    """The learner with the options that several trainings chose on their dev parts."""
     part = experiment.learner
     learner = registry.find("learners", part.name)
     if learner.settled is None:

@@ -1,6 +1,7 @@
-"""Whether a process still lives, told by a lock that the kernel takes from it when it ends.
+"""Whether a process still lives, by a lock that the kernel releases when the process ends.
 
-A number of a process says less: it means another one after a while, and none in another container.
+The number of a process says less: it is given to another process later, and it means nothing in
+another container.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _descriptors: set[int] = set()
 
 @contextmanager
 def present(folder: Path) -> Iterator[Path]:
-    """A file of its own that this process keeps locked meanwhile; it has its name once locked."""
+    """A file that this process locks while it lives; it gets its name when it is locked."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder.resolve() / f"{uuid.uuid4().hex}.alive"
     unlocked = path.with_suffix(".new")
@@ -35,7 +36,7 @@ def present(folder: Path) -> Iterator[Path]:
 
 
 def is_present(path: Path) -> bool:
-    """Whether somebody holds the lock; of a file that others may not open, nothing is known."""
+    """Whether some process holds the lock; nothing is known of a file that others may not open."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -52,14 +53,14 @@ def is_present(path: Path) -> bool:
 
 
 def tidy(folder: Path) -> None:
-    """Remove the files that killed processes left."""
+    """Remove the files that killed processes left behind."""
     for path in folder.glob("*.alive"):
         if not is_present(path):
             path.unlink(missing_ok=True)
 
 
 def _let_go() -> None:
-    """A forked child shares its parent's locks, and must not keep them when the parent ends."""
+    """Release the lock in a forked child, which must not hold it longer than its parent."""
     while _descriptors:
         os.close(_descriptors.pop())
 

@@ -67,7 +67,7 @@ class Journal(BaseJournalBackend):
 
 
 def _append(file: FileIO, data: bytes) -> None:
-    """All of it or nothing, while no other process writes."""
+    """Append all lines or none, while no other process writes."""
     fcntl.flock(file, fcntl.LOCK_EX)
     size = _cut_to_whole_lines(file)
     rest = memoryview(data)
@@ -82,7 +82,7 @@ def _append(file: FileIO, data: bytes) -> None:
 
 
 def _cut_to_whole_lines(file: FileIO) -> int:
-    """Bytes of the file, without the line that a killed process did not finish."""
+    """The size of the file without the last line, if a killed process did not finish it."""
     end = file.seek(0, os.SEEK_END)
     file.seek(max(end - 1, 0))
     if file.read(1) in (b"\n", b""):
@@ -116,12 +116,12 @@ def opened(storage: str, *, new: bool = False) -> BaseStorage:
 
 
 def shown(storage: str) -> str:
-    """Without the password."""
+    """The URL without its password."""
     return _url(storage).render_as_string() if "://" in storage else storage
 
 
 def _url(storage: str) -> URL:
-    """PostgreSQL is spoken to through psycopg, also where no driver is named."""
+    """The URL; PostgreSQL uses psycopg, also where no driver is named."""
     try:
         url = make_url(storage)
     except ArgumentError:
@@ -137,7 +137,10 @@ def _url(storage: str) -> URL:
 
 
 def _database(url: URL, new: bool) -> RDBStorage:
-    """Two searches that begin at once both make the tables; the one that fails tries again."""
+    """The database with its tables.
+
+    When two searches create them at once, the one that fails tries again.
+    """
     attempt = 0
     while True:
         attempt += 1
@@ -172,7 +175,7 @@ def _connected(url: URL, new: bool) -> RDBStorage:
 
 
 def _wait_for_server(dialect: Any, record: Any, arguments: list[Any], options: Any) -> Any:
-    """A connection, also when the server is away for a moment because it restarts."""
+    """A connection; it waits for a server that restarts."""
     ends = time.monotonic() + _PATIENCE
     while True:
         try:

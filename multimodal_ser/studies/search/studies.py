@@ -64,12 +64,15 @@ class Plan:
     about: dict[str, Any] = field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
-        """What decides the trials: kept with the study, and compared when it goes on."""
+        """Everything that decides the trials.
+
+        It is stored in the study and compared when the study goes on.
+        """
         keys = ("directions", "sampler", "pruner", "steps", "seed", "about")
         return json.loads(json.dumps({key: getattr(self, key) for key in keys}))
 
     def mistakes(self) -> list[str]:
-        """What cannot be, in words."""
+        """Everything that is impossible, in words."""
         lines = [
             f"{key}: unknown (given {given!r}){nearest(given, list(allowed))} allowed: "
             + ", ".join(allowed)
@@ -98,7 +101,7 @@ def refuse_mistakes(plan: Plan) -> Plan:
 
 
 def create(plan: Plan) -> Ledger:
-    """Make the study, or find the one that was begun with the same plan."""
+    """Make the study, or open the one that was started with the same plan."""
     refuse_mistakes(plan)
     storage = opened(plan.storage, new=True)
     study = optuna.create_study(
@@ -119,7 +122,7 @@ def trials(plan: Plan) -> list[FrozenTrial]:
 
 
 class Ledger:
-    """The trials of a study, as a worker begins and ends them; ConfigError for another plan."""
+    """The trials of a study, as a worker starts and ends them; ConfigError for another plan."""
 
     def __init__(self, plan: Plan, storage: BaseStorage | None = None) -> None:
         self.plan = plan
@@ -142,14 +145,14 @@ class Ledger:
             )
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
-        """Those in these states, by number; not to be changed."""
+        """The trials in these states, by number; they must not be changed."""
         return self.storage.get_all_trials(self.id, deepcopy=False, states=states)
 
     def attempt(self, objective: Objective, worker: dict[str, Any]) -> None:
-        """One trial from its number to its values; nothing where others hold all the places.
+        """Run one trial, from its number to its values; does nothing where others hold all places.
 
-        worker: what a sweep needs to know whether the process that works on it lives; it is
-        written together with the trial, so that no kill can leave one without.
+        worker: lets a sweep find out whether the process of the trial lives. It is written together
+        with the trial, so a kill cannot leave a trial without it.
         """
         begun = create_trial(state=TrialState.RUNNING, user_attrs={"worker": worker})
         trial_id = self.storage.create_new_trial(self.id, begun)
@@ -167,7 +170,10 @@ class Ledger:
                     self.fail(trial_id, f"{type(error).__name__}: {error}")
 
     def _place(self, trial_id: int) -> int | None:
-        """The first free place, taken in the order of numbers, so that no two take the same."""
+        """The first free place.
+
+        Places are taken in the order of trial numbers, so no two are the same.
+        """
         number = self.storage.get_trial_number_from_id(trial_id)
         while True:
             before = [trial for trial in self.trials(*HELD) if trial.number < number]
@@ -186,9 +192,10 @@ class Ledger:
         return place
 
     def _judge(self, objective: Objective, trial_id: int, place: int) -> None:
-        """As Optuna's own loop, with sampler and pruner made anew, as after a stop.
+        """Run the trial as Optuna's own loop, with a new sampler and a new pruner, as after a stop.
 
-        What they remember from trial to trial would be lost then, and the trials be others.
+        What they remember from trial to trial is lost after a stop, and the trials would then
+        differ.
         """
         study = optuna.load_study(
             study_name=self.plan.name,
@@ -208,7 +215,7 @@ class Ledger:
         patiently(lambda: study.tell(trial, values, state, skip_if_finished=True))
 
     def fail(self, trial_id: int, why: str) -> None:
-        """Give a trial up, its place free for another; one that ended meanwhile stays as it is."""
+        """Give a trial up, so that its place is free; one that has ended meanwhile stays."""
         try:
             self.storage.set_trial_user_attr(trial_id, "failed", why)
             self.storage.set_trial_state_values(trial_id, TrialState.FAIL)
@@ -217,7 +224,7 @@ class Ledger:
 
 
 def patiently(action: Callable[[], _Result]) -> _Result:
-    """Again where the connection was lost; the storage waits for its server to come back."""
+    """Try again where the connection was lost; the storage waits for its server."""
     for _ in range(2):
         try:
             return action()
@@ -227,7 +234,7 @@ def patiently(action: Callable[[], _Result]) -> _Result:
 
 
 def differences(begun: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Each key whose value differs, in words."""
+    """Each key with different values, in words."""
     before, after = dict(_leaves(begun)), dict(_leaves(now))
     return [
         f"{key}: {_said(before, key)} in the study, {_said(after, key)} now"
@@ -251,7 +258,7 @@ def _said(values: dict[str, Any], key: str) -> str:
 
 
 def _sampler(plan: Plan, place: int) -> BaseSampler:
-    """Seeded for one trial. Branches are learnt each from its own trials (`group`)."""
+    """The sampler, seeded for one trial; each branch is learned from its own trials (`group`)."""
     seed = int(np.random.SeedSequence([plan.seed, place]).generate_state(1)[0])
     if plan.sampler == "random":
         return RandomSampler(seed=seed)
@@ -267,7 +274,7 @@ def _pruner(plan: Plan) -> BasePruner:
 
 
 class _Hyperband(HyperbandPruner):
-    """Optuna's, with brackets by place instead of number, and blind to what a failed trial said."""
+    """Optuna's pruner, with brackets by place and without the reports of failed trials."""
 
     def _get_bracket_id(self, study: optuna.Study, trial: FrozenTrial) -> int:
         if trial.state == TrialState.FAIL or "place" not in trial.user_attrs:

@@ -1,4 +1,4 @@
-"""What a search did, as tables and as the plain data that its report is made of."""
+"""The results of a search as tables, and as the plain data of its report."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _COLUMNS = ("fold", "number", "state", "value", "cost", "seconds", "reason")
 
 @dataclass(frozen=True)
 class Study:
-    """What one study did within one fold, and what it chose.
+    """The study of one outer fold, and the values that it chose.
 
-    begun: the experiment of the fold before any value was changed; best: with the values chosen.
+    begun: the experiment of the fold before any value was changed; best: with the chosen values.
     """
 
     fold: int
@@ -66,14 +66,14 @@ def reports(studies: Sequence[Study]) -> pd.DataFrame:
 
 
 def number_of(trial: FrozenTrial) -> int:
-    """Its place among those that count; the storage's own number also counts those that failed."""
+    """The place of a trial; the number in the storage would count failed trials as well."""
     return int(trial.user_attrs["place"])
 
 
 def summary(
     folder: Path, prepared: Prepared, studies: Sequence[Study], claim: Claim | None
 ) -> dict[str, Any]:
-    """What the report says, without times, so that equal searches are equal bytes."""
+    """Plain data for the report, without times, so that equal searches give equal bytes."""
     experiment, first = prepared.experiment, studies[0]
     return {
         "name": experiment.name,
@@ -93,9 +93,9 @@ def summary(
 
 
 def importances(space: Space, trials: Sequence[FrozenTrial]) -> dict[str, float]:
-    """How much of the values' variance each parameter explains, alone and with others.
+    """The share of the variance of the values that each parameter explains, alone and with others.
 
-    One that only a branch has is weighed among the trials of that branch.
+    A parameter that only one branch has is weighed among the trials of that branch.
     """
     complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
     shares = {}
@@ -107,7 +107,7 @@ def importances(space: Space, trials: Sequence[FrozenTrial]) -> dict[str, float]
 
 
 def _shares(complete: Sequence[FrozenTrial]) -> dict[str, float]:
-    """Of those parameters that all these trials have; of too few trials nothing."""
+    """The shares of the parameters that all these trials have; empty for too few trials."""
     if len({trial.values[0] for trial in complete}) < _FEWEST:
         return {}
     copy = optuna.create_study()
@@ -157,7 +157,7 @@ def _study(study: Study) -> dict[str, Any]:
 
 
 def _pareto(study: Study) -> list[int]:
-    """The numbers of the trials that none beats in both value and cost."""
+    """The numbers of the trials that no other trial beats in both value and cost."""
     if len(study.plan.directions) == 1:
         return []
     sign = study.bench.sign

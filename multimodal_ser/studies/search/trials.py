@@ -57,7 +57,7 @@ class Bench:
     sources: Mapping[str, Source]
 
     def rows_for(self, method: Method) -> TrainingRows:
-        """What a method of the space trains on."""
+        """The training rows for a method of the space."""
         return replace(
             self.rows,
             encoded={
@@ -76,9 +76,9 @@ class Bench:
 
 
 def bench_of(prepared: Prepared, space: Space) -> Bench:
-    """With the features of every variant in the cache; prepared: sealed.
+    """The bench, with the features of every variant in the cache; prepared: on a sealed corpus.
 
-    Each encoder's variants are made once, not once for each variant of the others.
+    The variants of an encoder are computed once, not once for each variant of the other encoders.
     """
     experiment = prepared.experiment
     encoded: dict[str, Encoded] = {}
@@ -122,7 +122,7 @@ def _made(alone: Experiment, several: Sequence[Assignment]) -> Iterator[Experime
 
 
 def _features_of(space: Space, name: str) -> Space:
-    """What changes the features of one encoder."""
+    """The parameters that change the features of one encoder."""
     kept = [
         parameter
         for parameter in space.parameters
@@ -134,7 +134,7 @@ def _features_of(space: Space, name: str) -> Space:
 
 
 def variant(name: str, part: EncoderPart | Encoding) -> str:
-    """What decides an encoder's features, or what it is given in every step."""
+    """Everything that decides the features of an encoder, or its inputs in every step."""
     return json.dumps([name, part.name, part.options], sort_keys=True)
 
 
@@ -164,7 +164,7 @@ class Objective:
         return value, float(parameters) if experiment.tune.cost == "parameters" else seconds
 
     def _train(self, experiment: Experiment, trial: optuna.Trial) -> tuple[list[float], int]:
-        """The dev value of each (fold, seed), and how many numbers the last model learns."""
+        """The dev value of each (fold, seed), and the number of parameters of the last model."""
         bench, scores, parameters = self.bench, [], 0
         method = method_of(experiment)
         rows = bench.rows_for(method)
@@ -184,7 +184,7 @@ class Objective:
 
 
 class Reports:
-    """Tells the pruner how a trial does: the mean over what is finished and what is under way."""
+    """Tells the pruner a trial's value: the mean over finished trainings and the current one."""
 
     def __init__(
         self, trial: optuna.Trial, scores: Sequence[float], sign: int, by_epoch: bool
@@ -194,7 +194,7 @@ class Reports:
         self.slot = 0
 
     def epoch(self, done: int, epochs: int, best: float) -> None:
-        """best: so far, more is better."""
+        """Report after an epoch; best: the best value so far, more is better."""
         slot = done * SLOTS // epochs
         if self.by_epoch and done < epochs and slot > self.slot:
             self.slot = slot
@@ -212,7 +212,7 @@ class Reports:
 
 
 def objective_of(scores: Sequence[float], how: str, sign: int) -> float:
-    """The mean; `lower`: a standard error worse than that."""
+    """The mean; with `lower` the mean minus its standard error."""
     mean = float(np.mean(scores))
     if how == "mean":
         return mean
@@ -220,7 +220,7 @@ def objective_of(scores: Sequence[float], how: str, sign: int) -> float:
 
 
 def _epochs_tell(experiment: Experiment, metric: str) -> bool:
-    """Whether what selects epochs is what the search is about; else only folds are reported."""
+    """Whether epochs are selected by the metric of the search; else only folds are reported."""
     chosen = experiment.learner.options.get("select")
     kind = experiment.outputs[experiment.first].kind
     return len(experiment.outputs) == 1 and (chosen or metrics.DEFAULTS[kind][0]) == metric

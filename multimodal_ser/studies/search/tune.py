@@ -41,10 +41,10 @@ _USUAL = "hyperband"  # stands for none where several objectives leave nothing t
 
 @dataclass(frozen=True)
 class Settings:
-    """How the trials are run.
+    """The options of a search.
 
-    trials: how many are complete or pruned in the end. storage: URL or file, None: a journal in the
-    folder of the search. timeout: seconds after which none begins.
+    trials: how many are complete or pruned in the end. storage: a URL or a file, None: a journal in
+    the folder of the search. timeout: seconds after which no trial starts.
     """
 
     trials: int
@@ -58,7 +58,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Search:
-    """A finished search; summary: what its report says. claim: None while the test is sealed."""
+    """A finished search. summary: what its report says; claim: None while the test is sealed."""
 
     folder: Path
     studies: Sequence[Study]
@@ -66,7 +66,7 @@ class Search:
     summary: Mapping[str, Any]
 
     def table(self) -> pd.DataFrame:
-        """One row a trial: state, value, cost, seconds, and what was tried."""
+        """One row for each trial: state, value, cost, seconds, and the values that it tried."""
         return tables.trials(self.studies)
 
 
@@ -77,9 +77,9 @@ def tune(
     finish: bool = True,
     search: bool = True,
 ) -> Search:
-    """Search what the config names, then say what the best is worth.
+    """Search the values that the config names, and test the best config against the default.
 
-    finish: open the test at the end. search: False takes the trials that there are.
+    finish: open the test at the end. search: False uses the trials that are there.
     """
     experiment = as_experiment(config).model_copy(update={"within": None, "refit": False})
     space, intended = space_of(experiment), _intended(experiment, settings)
@@ -131,7 +131,7 @@ def folder_of(prepared: Prepared, space: Space) -> Path:
 
 
 def _folds(prepared: Prepared) -> list[int]:
-    """The outer folds that are searched, none of them by what another one tests."""
+    """The outer folds that are searched; none contains the test rows of another."""
     tune = prepared.experiment.tune
     numbers = [fold.number for fold in prepared.folds]
     if tune.tune_on is not None:
@@ -159,7 +159,7 @@ def _within(prepared: Prepared, fold: int) -> Experiment:
 
 
 def _intended(experiment: Experiment, settings: Settings) -> Plan:
-    """What can be said of a study, and what is wrong with it, before anything is computed."""
+    """The plan of a study; everything that is wrong with it, before anything is computed."""
     more = metrics.sign(experiment.metrics_of(experiment.first)[0]) > 0
     best, several = "maximize" if more else "minimize", experiment.tune.cost is not None
     if settings.storage:

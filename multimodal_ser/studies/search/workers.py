@@ -41,7 +41,7 @@ _KINDS = {kind.exit_code: kind for kind in (ConfigError, DataError, LeakError, M
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a search is. begun: trials that were done before; seconds: since then."""
+    """The state of a search. begun: trials that were done before; seconds: since the start."""
 
     done: int
     pruned: int
@@ -66,7 +66,7 @@ class Progress:
 
 
 def show(progress: Progress) -> None:
-    """One line on a terminal, written over; elsewhere one at the end."""
+    """Print one line that is written over on a terminal, or one line at the end elsewhere."""
     if sys.stderr.isatty():
         end = "\n" if progress.ended else ""
         print(f"\r\033[K{progress.line()}", end=end, file=sys.stderr, flush=True)
@@ -121,7 +121,7 @@ def _progress(ledger: Ledger, begun: int, began: float, ended: bool = False) -> 
 
 
 def sweep(ledger: Ledger) -> None:
-    """Give up the trials whose workers live no more."""
+    """Give up the trials whose workers do not live any more."""
     silent = set()
     if isinstance(ledger.storage, BaseHeartbeat) and is_heartbeat_enabled(ledger.storage):
         silent = set(ledger.storage._get_stale_trial_ids(ledger.id))
@@ -131,7 +131,11 @@ def sweep(ledger: Ledger) -> None:
 
 
 def _is_lost(trial: FrozenTrial, silent: set[int], *, here: bool) -> bool:
-    """silent: trials without a heartbeat; here: the storage is on this machine, as all workers."""
+    """Whether the worker of a trial is gone.
+
+    silent: trials without a heartbeat; here: whether the storage, and so every worker, is on this
+    machine.
+    """
     worker = trial.user_attrs.get("worker")
     if worker is None:
         return True  # not begun by a search
@@ -141,7 +145,7 @@ def _is_lost(trial: FrozenTrial, silent: set[int], *, here: bool) -> bool:
 
 
 class _Crew:
-    """The workers of a search; a killed one is replaced, an error of one stops them all."""
+    """The workers of a search. A killed worker is replaced; an error of one stops all."""
 
     def __init__(self, begin: Callable[[], _Worker], size: int, done: int) -> None:
         self.begin = begin
@@ -150,14 +154,17 @@ class _Crew:
         self.deaths, self.done = 0, done
 
     def wait(self) -> None:
-        """A moment, or until one has ended."""
+        """Wait a moment, or until a worker has ended."""
         wait([worker.process.sentinel for worker in self.workers], timeout=_BEAT)
         ended = [worker for worker in self.workers if not worker.process.is_alive()]
         self.workers = [worker for worker in self.workers if worker not in ended]
         self.killed = [worker for worker in ended if worker.was_killed()]
 
     def replace_the_killed(self, done: int) -> None:
-        """done: trials until now; workers that only die do not go on for ever."""
+        """Start a new worker for each killed one.
+
+        done: the number of trials so far; workers that only die are not replaced for ever.
+        """
         self.deaths = len(self.killed) + (self.deaths if done == self.done else 0)
         self.done = done
         if self.killed and self.deaths >= _DEATHS:
@@ -176,7 +183,7 @@ class _Crew:
 
 
 class _Worker:
-    """A process that works on trials, and a pipe that brings its error if it has one."""
+    """A process that works on trials, with a pipe for its error."""
 
     def __init__(self, plan: Plan, make: Callable[[], Objective], ends: float) -> None:
         self.errors, far_end = Pipe(duplex=False)
@@ -184,7 +191,7 @@ class _Worker:
         far_end.close()
 
     def was_killed(self) -> bool:
-        """Of one that has ended; the error that ended it is raised."""
+        """Whether an ended process was killed; its error is raised if it had one."""
         code = self.process.exitcode or 0
         if code > 0:
             raise self._error()
@@ -209,7 +216,7 @@ def _work(plan: Plan, make: Callable[[], Objective], ends: float, errors: Connec
 
 
 def work(plan: Plan, objective: Objective, ends: float = math.inf) -> None:
-    """One trial after the other until all are done; none begins after `ends`, a monotonic time."""
+    """Run trials until all are done; none starts after `ends`, a monotonic time."""
     ledger, losses = Ledger(plan), 0
     with present(plan.folder) as lock:
         worker = {"host": platform.node(), "pid": os.getpid(), "lock": str(lock)}
@@ -226,7 +233,7 @@ def work(plan: Plan, objective: Objective, ends: float = math.inf) -> None:
 
 
 def _step(ledger: Ledger, objective: Objective, worker: dict[str, Any]) -> bool:
-    """A trial, or a pause where all places are held; False when all trials are done."""
+    """Run a trial, or pause where all places are held; False when all trials are done."""
     held = ledger.trials(*HELD)
     for trial in held:
         if not trial.state.is_finished() and trial.user_attrs.get("worker") == worker:
