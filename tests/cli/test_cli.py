@@ -9,21 +9,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.helpers.command import ROOT, mser, started
 from tests.helpers.tones import tones_config
-
-ROOT = Path(__file__).parents[2]
-
-
-def mser(*words, cwd=ROOT):
-    done = subprocess.run(
-        [sys.executable, "-m", "multimodal_ser", *map(str, words)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"COLUMNS": "120"},
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
 
 
 @pytest.fixture
@@ -34,7 +21,7 @@ def config(tones):
 
 
 def test_two_mistakes_are_named_in_one_go():
-    done = mser("run", "configs/demo.yaml", "learner.lrr=0.1", "fusion.hiden=3")
+    done = started("run", "configs/demo.yaml", "learner.lrr=0.1", "fusion.hiden=3")
     assert done.returncode == 2
     assert "2 problems" in done.stderr
     assert "did you mean learner.optimizer.lr?" in done.stderr
@@ -183,5 +170,5 @@ def test_a_module_of_the_users_folder_can_be_named(config):
     assert done.returncode == 2
     (config.parent / "project").mkdir()
     (config.parent / "my_fusion.py").rename(config.parent / "project" / "my_fusion.py")
-    done = mser("run", config, "fusion.name=project.my_fusion", cwd=config.parent)
+    done = started("run", config, "fusion.name=project.my_fusion", cwd=config.parent)
     assert done.returncode == 0

@@ -9,11 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from multimodal_ser.cli import app
-from multimodal_ser.types import MserError
-from tests.cli.test_cli import mser as fresh_mser
+from tests.helpers.command import mser
 from tests.report.test_audit_page import (
     BOLD,
     CALM,
@@ -28,16 +25,6 @@ from tests.report.test_audit_page import (
 from tests.report.test_report import Page
 
 TASKS = Path(__file__).parents[2] / "configs" / "tasks"
-
-
-def mser(*words):
-    """Exit code, stdout and the message of a command, in this process, which starts sooner."""
-    done = CliRunner().invoke(app, [*map(str, words)])
-    if isinstance(done.exception, MserError):
-        return done.exception.exit_code, done.stdout, str(done.exception)
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
 
 
 @pytest.fixture
@@ -74,7 +61,7 @@ def refuse(constant):
 
 def test_a_leak_is_exit_3_and_the_files_are_written_all_the_same(folder):
     path = written(folder, videos_card(folder))
-    done = fresh_mser("audit", path, *outputs(folder))
+    done = mser("audit", path, *outputs(folder))
     found, page = read(folder)
     assert done.returncode == 3
     assert "allow_leak: [group]" in done.stderr
@@ -139,7 +126,7 @@ def test_a_card_cannot_be_run_and_the_message_says_what_it_lacks(folder):
 def test_describe_writes_a_page_of_a_card(folder):
     page = folder / "pages" / "corpus.html"
     path = written(folder, videos_card(folder))
-    done = fresh_mser("describe", path, "--output", page, "--show", "test-n2-0")
+    done = mser("describe", path, "--output", page, "--show", "test-n2-0")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"page: {page}" in done.stdout
     assert "20 utterances, unknown speakers, 2 classes, no sound, 20 transcripts" in done.stdout

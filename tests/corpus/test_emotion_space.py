@@ -1,11 +1,9 @@
 """Emotion words as points of valence, arousal and dominance, and back by the nearest one."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import label_space
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,10 +23,10 @@ from multimodal_ser.corpus.emotion_space import (
 from multimodal_ser.runs.prepare import load_corpus
 from multimodal_ser.runs.run import run
 from multimodal_ser.types import ConfigError, DataError
+from tests.helpers.command import called
 from tests.helpers.tones import table_config
 from tests.report.test_report import Page
 
-ROOT = Path(__file__).parents[2]
 ABOUT = About(name="toy", licence="mine", citation="me", home="here")
 
 
@@ -204,16 +202,6 @@ def test_a_space_that_no_output_is_taken_from_is_a_config_error(tmp_path):
 # The experiment
 
 
-def label_space(*words):
-    return subprocess.run(
-        [sys.executable, "experiments/label_space.py", *map(str, words)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_the_experiment_prints_the_confusion_of_labels_and_what_their_ratings_say(tmp_path):
     """On a scale from 1 to 7 all are rated as their words but for one sad that is rated angry."""
     labels = write_table(tmp_path)["label"].replace("bliss", "joy")
@@ -222,7 +210,7 @@ def test_the_experiment_prints_the_confusion_of_labels_and_what_their_ratings_sa
     write_table(tmp_path, **dict(zip(DIMENSIONS, ratings.T, strict=True)))
     card = config(tmp_path, labels={"rename": {"bliss": "joy"}})
     (tmp_path / "card.yaml").write_text(yaml.safe_dump(card))
-    done = label_space(tmp_path / "card.yaml", "--scale", 1, 7)
+    done = called(label_space.main, tmp_path / "card.yaml", "--scale", 1, 7)
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
     assert "15 utterances by valence, arousal, dominance; 1 have no label" in done.stdout
@@ -236,5 +224,5 @@ def test_the_experiment_prints_the_confusion_of_labels_and_what_their_ratings_sa
 def test_the_experiment_says_what_a_corpus_lacks_and_leaves_with_its_code(tmp_path):
     write_table(tmp_path)
     (tmp_path / "card.yaml").write_text(yaml.safe_dump(config(tmp_path, labels=None)))
-    done = label_space(tmp_path / "card.yaml", "--set", "corpus.language=en")
+    done = called(label_space.main, tmp_path / "card.yaml", "--set", "corpus.language=en")
     assert (done.returncode, done.stderr) == (4, "table: no utterance has a label and ratings\n")

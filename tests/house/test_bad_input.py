@@ -10,10 +10,8 @@ import decimal
 import json
 import os
 import re
-import subprocess
 import sys
 import unicodedata
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -32,8 +30,8 @@ from multimodal_ser.features.contents import audio_contents
 from multimodal_ser.features.extraction import run_encoder
 from multimodal_ser.runs.run import run
 from multimodal_ser.types import DataError, Input, MserError, Utterance
+from tests.helpers.command import mser
 
-ROOT = Path(__file__).parents[2]
 RATE = 16000
 NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, RATE).astype(np.float32)
 ENCODERS = ["mfcc", "log_mel"]
@@ -788,18 +786,6 @@ def test_a_corpus_of_silence_is_learned_from_without_a_nan(tmp_path, normalize):
     done = run(config_of(tmp_path, encoders=encoders, **NEURAL))
     scores = done.predictions.filter(like="score:")
     assert np.isfinite(scores.to_numpy()).all()
-
-
-def mser(*words):
-    done = subprocess.run(
-        [sys.executable, "-m", "multimodal_ser", *map(str, words)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
 
 
 ODD = ['a,"b"', "a\nb", "😀 é", "a|b", "007", "7", "[/b]", "<b>", "NA", "nan"]

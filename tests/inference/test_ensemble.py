@@ -1,18 +1,14 @@
 """An ensemble as a function: its own scores again, fold by fold and seed by seed."""
 
 import json
-import subprocess
-import sys
 from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 from multimodal_ser import load, run
-from multimodal_ser.cli import app
 from multimodal_ser.features.asr._checkpoints import write_tiny
 from multimodal_ser.features.asr.whisper import Recognizer
 from multimodal_ser.inference.load import stream
@@ -22,6 +18,7 @@ from multimodal_ser.studies.ensembles.ensemble import ensemble
 from multimodal_ser.studies.ensembles.merging import HOW, LEARNED
 from multimodal_ser.studies.score import score
 from multimodal_ser.types import ConfigError, DataError, MissingError
+from tests.helpers.command import mser
 from tests.helpers.tones import RATE, tones_config, write_tones
 
 SCORES = ["score:joy", "score:neutral", "score:sadness"]
@@ -163,40 +160,32 @@ def test_it_is_scored_against_and_reported_as_a_run(three, tmp_path):
     assert "Learning curves" in page, "of the members"
 
 
-def mser(*words):
-    return CliRunner().invoke(app, [*map(str, words)])
-
-
-def test_the_command_prints_all_arms_the_test_and_the_report_and_predict_takes_it(
-    three, monkeypatch
-):
+def test_the_command_prints_all_arms_the_test_and_the_report_and_predict_takes_it(three):
     folder, table, _, homes = three
-    monkeypatch.chdir(folder)
     runs = [home.relative_to(folder) for home in homes]
-    done = mser("ensemble", *runs, "--how", "stacking", "--name", "all")
-    assert done.exit_code == 0, done.output
-    lines = done.output.splitlines()
+    done = mser("ensemble", *runs, "--how", "stacking", "--name", "all", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
     assert lines[0].startswith("ensemble (stacking) of 3 runs, split ")
     for arm in ("ensemble (stacking)", "hand", "text", "hand+text"):
         assert sum(line.startswith(f"│ {arm} ") for line in lines) == 2, "dev and test"
     assert any(line.startswith("→ on test, ") and "p " in line for line in lines)
     home = folder / lines[-2].removeprefix("run folder: ")
     assert (folder / lines[-1].removeprefix("report: ")).is_file() and home.parent.name == "all"
-    asked(folder, table, list(table.index[:1])).to_csv("q.csv", index=False)
-    said = mser("predict", home, "q.csv", "--fold", 0, "--json")
-    assert said.exit_code == 0, said.output
-    answer = json.loads(said.output)
+    asked(folder, table, list(table.index[:1])).to_csv(folder / "q.csv", index=False)
+    done = mser("predict", home, "q.csv", "--fold", 0, "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
     assert sum(answer["scores"]["label"].values()) == pytest.approx(1)
 
 
 def test_mistakes_on_the_command_line_have_their_exit_codes(three, tmp_path):
     homes = three[3]
-    assert mser("ensemble", *homes, "--how", "median").exception.exit_code == 2
-    assert mser("ensemble", homes[0]).exception.exit_code == 2
+    assert mser("ensemble", *homes, "--how", "median").returncode == 2
+    assert mser("ensemble", homes[0]).returncode == 2
     (tmp_path / "config.yaml").write_text("name: stopped")
-    assert mser("ensemble", homes[0], tmp_path).exception.exit_code == 4
-    words = [sys.executable, "-m", "multimodal_ser", "ensemble", homes[0], "--name", "x"]
-    done = subprocess.run(words, capture_output=True, text=True)
+    assert mser("ensemble", homes[0], tmp_path).returncode == 4
+    done = mser("ensemble", homes[0], "--name", "x")
     assert done.returncode == 2
     assert done.stderr == "mser: an ensemble needs two runs or more; got 1\n"
 

@@ -46,9 +46,16 @@ def test_an_unknown_arm_or_baseline_or_fusion_is_named(tmp_path, tones):
         arms(tmp_path, "audio+text", fusions=["latte"])
 
 
-@pytest.fixture
-def study(tones):
-    return compare(tones_config(tones, seeds=[0, 1]), "all", fusions=["late"])
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    write_tones(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(folder):
+    return compare(tones_config(folder, seeds=[0, 1]), "all", fusions=["late"])
 
 
 def test_the_baseline_is_the_single_encoder_that_dev_likes_best(study):
@@ -80,12 +87,12 @@ def test_the_table_holds_every_number_of_every_arm(study):
     assert row["parameters"] > 0
 
 
-def test_a_study_is_written_and_a_second_time_gives_the_same_bytes(study, tones):
+def test_a_study_is_written_and_a_second_time_gives_the_same_bytes(study, folder):
     path = study.folder / "comparison.json"
     first = path.read_bytes()
     assert json.loads(first)["baseline"] == study.baseline
     path.unlink()
-    again = compare(tones_config(tones, seeds=[0, 1]), "all", fusions=["late"])
+    again = compare(tones_config(folder, seeds=[0, 1]), "all", fusions=["late"])
     assert again.folder == study.folder
     assert path.read_bytes() == first
 
