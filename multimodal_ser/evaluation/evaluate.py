@@ -17,7 +17,6 @@ from multimodal_ser.evaluation import metrics, statistics
 from multimodal_ser.evaluation.predictions import (
     classes_of,
     codes,
-    confusion,
     ensemble,
     kind_of,
     numbers,
@@ -101,7 +100,10 @@ def evaluate(
             "utterances": int(rows["id"].nunique()),
             "clusters": counts.shape[1],
             "unscored": int(rows[rows["truth"].isna()]["id"].nunique()),
-            "metrics": {name: _values(rows, name) | _bounds(rows, counts, name) for name in chosen},
+            "metrics": {
+                name: values | _bounds(rows, counts, name)
+                for name, values in _values(rows, chosen).items()
+            },
             "breakdown": {
                 column: _per_value(rows, values[rows.index], chosen)
                 for column, values in (breakdown or {}).items()
@@ -166,27 +168,48 @@ def _collapses(rows: pd.DataFrame) -> Iterator[str]:
         yield f"predicts {', '.join(always)} for more than {_COLLAPSE:.0%} of utterances"
 
 
-def _values(rows: pd.DataFrame, name: str) -> dict[str, Any]:
+def _values(rows: pd.DataFrame, chosen: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Metric → its mean and spread over seeds and repeats, mean of folds, and ensemble."""
+    sums = _sums_of(rows)
     by_seed = {
-        f"{seed}" if not repeat else f"{seed}/{repeat}": value_of(some, name)
-        for (repeat, seed), some in rows.groupby(["repeat", "seed"], sort=True)
+        f"{seed}" if not repeat else f"{seed}/{repeat}": sums(places)
+        for (repeat, seed), places in _groups(rows, ["repeat", "seed"])
     }
-    values = np.array(list(by_seed.values()))
-    folds = [value_of(some, name) for _, some in rows.groupby(["fold", "seed"])]
-    return {
-        "mean": float(values.mean()),
-        "sd": float(values.std(ddof=1)) if len(values) > 1 else None,
-        "by_seed": by_seed,
-        "mean_of_folds": float(np.mean(folds)),
-        "ensemble": value_of(ensemble(rows), name),
-    }
+    by_fold = [sums(places) for _, places in _groups(rows, ["fold", "seed"])]
+    merged = ensemble(rows)
+    of_ensemble = _sums_of(merged)(np.arange(len(merged)))
+    result = {}
+    for name in chosen:
+        metric = metrics.find(name)
+        values = np.array([float(metric(counts)) for counts in by_seed.values()])
+        result[name] = {
+            "mean": float(values.mean()),
+            "sd": float(values.std(ddof=1)) if len(values) > 1 else None,
+            "by_seed": dict(zip(by_seed, values.tolist(), strict=True)),
+            "mean_of_folds": float(np.mean([float(metric(counts)) for counts in by_fold])),
+            "ensemble": float(metric(of_ensemble)),
+        }
+    return result
 
 
 def value_of(rows: pd.DataFrame, name: str) -> float:
     """The value of a metric over all rows together."""
+    return float(metrics.find(name)(_sums_of(rows)(np.arange(len(rows)))))
+
+
+def _sums_of(rows: pd.DataFrame) -> Callable[[np.ndarray], np.ndarray]:
+    """Row numbers → the counts or moments of these rows, from which metrics are computed."""
     kind = kind_of(rows)
-    sums = confusion(rows) if kind == "classes" else _additive(rows, kind).sum(0)
-    return float(metrics.find(name)(sums))
+    if kind == "classes":
+        (truth, guess), count = codes(rows), len(classes_of(rows))
+        return lambda places: metrics.confusion_matrix(truth[places], guess[places], count)
+    added = _additive(rows, kind)
+    return lambda places: added[places].sum(0)
+
+
+def _groups(rows: pd.DataFrame, columns: list[str]) -> list[tuple[tuple[Any, ...], np.ndarray]]:
+    """The values of the columns, sorted, each with the numbers of its rows."""
+    return sorted(rows.groupby(columns).indices.items())  # pyright: ignore[reportReturnType]
 
 
 def _bounds(rows: pd.DataFrame, counts: np.ndarray, name: str) -> dict[str, float]:
@@ -233,7 +256,16 @@ def _per_value(
     first = ["accuracy"] if kind_of(rows) == "classes" else []
     names = [*first, *(name for name in chosen if name not in first)]
     for value, some in rows.groupby(values.fillna("unknown").to_numpy(), sort=True):
-        has_truth = some["truth"].notna().any()
-        scored = {name: _values(some, name)["mean"] for name in names} if has_truth else {}
+        scored = _means(some, names) if some["truth"].notna().any() else {}
         numbers[str(value)] = {"utterances": int(some["id"].nunique()), **scored}
     return numbers
+
+
+def _means(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, float]:
+    """Metric → its mean over seeds and repeats."""
+    sums = _sums_of(rows)
+    by_seed = [sums(places) for _, places in _groups(rows, ["repeat", "seed"])]
+    return {
+        name: float(np.array([float(metrics.find(name)(counts)) for counts in by_seed]).mean())
+        for name in names
+    }

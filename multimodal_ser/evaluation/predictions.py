@@ -11,7 +11,6 @@ import pandas as pd
 
 from multimodal_ser.corpus import label_sets
 from multimodal_ser.corpus.label_sets import THRESHOLD
-from multimodal_ser.evaluation import metrics
 from multimodal_ser.types import DataError, listed
 
 if TYPE_CHECKING:
@@ -144,11 +143,6 @@ def right(predictions: pd.DataFrame) -> np.ndarray:
         return ((truth == 1) == guess).all(axis=1)[~np.isnan(truth).any(axis=1)]
     truth, guess = codes(predictions)
     return (truth == guess)[truth >= 0]
-
-
-def confusion(predictions: pd.DataFrame) -> np.ndarray:
-    """`[C, C]` counts; rows without a single true label are not scored."""
-    return metrics.confusion_matrix(*codes(predictions), len(classes_of(predictions)))
 
 
 def ensemble(predictions: pd.DataFrame) -> pd.DataFrame:

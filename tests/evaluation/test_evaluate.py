@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from multimodal_ser.evaluation.evaluate import evaluate, notices
-from multimodal_ser.evaluation.predictions import classes_of, confusion
+from multimodal_ser.evaluation.metrics import confusion_matrix
+from multimodal_ser.evaluation.predictions import classes_of, codes
 from multimodal_ser.types import DataError
 
 # seed, fold, id, truth, score of anger: the guess is anger above 0.5
@@ -187,8 +188,8 @@ def test_classes_stand_in_the_order_of_their_columns(predictions):
     assert classes_of(predictions) == ["anger", "joy"]
     assert classes_of(swapped) == ["joy", "anger"]
     # anger: u0 u0 u1 right, u1 once taken for joy; joy: u2 u2 right, u3 u3 taken for anger
-    assert confusion(predictions).tolist() == [[3, 1], [2, 2]]
-    assert confusion(swapped).tolist() == [[2, 2], [1, 3]]
+    assert confusion_matrix(*codes(predictions), 2).tolist() == [[3, 1], [2, 2]]
+    assert confusion_matrix(*codes(swapped), 2).tolist() == [[2, 2], [1, 3]]
 
 
 def test_numbers_are_plain_so_that_they_can_be_written(predictions):
