@@ -8,8 +8,12 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
 
-_KINDS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+_BETAS = {"beta1": 0.9, "beta2": 0.999}
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -65,7 +69,7 @@ class Optimizer:
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
 
 
-def build(settings: Optimizer, model: Any) -> torch.optim.Optimizer:
+def build(settings: Optimizer, model: Any) -> Updates:
     """One group of parameters for each encoder that has a rate of its own, one for the rest."""
     rates = {name: rate for name, rate in model.rates.items() if rate is not None}
     own: dict[str, list[Any]] = {"": [], **{name: [] for name in rates}}
@@ -78,16 +82,73 @@ def build(settings: Optimizer, model: Any) -> torch.optim.Optimizer:
         for name, parameters in own.items()
         if parameters
     ]
-    options: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
-    if settings.name != "sgd":
-        options |= {"eps": settings.eps, "fused": True}
-    return _KINDS[settings.name](groups, **options)
+    return Updates(settings, groups)
+
+
+class Updates:
+    """The updates of the parameters, by torch's own functions for Adam, AdamW and SGD.
+
+    torch's optimizer classes import its compiler with their first step, which takes longer than a
+    small head trains. `param_groups` and `step` are named as theirs, as a `GradScaler` wants it.
+    state: number of a parameter → its moments and count of steps, from its first gradient on.
+    """
+
+    def __init__(self, settings: Optimizer, groups: list[dict[str, Any]]) -> None:
+        self.settings = settings
+        self.param_groups = groups
+        self.state: dict[int, dict[str, Tensor]] = {}
+
+    @torch.no_grad()
+    def step(self) -> None:
+        first = 0
+        for group in self.param_groups:
+            numbered = enumerate(group["params"], first)
+            with_gradient = [(at, each) for at, each in numbered if each.grad is not None]
+            first += len(group["params"])
+            if with_gradient:
+                self._update(with_gradient, group["lr"])
+
+    def restore(self, state: dict[int, dict[str, Tensor]]) -> None:
+        """Go on from such a state, wherever its tensors lie."""
+        parameters = [each for group in self.param_groups for each in group["params"]]
+        self.state = {
+            at: {name: tensor.to(parameters[at].device) for name, tensor in values.items()}
+            for at, values in state.items()
+        }
+
+    def _update(self, numbered: list[tuple[int, Any]], rate: float) -> None:
+        parameters = [parameter for _, parameter in numbered]
+        gradients = [parameter.grad for parameter in parameters]
+        options = {"lr": rate, "weight_decay": self.settings.weight_decay, "maximize": False}
+        if self.settings.name == "sgd":
+            none: list[Tensor | None] = [None] * len(parameters)
+            flags = {"momentum": 0.0, "dampening": 0.0, "nesterov": False}
+            sgd(parameters, gradients, none, **flags, **options)
+            return
+        states = [self._state(at, parameter) for at, parameter in numbered]
+        moments = [[state[name] for state in states] for name in _MOMENTS]
+        counts = [state["step"] for state in states]
+        decoupled = self.settings.name == "adamw"
+        flags = {"eps": self.settings.eps, "amsgrad": False, **_BETAS, **options}
+        adam(
+            *(parameters, gradients, moments[0], moments[1], [], counts),
+            fused=True,
+            decoupled_weight_decay=decoupled,
+            **flags,
+        )
+
+    def _state(self, at: int, parameter: Tensor) -> dict[str, Tensor]:
+        if at not in self.state:
+            moments = {name: torch.zeros_like(parameter) for name in _MOMENTS}
+            count = torch.zeros((), dtype=torch.float32, device=parameter.device)
+            self.state[at] = {"step": count, **moments}
+        return self.state[at]
 
 
 class Rates:
     """The learning rates of an optimizer, step by step."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule, steps: int) -> None:
+    def __init__(self, optimizer: Updates, schedule: Schedule, steps: int) -> None:
         self.optimizer = optimizer
         self.schedule = schedule
         self.steps = steps

@@ -62,13 +62,12 @@ class Progress:
 
     def written(self, model: Any, steps: Steps) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that the next epochs depend on, as tensors and as plain data."""
-        states = steps.optimizer.state_dict()["state"]
         tensors = {
             **{f"model.{name}": tensor for name, tensor in model.learned().items()},
             **{f"best.{name}": tensor for name, tensor in (self.best or {}).items()},
             **{
                 f"optimizer.{at}.{name}": tensor
-                for at, state in states.items()
+                for at, state in steps.optimizer.state.items()
                 for name, tensor in state.items()
             },
             "random.order": self.generator.get_state(),
@@ -103,8 +102,7 @@ class Progress:
         for path, tensor in _under("optimizer.", tensors).items():
             at, _, name = path.partition(".")
             states.setdefault(int(at), {})[name] = tensor
-        groups = steps.optimizer.state_dict()["param_groups"]
-        steps.optimizer.load_state_dict({"state": states, "param_groups": groups})
+        steps.optimizer.restore(states)
         steps.taken, steps.pieces = plain["taken"], plain["pieces"]
         steps.rates.plateaus, steps.rates.since = plain["plateaus"]
         steps.scaler.load_state_dict(plain["scaler"])

@@ -75,7 +75,7 @@ class Steps:
         """One step; returns the loss before it. DivergedError where a number is not finite."""
         self.rates.set(self.taken)
         loss = self._learn(batch)
-        self.scaler.unscale_(self.optimizer)
+        self.scaler.unscale_(self.optimizer)  # pyright: ignore[reportArgumentType]
         norm = nn.utils.get_total_norm(
             [parameter.grad for parameter in self.learning if parameter.grad is not None]
         )
@@ -84,7 +84,7 @@ class Steps:
             raise self._divergence(batch, epoch, value, length)
         if length > (self.settings.clip or math.inf):
             nn.utils.clip_grads_with_norm_(self.learning, self.settings.clip or math.inf, norm)
-        self.scaler.step(self.optimizer)
+        self.scaler.step(self.optimizer)  # pyright: ignore[reportArgumentType]
         self.scaler.update()
         self.taken += 1
         return value
