@@ -420,7 +420,7 @@ def make_learner(name, folder, fusion="concat", kind="classes", **options):
 @each_fusion
 def test_a_fusion_can_learn_16_rows_by_heart(name, tmp_path):
     data = dataset_of(frames=2)
-    options = {"epochs": 300, "batch_size": 16, "optimizer": {"lr": 0.01}}
+    options = {"epochs": 80, "batch_size": 16, "optimizer": {"lr": 0.01}}
     learner = make_learner("neural", tmp_path, name, **options)
     learner.fit(data, None, seed=0)
     assert (learner.predict(data)["label"].argmax(1) == np.arange(16) % 3).all()

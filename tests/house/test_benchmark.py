@@ -39,6 +39,7 @@ def test_the_bare_loop_and_the_learner_end_with_the_same_weights():
         assert not torch.equal(one, start[name])
 
 
+@pytest.mark.slow
 def test_each_row_of_training_is_two_times():
     found = training.heads(epochs=1, times=1) | training.networks(clips(8), times=1)
     assert len(found) == 4
@@ -93,6 +94,7 @@ def measured(*command):
     return {line[:28].strip(): line[29:] for line in found.stdout.splitlines()}
 
 
+@pytest.mark.slow
 def test_random_models_take_steps_and_say_how_fast():
     lines = measured(*STEPS, "--batch", "8")
     assert lines["device"] == "cpu"

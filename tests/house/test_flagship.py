@@ -37,6 +37,7 @@ def changes(tmp_path_factory):
     ]
 
 
+@pytest.mark.slow
 def test_the_flagship_runs_from_wav_to_transcript_to_label(changes):
     done = run(load_config(ROOT / "configs" / "flagship.yaml", changes))
     spoken = pd.read_csv(done.folder / "transcripts.csv").set_index("id")

@@ -286,6 +286,7 @@ def test_frames_pooled_vectors_and_words_all_teach_it(tones, encoder):
     assert done.table().loc["uar", "mean"] > 0.9
 
 
+@pytest.mark.slow
 def test_the_bundled_corpus_is_learned_above_chance(tmp_path):
     voice = {"name": "mfcc", "n_mfcc": 8, "pool": "none", "normalize": "standard"}
     plain = {
