@@ -23,13 +23,14 @@ def add_to(app: typer.Typer) -> None:
 
 
 def load_experiment(config: Path, overrides: list[str] | None, *, card: bool = False) -> Experiment:
-    """Before the heavy imports, so that a mistake is said at once and the workers start early."""
+    """Before the heavy imports, so that a mistake is said at once; then the workers start early."""
+    from multimodal_ser.config.read import load
+
+    experiment = load(config, overrides or [], card=card)
     from multimodal_ser.runs import warm_up
 
     warm_up()
-    from multimodal_ser.config.read import load
-
-    return load(config, overrides or [], card=card)
+    return experiment
 
 
 def run(

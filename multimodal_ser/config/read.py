@@ -1,29 +1,31 @@
 """Read an experiment from YAML and `key=value`, and find every mistake at once.
 
 `load` gives an `Experiment` whose components have all their options, defaults included. So the
-config in a run folder says exactly what was run.
+config in a run folder says exactly what was run. Keys and names are looked at first, before a
+component is imported, which takes seconds; values of options are looked at where these are right.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from multimodal_ser.config import registry, search_check, search_section
-from multimodal_ser.config.check import contradictions
+from multimodal_ser.config import registry, search_section
 from multimodal_ser.config.experiment import EncoderPart, Experiment, Part
 from multimodal_ser.config.keys import put
-from multimodal_ser.config.messages import explain
-from multimodal_ser.config.search_space import Space
-from multimodal_ser.protocol import splits
+from multimodal_ser.config.messages import UNKNOWN, explain, unknown_key
 from multimodal_ser.types import ConfigError
 
+if TYPE_CHECKING:
+    from multimodal_ser.config.search_space import Space
+
+_MORE = "values of options are looked at once every key and name is right"
 _CONDITIONS = ("corpus", "labels", "protocol", "outputs")
 
 
@@ -61,7 +63,7 @@ def check(
         else:
             problems += search_section.read(searched)[1]
     if problems or experiment is None:
-        raise _wrong(source, problems)
+        raise _wrong(source, problems, _look(copy.deepcopy(dict(raw)))[1])
     return experiment
 
 
@@ -91,6 +93,8 @@ def applied(
 
 def space_of(experiment: Experiment, *, source: str = "config") -> Space:
     """The search space of the config, or that of its components; ConfigError with every problem."""
+    from multimodal_ser.config import search_check
+
     section = experiment.search or search_check.own(experiment)
     space, problems = _searched(section, experiment, _How())
     if not section:
@@ -111,22 +115,42 @@ class _How:
 
 def _examined(raw: Mapping[str, Any], how: _How) -> tuple[Experiment | None, list[str]]:
     """The complete experiment, if it is one, and its problems, but for those of the search."""
-    problems: list[str] = []
     complete = copy.deepcopy(dict(raw))
-    for path, part, options_of in _parts(complete):
-        problems += _fill(path, part, options_of, how.allow_code)
-    try:
-        experiment = Experiment.model_validate(complete)
-    except ValidationError as error:
-        return None, problems + [explain((), Experiment, line) for line in error.errors()]
+    wrong, is_unknown = _look(complete)
+    if is_unknown:
+        return None, wrong
+    problems = [line for place in _parts(complete) for line in _fill(*place, how.allow_code)]
+    if wrong:
+        return None, problems + wrong
+    experiment = Experiment.model_validate(complete)
     if not problems and not how.ran:
+        from multimodal_ser.config.check import contradictions
+
         problems = list(contradictions(experiment, how.card))
     return experiment, problems
+
+
+def _look(raw: dict[str, Any]) -> tuple[list[str], bool]:
+    """What can be seen before a component is imported, and whether a key or a name is unknown.
+
+    These are keys, names, and values of sections, but no values of a component's options.
+    """
+    unknown = [line for place in _parts(raw) for line in _unknown(*place)]
+    errors: Sequence[Any] = []
+    try:
+        Experiment.model_validate(raw)
+    except ValidationError as error:
+        errors = error.errors()
+    lines = [explain((), Experiment, error) for error in errors]
+    is_unknown = bool(unknown) or any(error["type"] in UNKNOWN for error in errors)
+    return [*unknown, *lines], is_unknown
 
 
 def _searched(
     section: Mapping[str, Any], experiment: Experiment, how: _How
 ) -> tuple[Space, list[str]]:
+    from multimodal_ser.config import search_check
+
     return search_check.examine(
         section, experiment, lambda values: _examined(_set(experiment, values), how)
     )
@@ -138,9 +162,10 @@ def _set(experiment: Experiment, values: Mapping[str, Any]) -> dict[str, Any]:
     return raw
 
 
-def _wrong(source: str, problems: Sequence[str]) -> ConfigError:
+def _wrong(source: str, problems: Sequence[str], more: bool = False) -> ConfigError:
+    """more: others may be found once these are mended."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return ConfigError("\n  ".join([f"{source}: {count}", *problems]))
+    return ConfigError("\n  ".join([f"{source}: {count}", *problems, *([_MORE] if more else ())]))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -191,22 +216,11 @@ def _override(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     return raw
 
 
-OptionsOf = Callable[[str, bool], type[BaseModel]]
+def _parts(raw: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Every place of a config that names a component, the part there, and its kind.
 
-
-def _component(kind: str) -> OptionsOf:
-    def options_of(name: str, allow_code: bool) -> type[BaseModel]:
-        return registry.schema(registry.find(kind, name, allow_code=allow_code))
-
-    return options_of
-
-
-def _protocol(name: str, allow_code: bool) -> type[BaseModel]:
-    return registry.schema(splits.find(name))
-
-
-def _parts(raw: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], OptionsOf]]:
-    """Every place of a config that names a component; places without a name get the default."""
+    Places without a name get the default.
+    """
     learner = _named(raw, "learner", "neural")
     _named(raw, "protocol", "kfold")
     if isinstance(learner, dict) and (raw.get("fusion") or learner["name"] == "neural"):
@@ -222,13 +236,13 @@ def _parts(raw: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], OptionsOf
         places[f"augment.steps.{index}"] = (step, "augment")
     for path, (part, kind) in places.items():
         if isinstance(part, dict):
-            yield path, part, _component(kind)
+            yield path, part, kind
     if isinstance(raw["protocol"], dict):
-        yield "protocol", raw["protocol"], _protocol
+        yield "protocol", raw["protocol"], "protocol"
     encoders = raw.get("encoders")
     for key, part in encoders.items() if isinstance(encoders, dict) else ():
         if isinstance(part, dict):
-            yield f"encoders.{key}", part, _component("encoders")
+            yield f"encoders.{key}", part, "encoders"
 
 
 def _steps(raw: dict[str, Any]) -> list[Any]:
@@ -246,20 +260,62 @@ def _named(raw: dict[str, Any], key: str, name: str) -> Any:
     return part
 
 
-def _fill(path: str, part: dict[str, Any], options_of: OptionsOf, allow_code: bool) -> list[str]:
-    """Check a component's options and complete them in place."""
+def _unknown(path: str, part: dict[str, Any], kind: str) -> list[str]:
+    """The component's name, or those keys of its options, that are not there, by source text."""
     name = part.get("name")
     if not isinstance(name, str):
         return []  # the experiment's own check says so
     try:
-        schema = options_of(name, allow_code)
+        keys = registry.options(kind, name)
     except ConfigError as error:
         return [f"{path}.name: {error}"]
-    ours = set(EncoderPart.model_fields if path.startswith("encoders.") else Part.model_fields)
-    options = {key: value for key, value in part.items() if key not in ours}
+    if keys is None:  # code of the user's, which is not read
+        return []
+    ours = _ours(path)
+    strangers = _strangers(part, keys | {key: {} for key in ("name", *ours)})
+    return [
+        unknown_key((path,), {"loc": steps, "input": value}, keys, ours)
+        for steps, value in strangers
+    ]
+
+
+def _strangers(part: Mapping[str, Any], keys: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """The steps to each key that is not allowed, and its value; values are left aside."""
+    for key, value in part.items():
+        if key not in keys:
+            yield (key,), value
+        elif keys[key] and isinstance(value, Mapping):
+            yield from (((key, *loc), given) for loc, given in _strangers(value, keys[key]))
+
+
+def _ours(path: str) -> list[str]:
+    """The keys of a place, beside the name, that are not options of its component."""
+    fields = (EncoderPart if path.startswith("encoders.") else Part).model_fields
+    return [field for field in fields if field != "name"]
+
+
+def _fill(path: str, part: dict[str, Any], kind: str, allow_code: bool) -> list[str]:
+    """Check a component's options and complete them in place."""
+    name = part.get("name")
+    if not isinstance(name, str):
+        return []
+    try:
+        schema = _schema(kind, name, allow_code)
+    except ConfigError as error:
+        return [f"{path}.name: {error}"]
+    ours = _ours(path)
+    options = {key: value for key, value in part.items() if key not in ("name", *ours)}
     try:
         checked = schema.model_validate(options)
     except ValidationError as error:
-        return [explain((path,), schema, line, ours - {"name"}) for line in error.errors()]
+        return [explain((path,), schema, line, ours) for line in error.errors()]
     part.update(checked.model_dump(mode="json"))
     return []
+
+
+def _schema(kind: str, name: str, allow_code: bool) -> type[BaseModel]:
+    if kind == "protocol":
+        from multimodal_ser.protocol import splits
+
+        return registry.schema(splits.find(name))
+    return registry.schema(registry.find(kind, name, allow_code=allow_code))

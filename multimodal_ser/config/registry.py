@@ -60,6 +60,38 @@ def summary(kind: str, name: str) -> str:
     return (ast.get_docstring(tree) or "").partition("\n")[0]
 
 
+def options(kind: str, name: str) -> dict[str, Any] | None:
+    """The options of a component or a protocol as `messages.Keys`, read from its source text.
+
+    So a misspelt option is told before the component is imported, which takes seconds. None for a
+    component from outside the package; ConfigError with the nearest name if there is none.
+    """
+    if kind == "protocol":
+        return _protocol_options(name)
+    if name in names(kind):
+        return _options(_folder(kind) / f"{name}.py", KINDS[kind])
+    announced = outside(kind)
+    if "." not in name and name not in announced:
+        raise ConfigError(_absent(kind, name, [*names(kind), *announced]))
+    return None
+
+
+def _protocol_options(name: str) -> dict[str, Any]:
+    """The protocols are the functions that return parts."""
+    path = _PACKAGE / "protocol" / "splits.py"
+    functions = [node for node in _tree(path).body if isinstance(node, ast.FunctionDef)]
+    known = sorted(
+        node.name
+        for node in functions
+        if node.returns and ast.unparse(node.returns) == "list[Parts]" and node.name[0] != "_"
+    )
+    if name not in known:
+        raise ConfigError(
+            f"no protocol is named '{name}'{nearest(name, known)} (allowed: {', '.join(known)})"
+        )
+    return _options(path, name)
+
+
 def module(kind: str, name: str, *, allow_code: bool = True) -> Any:
     """The module of a component; ConfigError with the nearest name if there is none."""
     if name in names(kind):
@@ -127,3 +159,47 @@ def build(kind: str, name: str, options: Mapping[str, Any], *positional: Any) ->
     return function(
         *positional, **{key: getattr(checked, key) for key in type(checked).model_fields}
     )
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def _options(path: Path, name: str) -> dict[str, Any]:
+    """The keyword-only parameters of a function, or of the class of that name."""
+    home, node = _definition(path, name) or (path, None)
+    if isinstance(node, ast.ClassDef):
+        own = [each for each in node.body if isinstance(each, ast.FunctionDef)]
+        function = next((each for each in own if each.name == "__init__"), None)
+        if function is None:
+            return _options(home, ast.unparse(node.bases[0]))
+        node = function
+    if not isinstance(node, ast.FunctionDef):
+        return {}
+    return {each.arg: _record(home, each.annotation) for each in node.args.kwonlyargs}
+
+
+def _record(path: Path, annotation: ast.expr | None) -> dict[str, Any]:
+    """The fields of a record that an annotation names, if it names one."""
+    keys: dict[str, Any] = {}
+    for part in ast.walk(annotation) if annotation else ():
+        named = _definition(path, part.id) if isinstance(part, ast.Name) else None
+        home, node = named or (path, None)
+        if isinstance(node, ast.ClassDef):
+            fields = [each for each in node.body if isinstance(each, ast.AnnAssign)]
+            keys |= {ast.unparse(each.target): _record(home, each.annotation) for each in fields}
+    return keys
+
+
+def _definition(path: Path, name: str) -> tuple[Path, ast.stmt] | None:
+    """The class or function of a name in a file, or in the file that it is imported from."""
+    for node in _tree(path).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+            return path, node
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("multimodal_ser."):
+            imported = {each.asname or each.name: each.name for each in node.names}
+            home = _PACKAGE.parent.joinpath(*str(node.module).split(".")).with_suffix(".py")
+            if name in imported and home.is_file():
+                return _definition(home, imported[name])
+    return None

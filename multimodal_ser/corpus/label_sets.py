@@ -7,9 +7,12 @@ blank cell is not known. Truth is `[N, C]` of 1, 0 and NaN (not known).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd  # a config is checked before it is imported
 
 MARK = "|"
 NONE = "-"
@@ -42,18 +45,19 @@ def matrix(cells: pd.Series, classes: Sequence[str], mark: str = MARK) -> np.nda
     """`[N, C]` truth of cells whose labels are all among the classes; see `strangers`."""
     place = {name: at for at, name in enumerate(classes)}
     truth = np.full((len(cells), len(classes)), np.nan)
-    for row, cell in enumerate(cells):
-        if pd.notna(cell):
-            truth[row] = 0
-            truth[row, [place[name] for name in parsed(str(cell), mark)]] = 1
+    known = cells.notna().to_numpy()
+    for row, cell in zip(np.flatnonzero(known), cells[known], strict=True):
+        truth[row] = 0
+        truth[row, [place[name] for name in parsed(str(cell), mark)]] = 1
     return truth
 
 
 def strangers(cells: pd.Series, classes: Sequence[str], mark: str = MARK) -> pd.Series:
     """The cells that hold something other than the given labels."""
     allowed = set(classes)
-    odd = [pd.notna(cell) and not allowed.issuperset(parsed(str(cell), mark)) for cell in cells]
-    return cells[np.array(odd, dtype=bool)]
+    known = cells[cells.notna()]
+    odd = [not allowed.issuperset(parsed(str(cell), mark)) for cell in known]
+    return known[np.array(odd, dtype=bool)]
 
 
 def rarest(cells: pd.Series, mark: str = MARK) -> pd.Series:

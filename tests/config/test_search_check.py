@@ -128,7 +128,7 @@ def test_all_mistakes_are_named_at_once(tmp_path):
 
 def test_mistakes_of_form_are_said_beside_those_of_the_config(tmp_path):
     said = problems(tmp_path, "learner.epochs: []\nlerner.x: [1]", fusion={"name": "lat"})
-    assert len(said) == 2
+    assert len(said) == 3 and "once every key and name is right" in said[-1]
     assert said[0].startswith("fusion.name: no fusion component is named 'lat'")
     assert said[1] == "search.learner.epochs: the list is empty"
 
