@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+import scipy  # its parts are imported when they are first used
 
 
 def clusters(table: pd.DataFrame) -> np.ndarray:
@@ -25,8 +24,12 @@ def clusters(table: pd.DataFrame) -> np.ndarray:
         nodes.append(codes[named] + offset)
         offset += int(codes.max(initial=-1)) + 1
     ends = (np.concatenate(rows), np.concatenate(nodes))
-    graph = coo_array((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(offset, offset))
-    return pd.factorize(connected_components(graph, directed=False)[1][:count])[0]
+    graph = scipy.sparse.coo_array(
+        (np.ones(len(ends[0]), dtype=np.int8), ends), shape=(offset, offset)
+    )
+    return pd.factorize(
+        scipy.sparse.csgraph.connected_components(graph, directed=False)[1][:count]
+    )[0]
 
 
 def cluster_names(table: pd.DataFrame) -> np.ndarray:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
+import scipy  # its parts are imported when they are first used
 
 Score = Callable[[np.ndarray], np.ndarray]  # sums `[…, M]` → values `[…]`
 _EXACT = 2**14
@@ -68,7 +68,9 @@ def interval(values: np.ndarray, count: int, level: float = 0.95) -> tuple[Any, 
     """
     if count < 2:
         return np.full(values.shape[1:], -np.inf), np.full(values.shape[1:], np.inf)
-    tail = ndtr(np.sqrt(count / (count - 1)) * stdtrit(count - 1, (1 - level) / 2))
+    tail = scipy.special.ndtr(
+        np.sqrt(count / (count - 1)) * scipy.special.stdtrit(count - 1, (1 - level) / 2)
+    )
     low, high = np.quantile(values, [tail, 1 - tail], axis=0)
     return low, high
 
@@ -147,7 +149,7 @@ def mcnemar(one_right: np.ndarray, other_right: np.ndarray) -> float:
     """Exact two-sided p of McNemar's test on bool `[N]`: assumes independent utterances."""
     gained = int((one_right & ~other_right).sum())
     lost = int((~one_right & other_right).sum())
-    return min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
+    return min(1.0, 2 * float(scipy.special.bdtr(min(gained, lost), gained + lost, 0.5)))
 
 
 def equivalence(values: np.ndarray, gap: float, count: int, margin: float) -> float:
@@ -160,7 +162,7 @@ def equivalence(values: np.ndarray, gap: float, count: int, margin: float) -> fl
     error = _error(values, count)
     if error == 0:
         return 0.0 if abs(gap) < margin else 1.0
-    return float(stdtr(count - 1, -(margin - abs(gap)) / error))
+    return float(scipy.special.stdtr(count - 1, -(margin - abs(gap)) / error))
 
 
 def difference(values: np.ndarray, gap: float, count: int) -> float:
@@ -173,7 +175,7 @@ def difference(values: np.ndarray, gap: float, count: int) -> float:
     error = _error(values, count)
     if error == 0:
         return float(gap == 0)
-    return float(2 * stdtr(count - 1, -abs(gap) / error))
+    return float(2 * scipy.special.stdtr(count - 1, -abs(gap) / error))
 
 
 def _error(values: np.ndarray, count: int) -> float:
@@ -244,5 +246,5 @@ def _simulated(
     codes = np.repeat(np.arange(len(sizes)), sizes)
     shared = generator.standard_normal(len(sizes))[codes] * np.sqrt(correlation)
     own = generator.standard_normal(len(codes)) * np.sqrt(1 - correlation)
-    right = shared + own < ndtri(rate)
+    right = shared + own < scipy.special.ndtri(rate)
     return np.stack([np.bincount(codes, right), np.bincount(codes)], axis=1)[None]

@@ -13,11 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are imported when they are first used
 from pydantic import BaseModel, ConfigDict
-from scipy.optimize import minimize, nnls
-from scipy.special import softmax
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
 
 from multimodal_ser.corpus.clusters import deal
 from multimodal_ser.corpus.label_sets import EVEN
@@ -82,7 +79,7 @@ def _likeliest(opinions: Opinions, truth: np.ndarray) -> Fit:
         whole = shares @ likelihoods
         return -float(np.log(whole).mean()), -(likelihoods / whole).mean(axis=1)
 
-    solution = minimize(
+    solution = scipy.optimize.minimize(
         loss,
         np.full(members, 1 / members),
         jac=True,
@@ -106,7 +103,7 @@ def _nearest(opinions: Opinions, truth: np.ndarray) -> Fit:
     off = (opinions.scores - truth)[:, :, 0].T
     off = off / (np.linalg.norm(off, axis=0).min() or 1.0)
     system = np.concatenate([off, np.ones((1, off.shape[1]))])
-    return _shares(nnls(system, np.append(np.zeros(len(off)), 1.0))[0])
+    return _shares(scipy.optimize.nnls(system, np.append(np.zeros(len(off)), 1.0))[0])
 
 
 def _shares(raw: np.ndarray) -> Fit:
@@ -132,6 +129,8 @@ def _stack_labels(opinions: Opinions, truth: np.ndarray) -> Fit:
 
 def _stack_numbers(opinions: Opinions, truth: np.ndarray) -> Fit:
     """Ridge regression in units of the truth; its penalty (1) is the same on every scale."""
+    from sklearn.linear_model import Ridge  # only an ensemble that learns waits for it
+
     centre, spread = float(truth.mean()), float(truth.std()) or 1.0
     x = (opinions.scores[:, :, 0].T - centre) / spread
     machine: Any = Ridge(alpha=1.0).fit(x, (truth[:, 0] - centre) / spread)
@@ -146,6 +145,9 @@ def _logistic(x: np.ndarray, codes: np.ndarray) -> Regression:
 
     Where only one code occurs, it is certain.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     present = np.unique(codes).tolist()
     if len(present) == 1:
         return Regression(coefficients=[[0.0] * x.shape[1]], intercepts=[0.0], known=present)
@@ -214,7 +216,7 @@ class Regression(_Plain):
     def probabilities(self, x: np.ndarray, codes: int) -> np.ndarray:
         """The probabilities `[N, codes]`; 0 for a code that did not occur."""
         filled = np.zeros((len(x), codes))
-        filled[:, self.known] = softmax(self.linear(x), axis=1)
+        filled[:, self.known] = scipy.special.softmax(self.linear(x), axis=1)
         return filled
 
 
