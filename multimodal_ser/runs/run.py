@@ -25,7 +25,7 @@ from multimodal_ser.distributed import first_then_others, world
 from multimodal_ser.evaluation import evaluate
 from multimodal_ser.evaluation.predictions import columns_of
 from multimodal_ser.features.extraction import find_device
-from multimodal_ser.parallel import spread
+from multimodal_ser.parallel import one_thread, spread
 from multimodal_ser.runs.folder import RunFolder
 from multimodal_ser.runs.prepare import Prepared, encode, prepare, training_rows_of
 from multimodal_ser.runs.sealing import sealed
@@ -140,13 +140,17 @@ def _do(jobs: Sequence[tuple[Any, ...]], method: Method, workers: int | None, la
     """Run the trainings, spread over the cores.
 
     They run one after the other where several processes share each of them, or where one
-    accelerator serves them all.
+    accelerator serves them all. A single one on cached features runs in this process.
     """
     if world().size > 1:
         for job in jobs:
             fit.job(*job)
         return
     on_cpu = fit.place_of(method).type == "cpu"
+    if len(jobs) == 1 and on_cpu and not method.in_every_step:
+        with one_thread():  # as in a worker, whose start may take longer than the training
+            fit.job(*jobs[0])
+        return
     for _ in spread(fit.job, jobs, workers=workers if on_cpu else 1, label=label):
         pass
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 import yaml
 
 from multimodal_ser import compare, parallel, run
@@ -55,6 +56,23 @@ def test_two_runs_and_any_number_of_workers_give_the_same_bytes(tones, monkeypat
     assert predictions(run(elsewhere(tones, "b", workers=2))) == first
     monkeypatch.setenv("MSER_CACHE", str(tmp_path / "empty"))
     assert predictions(run(elsewhere(tones, "c", workers=2))) == first
+
+
+def test_a_single_training_in_this_process_gives_the_bytes_of_a_worker(tones, monkeypatch):
+    alike = {"protocol": {"name": "holdout"}, "learner": LEARN}
+    by_workers = run(elsewhere(tones, "a", seeds=[0, 1], **alike))
+    monkeypatch.setattr("multimodal_ser.runs.run.spread", lambda *_, **__: pytest.fail("spread"))
+    torch.set_num_threads(2)
+    try:
+        alone = run(elsewhere(tones, "b", seeds=[0], **alike))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    files = [path for path in (alone.folder / "models" / "0-0").rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        other = by_workers.folder / path.relative_to(alone.folder)
+        assert path.read_bytes() == other.read_bytes(), path
 
 
 def test_a_finished_run_is_not_trained_again(tones):
