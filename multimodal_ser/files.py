@@ -9,7 +9,8 @@ import hashlib
 import json
 import uuid
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BLOCK = 2**22  # bytes
+
+
+@cache
+def version(library: str) -> str:
+    """The installed version of a library, read once; PackageNotFoundError if there is none."""
+    return metadata.version(library)
 
 
 def json_of(path: Path) -> Any:

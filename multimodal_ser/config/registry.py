@@ -45,8 +45,13 @@ _PACKAGE = Path(__file__).parents[1]
 
 def names(kind: str) -> list[str]:
     """The built-in components of a kind, by their files."""
+    return list(_names(kind))
+
+
+@cache
+def _names(kind: str) -> tuple[str, ...]:
     files = _folder(kind).glob("*.py")
-    return sorted(file.stem for file in files if not file.stem.startswith("_"))
+    return tuple(sorted(file.stem for file in files if not file.stem.startswith("_")))
 
 
 def outside(kind: str) -> dict[str, str]:
@@ -94,7 +99,7 @@ def _protocol_options(name: str) -> dict[str, Any]:
 
 def module(kind: str, name: str, *, allow_code: bool = True) -> Any:
     """The module of a component; ConfigError with the nearest name if there is none."""
-    if name in names(kind):
+    if name in _names(kind):
         return import_module(f"multimodal_ser.{_SHELVES[kind]}.{name}")
     announced = outside(kind)
     if "." not in name and name not in announced:

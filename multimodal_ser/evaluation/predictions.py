@@ -37,8 +37,11 @@ def classes_of(predictions: pd.DataFrame) -> list[str]:
     A table of several targets has the columns of all, empty where they are not of the target.
     """
     columns = [column for column in map(str, predictions.columns) if column.startswith(SCORE)]
-    filled = predictions[columns].notna().any() if len(predictions) else dict.fromkeys(columns, 1)
-    return [column.removeprefix(SCORE) for column in columns if filled[column]]
+    if predictions.empty or not predictions.iloc[0][columns].isna().any():
+        filled = columns
+    else:
+        filled = [column for column in columns if predictions[column].notna().any()]
+    return [column.removeprefix(SCORE) for column in filled]
 
 
 def kind_of(predictions: pd.DataFrame) -> str:

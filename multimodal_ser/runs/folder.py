@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ import pandas as pd
 import yaml
 
 from multimodal_ser.distributed import world
-from multimodal_ser.files import as_csv, as_json, write_atomically
+from multimodal_ser.files import as_csv, as_json, version, write_atomically
 from multimodal_ser.runs.records import is_run, read_config, read_run
 from multimodal_ser.types import Fold, __version__
 
