@@ -1,11 +1,18 @@
 """A corpus of tones that trains in a second, and a cache that no other test session sees."""
 
+import gc
 import os
 
 import pytest
 import torch
 
 from tests.helpers.tones import write_tones
+
+
+def pytest_collection_finish():
+    """What the collection has imported stays; the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

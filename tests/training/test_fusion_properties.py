@@ -238,6 +238,7 @@ def test_shallow_concatenation_learns_nothing_and_asks_no_width():
     assert fusion.out_dim == sum(DIMS.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["self_attention", "multihead", "coattention_cnn"])
 def test_attention_finds_the_word_that_its_own_frame_stresses(name):
     assert accuracy(name, "stressed") > 0.95

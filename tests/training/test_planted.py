@@ -120,6 +120,7 @@ def test_the_commonest_word_is_the_loud_one_as_often_as_is_said():
     assert right.item() == pytest.approx(expected, abs=4 * np.sqrt(0.25 / 20_000))
 
 
+@pytest.mark.slow
 def test_where_frames_carry_their_moment_attention_pooling_beats_concat_on_means():
     """A word weighs its frame, and so tells itself in the pooled code of its moment."""
     assert min(loud_accuracies("attention_pooling", True, 600, 40)) >= 0.8
