@@ -65,11 +65,11 @@ def deal(cluster: np.ndarray, labels: np.ndarray, shares: np.ndarray, seed: int)
     closed = shares == 0
     empty = int((~closed).sum())
     for position, group in enumerate(order):
-        gain = ((counts[group] ** 2 + 2 * counts[group] * (have - wished)) * weight).sum(1)
-        gain = np.where(closed, np.inf, gain)
+        cost = ((counts[group] ** 2 + 2 * counts[group] * (have - wished)) * weight).sum(1)
+        cost = np.where(closed, np.inf, cost)
         if len(order) - position <= empty:
-            gain = np.where(have.any(1), np.inf, gain)
-        part = int(gain.argmin())
+            cost = np.where(have.any(1), np.inf, cost)
+        part = int(cost.argmin())
         empty -= not have[part].any()
         have[part] += counts[group]
         dealt[group] = part

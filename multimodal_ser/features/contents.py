@@ -175,7 +175,10 @@ def _decoded(
     jobs = [([utterance for _, utterance in block], encode_clip) for block in blocks]
     label = f"decode {len(distinct)} segments" if len(distinct) > 64 else ""
     failed: dict[str, str] = {}
-    outcomes = spread(_hash_block, jobs, workers=workers, label=label)
+    if len(jobs) == 1 and encode_clip is None:  # a worker would start longer than it decodes
+        outcomes = iter([_hash_block(*jobs[0])])
+    else:
+        outcomes = spread(_hash_block, jobs, workers=workers, label=label)
     for block, outcome in zip(blocks, outcomes, strict=True):
         for (state, _), result in zip(block, outcome, strict=True):
             if isinstance(result, str):
