@@ -1,7 +1,8 @@
 """Spread a stage over the cores of this machine: one thread a process, results in order.
 
-Work always goes to worker processes, also when there is one: a process with one thread computes
-the same bytes whatever else runs, where a main process with several threads may not.
+Work that is spread goes to worker processes, also when there is one: a process with one thread
+computes the same bytes whatever else runs, where a main process with several threads may not. What
+is shorter than the start of a worker runs in this process under `one_thread`, to the same bytes.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def outside(kind: str) -> dict[str, str]:
 
 def summary(kind: str, name: str) -> str:
     """The first line of a built-in component's docstring, read without importing it."""
-    tree = ast.parse((_folder(kind) / f"{name}.py").read_text("utf-8"))
+    tree = _tree(_folder(kind) / f"{name}.py")
     return (ast.get_docstring(tree) or "").partition("\n")[0]
 
 

@@ -123,7 +123,7 @@ def _train(
     folder: RunFolder,
     open_test: bool,
 ) -> None:
-    """Train every (fold, seed) that is not finished, each in a one-thread process."""
+    """Train every (fold, seed) that is not finished, each with one thread."""
     jobs, method, features = [], prepared.method, rows.hash()
     for fold in prepared.folds:
         parts = fold.scored(open_test)
